@@ -1,0 +1,110 @@
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Lets ONNX Runtime inside the JVM take its thread count from the model; without it every task
+# starts as many threads as the machine has cores.
+export ORT_LOAD_CONFIG_FROM_MODEL := 1
+
+# The first Python 3.11 that runs (a pyenv shim may exist without its Python); PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PCB := $(VENV)/bin/pcb-spark
+
+# Named for the contents of what it installs, so that only a change of those, or of the folder that
+# the editable install points to, runs pip again.
+INSTALLED = $(VENV)/.installed-$(shell (pwd; cat pyproject.toml constraints.txt) | cksum | tr ' ' -)
+
+DATA ?=
+BACKBONE ?=
+OUT ?=
+SET ?=
+QUICK ?=
+PYTEST_ARGS ?=
+
+##@ Use
+.PHONY: demo
+demo: jars ## Render a small set, run everything on it, tables under out/demo
+	$(PCB) demo --out out/demo
+
+.PHONY: run-local require-drop
+run-local: require-drop jars ## Whole job: DATA=dir OUT=dir [BACKBONE=file] [SET="key=value ..."]
+	$(PCB) run --config conf/local.toml --set 'paths.drop="$(DATA)"' --set 'paths.out="$(OUT)"' \
+		$(if $(BACKBONE),--set 'backbone.weights="$(BACKBONE)"') $(foreach kv,$(SET),--set '$(kv)')
+
+require-drop:
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'run-local: say DATA=<camera drop> and OUT=<folder>,' \
+		'for example: make run-local DATA=drop BACKBONE=resnet50.onnx OUT=out/run' >&2; exit 2; }
+
+.PHONY: doctor
+doctor: jars ## Check Java, Python, jars, native libraries, memory and write access
+	$(PCB) doctor
+
+.PHONY: bench
+bench: jars ## Measure throughput against raw ONNX Runtime and peers; QUICK=1 for the short run
+	$(PY) -m benchmarks $(if $(QUICK),--quick) --out out/bench
+
+##@ Check
+.PHONY: test
+test: lint types contracts jars ## Lint, types and contracts, then the tests with branch coverage
+	$(PY) -m pytest --cov $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: venv ## Style and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+.PHONY: types
+types: venv ## Static types
+	$(PY) -m mypy
+
+.PHONY: contracts
+contracts: venv ## Which module may import which
+	$(PY) $(VENV)/bin/lint-imports
+
+.PHONY: format
+format: venv ## Fix style and format in place
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+##@ Set up
+.PHONY: venv
+venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date
+
+$(VENV)/.installed-%:
+	@test -n "$(PYTHON)" || { echo 'No Python 3.11 found (tried python3.11, python3, python).' \
+		'Install it, or name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'Installing Python packages into $(VENV) (a minute or two the first time)'
+	@$(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/.installed-*
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt flit_core
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		--no-build-isolation -e '.[spark,dev]'
+	@touch $@
+
+.PHONY: jars
+jars: venv ## Spark's jars into the user's cache, once
+	@$(PY) -m pcb_spark.jars
+
+.PHONY: wheel
+wheel: venv ## The wheel for spark-submit --py-files, into dist/
+	@rm -rf dist
+	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir dist .
+
+.PHONY: clean
+clean: ## Remove the virtual environment, wheels and caches; out/ stays
+	rm -rf $(VENV) dist build .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		spark-warehouse metastore_db derby.log
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

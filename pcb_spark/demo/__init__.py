@@ -1,0 +1,1 @@
+"""Rendered component images: a camera drop for the demo, known defects for the tests."""

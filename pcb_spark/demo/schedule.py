@@ -1,0 +1,68 @@
+"""When each rendered board passes which line: forward in time, lot after lot."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POSITIONS = (
+    ("R1", "chip_resistor"), ("R2", "chip_resistor"), ("C1", "chip_capacitor"),
+    ("C2", "chip_capacitor"), ("C3", "tantalum"), ("C4", "electrolytic"),
+    ("Q1", "sot23"), ("Q2", "sot23"), ("U1", "soic8"), ("U2", "soic8"),
+)  # fmt: skip
+"""Refdes and part of each position of a board, in the order in which the camera visits them."""
+
+PRODUCTS = (("L1", "A7", "green"), ("L2", "B2", "blue"))
+"""Line, product and solder mask; a line makes one product."""
+
+_START = date(2026, 1, 5)  # a Monday
+_DAYS_A_LOT = 3
+_BOARD_PAUSE = 330.0  # seconds from one board to the next, both lines together
+_SHIFT = 57_600.0  # seconds within which the day's boards start, so that none spans two days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """One board: ``line`` indexes PRODUCTS, ``day`` counts working days from 0.
+
+    ``positions`` is how many of POSITIONS were photographed.
+    """
+
+    board_id: str
+    lot: str
+    line: int
+    day: int
+    started_at: datetime
+    positions: int
+
+
+def plan_boards(images: int, *, weeks: int) -> Iterator[Board]:
+    """Spread the boards of so many images evenly over weeks of five working days."""
+    boards, days = math.ceil(images / len(POSITIONS)), 5 * weeks
+    pause = min(_BOARD_PAUSE, _SHIFT / math.ceil(boards / days))
+    taken: Counter[int] = Counter()
+    made: Counter[str] = Counter()
+    for number in range(boards):
+        day, line = number * days // boards, number % len(PRODUCTS)
+        start = timedelta(seconds=int(taken[day] * pause))
+        lot = f"{PRODUCTS[line][1]}L{1 + day // _DAYS_A_LOT:02d}"
+        taken[day] += 1
+        made[lot] += 1
+        yield Board(
+            board_id=f"{lot}-{made[lot]:03d}",
+            lot=lot,
+            line=line,
+            day=day,
+            started_at=datetime.combine(_working_day(day), time(6), UTC) + start,
+            positions=min(len(POSITIONS), images - number * len(POSITIONS)),
+        )
+
+
+def _working_day(day: int) -> date:
+    return _START + timedelta(days=day // 5 * 7 + day % 5)

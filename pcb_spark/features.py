@@ -1,0 +1,96 @@
+"""Images become feature vectors: which ones is decided here, the work is ``inference``'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark import backbone, graphs, inference
+from pcb_spark import schemas as s
+from pcb_spark.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx
+    from pyspark.sql import DataFrame
+
+    from pcb_spark.config import FeaturesConfig
+
+#: What measured best; README has the table. With a reference shallow maps are enough, since they
+#: keep where a defect is; without one the deeper maps have to know what a good part looks like.
+DEFAULT_LEVELS = {True: ("layer1", "layer2"), False: ("layer2", "layer3", graphs.AVGPOOL)}
+DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
+#: ``reference = "auto"`` uses references from this share of images with one.
+REFERENCE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """A features graph and what identifies it.
+
+    ``fingerprint`` is the sha256 of the graph: weights, levels, pooling and preprocessing in one.
+    """
+
+    spec: graphs.FeatureSpec
+    graph: onnx.ModelProto
+    fingerprint: str
+    backbone_source: str
+    backbone_sha256: str
+    trained: bool
+    precision: str
+
+
+def choose_spec(config: FeaturesConfig, *, images: int, with_reference: int) -> graphs.FeatureSpec:
+    """Settle ``auto`` and the empty defaults by what the images have.
+
+    Raises
+    ------
+    InputError : references are demanded and not a single image has one.
+    """
+    difference = config.reference == "difference" or (
+        config.reference == "auto" and with_reference >= REFERENCE_SHARE * images
+    )
+    if difference and with_reference == 0:
+        what = f"features.reference asks for references, and none of {images} images has one"
+        raise InputError(what, hint="fill the reference column, or --set features.reference=none")
+    return graphs.FeatureSpec(
+        levels=config.levels or DEFAULT_LEVELS[difference],
+        pooling=config.pooling or DEFAULT_POOLING[difference],
+        difference=difference,
+    )
+
+
+def build(source: backbone.Backbone, spec: graphs.FeatureSpec) -> FeatureSet:
+    """Cut the backbone where ``spec`` needs it and build the fp32 features graph."""
+    graph = graphs.features_graph(backbone.cut(source, spec.stages), spec)
+    return FeatureSet(
+        spec=spec,
+        graph=graph,
+        fingerprint=backbone.fingerprint(graph),
+        backbone_source=source.source,
+        backbone_sha256=source.sha256,
+        trained=source.trained,
+        precision="fp32",
+    )
+
+
+def featurize(
+    images: DataFrame, feature_set: FeatureSet, plan: inference.InferencePlan
+) -> DataFrame:
+    """Run the features graph over the ``images`` table.
+
+    Returns
+    -------
+    ``image_id``, ``source_uri``, ``features`` (null where there is a ``reason``), ``feature_set``,
+    ``capture_date``, ``reason``, ``detail``: as many rows as ``images`` has.
+    """
+    difference = feature_set.spec.difference
+    columns = [s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, s.IMAGE]
+    if difference:
+        columns += [s.REFERENCE, s.REFERENCE_SHA256]
+    graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
+    made = inference.run_images(
+        images.select(columns), graph, graphs.FEATURES, plan, difference=difference
+    )
+    return made.withColumn(s.FEATURE_SET, F.lit(feature_set.fingerprint))

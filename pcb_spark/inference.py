@@ -1,0 +1,231 @@
+"""Images through an ONNX graph on Spark: decode and pack in Python, run in SynapseML's ONNXModel.
+
+``pack`` groups the images of a partition into batches, one row each, in the layout that
+``graphs`` describes. Every image travels with its batch, those that can't be decoded too: they
+carry a reason instead of a slot, so that no row can get lost between the two sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F  # noqa: N812  Spark's customary name
+from pyspark.sql import types as t
+from pyspark.sql.pandas.types import to_arrow_type
+
+from pcb_spark import graphs, images, schemas
+from pcb_spark.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+ITEMS = "items"
+ITEM = "item"
+SLOT = "slot"
+OUTPUT = "output"
+
+#: One batch of 8 pairs holds 16 x 0.6 MB of float pixels and, at layer1, 16 x 3.2 MB of maps:
+#: about 300 MB a session at its peak, whatever the size of the camera's files.
+DEFAULT_BATCH_SIZE = 8
+#: Enough work for one session (0.5 s to create), little enough to lose when a task is retried.
+DEFAULT_IMAGES_PER_PARTITION = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferencePlan:
+    """How many images go into one call of ONNX Runtime, and how many partitions there are.
+
+    One partition is one task, one ONNX session of ``threads`` threads and one Python worker.
+    Partitions are a multiple of the task slots, so that no slot idles through the last wave.
+    """
+
+    batch_size: int
+    partitions: int
+    threads: int
+    max_pixels: int
+
+    @classmethod
+    def derive(
+        cls,
+        *,
+        count: int,
+        slots: int,
+        threads: int,
+        max_pixels: int,
+        batch_size: int = 0,
+        images_per_partition: int = 0,
+    ) -> InferencePlan:
+        """Derive what is 0 from the number of images and the task slots of the session."""
+        per_partition = images_per_partition or DEFAULT_IMAGES_PER_PARTITION
+        waves = max(1, math.ceil(count / (per_partition * slots)))
+        return cls(
+            batch_size=batch_size or DEFAULT_BATCH_SIZE,
+            partitions=waves * slots,
+            threads=threads,
+            max_pixels=max_pixels,
+        )
+
+
+def run_images(
+    df: DataFrame, graph: bytes, output: str, plan: InferencePlan, *, difference: bool
+) -> DataFrame:
+    """Run ``graph`` over the images of ``df`` and put its ``output`` beside each of them.
+
+    Parameters
+    ----------
+    df : columns ``image_id``, ``image`` and, with ``difference``, ``reference`` and
+        ``reference_sha256``; whatever else it has is carried along.
+    output : ``graphs.FEATURES`` or ``graphs.PROBABILITY``.
+
+    Returns
+    -------
+    The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
+    where there is an output). As many rows as ``df`` has.
+    """
+    batches = pack(df, plan, difference=difference)
+    scored = run(batches, graph, output)
+    slot = F.col(f"{ITEM}.{SLOT}")
+    exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
+    carried = [c for c in df.columns if c not in (schemas.IMAGE, schemas.REFERENCE)]
+    return exploded.select(
+        *(F.col(f"{ITEM}.{name}").alias(name) for name in carried),
+        F.when(slot.isNotNull(), F.col(OUTPUT)[slot]).alias(output),
+        F.col(f"{ITEM}.{schemas.REASON}").alias(schemas.REASON),
+        F.col(f"{ITEM}.{schemas.DETAIL}").alias(schemas.DETAIL),
+    )
+
+
+def run(batches: DataFrame, graph: bytes, output: str) -> DataFrame:
+    """Feed batches to SynapseML's ONNXModel; the answer is a column named ``OUTPUT``."""
+    from synapse.ml.onnx import ONNXModel  # noqa: PLC0415  needs the jars on the JVM
+
+    feeds = {name: name for name in batches.columns if name != ITEMS}
+    model = ONNXModel().setModelPayload(graph).setDeviceType("CPU").setMiniBatchSize(1)
+    model = model.setFeedDict(feeds).setFetchDict({OUTPUT: output})
+    return model.transform(batches)  # type: ignore[no-any-return]
+
+
+def pack(df: DataFrame, plan: InferencePlan, *, difference: bool) -> DataFrame:
+    """Turn images into batches of packed pixels, those with one reference side by side.
+
+    The hash of ``image_id`` decides the partition and the sort decides the batch, so that the same
+    images make the same batches whatever the files they come from.
+    """
+    order = [schemas.IMAGE_ID]
+    if difference:
+        order.insert(0, schemas.REFERENCE_SHA256)
+    placed = df.repartition(plan.partitions, schemas.IMAGE_ID).sortWithinPartitions(*order)
+    carried = [f for f in df.schema.fields if f.name not in (schemas.IMAGE, schemas.REFERENCE)]
+    schema = _batch_schema(carried, difference=difference)
+    return placed.mapInArrow(_packer(plan, schema, difference=difference), schema)
+
+
+def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.StructType:
+    item = t.StructType([
+        *carried,
+        t.StructField(SLOT, t.IntegerType()),
+        t.StructField(schemas.REASON, t.StringType()),
+        t.StructField(schemas.DETAIL, t.StringType()),
+    ])  # fmt: skip
+    longs = t.ArrayType(t.LongType(), containsNull=False)
+    fields = [
+        t.StructField(ITEMS, t.ArrayType(item, containsNull=False)),
+        t.StructField(graphs.IMAGES, t.ArrayType(longs, containsNull=False)),
+    ]
+    if difference:
+        fields.append(t.StructField(graphs.REFERENCES, t.ArrayType(longs, containsNull=False)))
+        fields.append(t.StructField(graphs.REFERENCE_INDEX, longs))
+    return t.StructType(fields)
+
+
+Packer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> Packer:
+    items_type = to_arrow_type(schema[ITEMS].dataType)
+
+    def pack_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        batch = _Batch(items_type, plan.max_pixels, difference=difference)
+        for records in record_batches:
+            for row in records.to_pylist():
+                batch.add(row)
+                if len(batch.images) == plan.batch_size or len(batch.rows) > 8 * plan.batch_size:
+                    yield batch.flush()
+        if batch.rows:
+            yield batch.flush()
+
+    return pack_partition
+
+
+class _Batch:
+    """The batch that a partition is filling; remembers the last reference it decoded."""
+
+    def __init__(self, items_type: pa.DataType, max_pixels: int, *, difference: bool) -> None:
+        self.items_type = items_type
+        self.max_pixels = max_pixels
+        self.difference = difference
+        self.rows: list[dict[str, Any]] = []
+        self.images: list[NDArray[np.int64]] = []
+        self.references: list[NDArray[np.int64]] = []
+        self.reference_index: list[int] = []
+        self._places: dict[str, int] = {}
+        self._last: tuple[str, NDArray[np.int64]] | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        image, reference = row.pop(schemas.IMAGE), row.pop(schemas.REFERENCE, None)
+        row[SLOT] = row[schemas.REASON] = row[schemas.DETAIL] = None
+        self.rows.append(row)
+        try:
+            words = images.pack(images.decode(image, max_pixels=self.max_pixels))
+            if self.difference:
+                self.reference_index.append(self._place_of(reference, row))
+        except ImageError as error:
+            row[schemas.REASON], row[schemas.DETAIL] = error.reason, error.detail
+            return
+        row[SLOT] = len(self.images)
+        self.images.append(words)
+
+    def flush(self) -> pa.RecordBatch:
+        """Return the batch as one row and start the next one."""
+        items = pa.array([self.rows], type=self.items_type)
+        columns = {ITEMS: items, graphs.IMAGES: _words_column(self.images)}
+        if self.difference:
+            columns[graphs.REFERENCES] = _words_column(self.references)
+            columns[graphs.REFERENCE_INDEX] = pa.array([self.reference_index or [0]])
+        self.rows, self.images, self.references, self.reference_index = [], [], [], []
+        self._places = {}
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _place_of(self, reference: bytes | None, row: Mapping[str, Any]) -> int:
+        if reference is None:
+            raise ImageError(schemas.REFERENCE_MISSING, "the drop names no usable reference")
+        key = row[schemas.REFERENCE_SHA256]
+        if key not in self._places:
+            self._places[key] = len(self.references)
+            self.references.append(self._decode_reference(key, reference))
+        return self._places[key]
+
+    def _decode_reference(self, key: str, reference: bytes) -> NDArray[np.int64]:
+        if self._last is None or self._last[0] != key:
+            try:
+                pixels = images.decode(reference, max_pixels=self.max_pixels)
+            except ImageError as error:
+                del self._places[key]
+                raise ImageError(schemas.REFERENCE_UNUSABLE, str(error)) from None
+            self._last = (key, images.pack(pixels))
+        return self._last[1]
+
+
+def _words_column(words: Sequence[NDArray[np.int64]]) -> pa.Array:
+    """One list of lists; a batch without a usable image gets one black one that nobody reads."""
+    stacked = np.stack(words) if words else np.zeros((1, images.WORDS), dtype=np.int64)
+    values = pa.array(stacked.reshape(-1))
+    edges = np.arange(len(stacked) + 1, dtype=np.int32) * images.WORDS
+    inner = pa.ListArray.from_arrays(pa.array(edges), values)
+    return pa.ListArray.from_arrays(pa.array([0, len(stacked)], type=pa.int32()), inner)

@@ -1,0 +1,213 @@
+"""Column names, table schemas and closed lists; they stand here once and every module imports them.
+
+``IMAGES`` is what Spark writes, ``images_unischema`` what petastorm reads; a test holds their
+columns together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pyspark.sql import types as t
+
+if TYPE_CHECKING:
+    from petastorm.unischema import Unischema
+
+IMAGE_ID: Final = "image_id"
+SOURCE_URI: Final = "source_uri"
+LINE: Final = "line"
+LOT: Final = "lot"
+BOARD_ID: Final = "board_id"
+POSITION: Final = "position"
+PART_NUMBER: Final = "part_number"
+CAPTURED_AT: Final = "captured_at"
+CAPTURE_DATE: Final = "capture_date"
+IMAGE: Final = "image"
+REFERENCE: Final = "reference"
+REFERENCE_URI: Final = "reference_uri"
+REFERENCE_SHA256: Final = "reference_sha256"
+WIDTH: Final = "width"
+HEIGHT: Final = "height"
+LENGTH: Final = "length"
+CONTENT_SHA256: Final = "content_sha256"
+VERDICT: Final = "verdict"
+DEFECTS: Final = "defects"
+OPERATOR_ID: Final = "operator_id"
+VERIFIED_AT: Final = "verified_at"
+REASON: Final = "reason"
+DETAIL: Final = "detail"
+STAGE: Final = "stage"
+KIND: Final = "kind"
+SEEN_AT: Final = "seen_at"
+RUN_ID: Final = "run_id"
+FEATURES: Final = "features"
+FEATURE_SET: Final = "feature_set"
+FOLD: Final = "fold"
+STATUS: Final = "status"
+PROBABILITY: Final = "probability"
+THRESHOLD: Final = "threshold"
+DECISION: Final = "decision"
+AUDIT: Final = "audit"
+MODEL_VERSION: Final = "model_version"
+MODEL_SHA256: Final = "model_sha256"
+SCORED_AT: Final = "scored_at"
+
+VERDICT_PASS: Final = "pass"
+VERDICT_FAIL: Final = "fail"
+STATUS_OK: Final = "ok"
+STATUS_UNSCORABLE: Final = "unscorable"
+
+#: What a reject is a reject of.
+KIND_IMAGE: Final = "image"
+KIND_REFERENCE: Final = "reference"
+KIND_VERDICT: Final = "verdict"
+
+#: Reasons that don't come from ``images.REASONS``.
+REFERENCE_MISSING: Final = "reference_missing"
+REFERENCE_UNUSABLE: Final = "reference_unusable"
+CAPTURE_TIME_MISSING: Final = "capture_time_missing"
+VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
+VERDICT_CONFLICT: Final = "verdict_conflict"
+VERDICT_UNKNOWN: Final = "verdict_unknown"
+VERDICT_SUPERSEDED: Final = "verdict_superseded"
+
+
+def _struct(*fields: tuple[str, t.DataType, bool]) -> t.StructType:
+    return t.StructType([t.StructField(*field) for field in fields])
+
+
+_STRING = t.StringType()
+_TIME = t.TimestampType()
+_DATE = t.DateType()
+_LONG = t.LongType()
+_DOUBLE = t.DoubleType()
+
+_TRACEABILITY = (
+    (IMAGE_ID, _STRING, False),
+    (SOURCE_URI, _STRING, False),
+    (LINE, _STRING, True),
+    (LOT, _STRING, True),
+    (BOARD_ID, _STRING, False),
+    (POSITION, _STRING, True),
+    (PART_NUMBER, _STRING, True),
+    (CAPTURED_AT, _TIME, False),
+)
+TRACEABILITY: Final = tuple(name for name, _, _ in _TRACEABILITY)
+
+IMAGES: Final = _struct(
+    *_TRACEABILITY,
+    (IMAGE, t.BinaryType(), False),
+    (REFERENCE, t.BinaryType(), True),
+    (REFERENCE_URI, _STRING, True),
+    (REFERENCE_SHA256, _STRING, True),
+    (WIDTH, t.IntegerType(), False),
+    (HEIGHT, t.IntegerType(), False),
+    (CONTENT_SHA256, _STRING, False),
+    (CAPTURE_DATE, _DATE, False),
+)
+
+REJECTS: Final = _struct(
+    (SOURCE_URI, _STRING, False),
+    (STAGE, _STRING, False),
+    (KIND, _STRING, False),
+    (REASON, _STRING, False),
+    (DETAIL, _STRING, True),
+    (LENGTH, _LONG, True),
+    (SEEN_AT, _TIME, False),
+    (CAPTURE_DATE, _DATE, True),
+    (RUN_ID, _STRING, False),
+)
+
+VERDICTS: Final = _struct(
+    (IMAGE_ID, _STRING, False),
+    (VERDICT, _STRING, True),
+    (DEFECTS, _STRING, True),
+    (OPERATOR_ID, _STRING, True),
+    (VERIFIED_AT, _TIME, True),
+)
+
+FEATURES_TABLE: Final = _struct(
+    (IMAGE_ID, _STRING, False),
+    (FEATURES, t.ArrayType(t.FloatType(), containsNull=False), False),
+    (FEATURE_SET, _STRING, False),
+    (CAPTURE_DATE, _DATE, False),
+)
+
+OUT_OF_FOLD: Final = _struct(
+    *_TRACEABILITY,
+    (VERDICT, _STRING, False),
+    (DEFECTS, _STRING, True),
+    (FOLD, t.IntegerType(), False),
+    (PROBABILITY, _DOUBLE, False),
+    (MODEL_VERSION, _STRING, False),
+    (RUN_ID, _STRING, False),
+)
+
+SCORES: Final = _struct(
+    *_TRACEABILITY,
+    (STATUS, _STRING, False),
+    (REASON, _STRING, True),
+    (PROBABILITY, _DOUBLE, True),
+    (THRESHOLD, _DOUBLE, False),
+    (DECISION, _STRING, False),
+    (AUDIT, t.BooleanType(), False),
+    (MODEL_VERSION, _STRING, False),
+    (MODEL_SHA256, _STRING, False),
+    (FEATURE_SET, _STRING, False),
+    (RUN_ID, _STRING, False),
+    (SCORED_AT, _TIME, False),
+    (CAPTURE_DATE, _DATE, False),
+)
+
+METRICS: Final = _struct(
+    (RUN_ID, _STRING, False),
+    (MODEL_VERSION, _STRING, False),
+    ("scope", _STRING, False),
+    ("metric", _STRING, False),
+    ("value", _DOUBLE, True),
+    ("lower", _DOUBLE, True),
+    ("upper", _DOUBLE, True),
+    ("n", _LONG, False),
+    ("computed_at", _TIME, False),
+)
+
+RUNS: Final = _struct(
+    (RUN_ID, _STRING, False),
+    ("job", _STRING, False),
+    (KIND, _STRING, False),
+    ("inputs", _STRING, False),
+    ("rows_in", _LONG, False),
+    ("rows_out", _LONG, False),
+    ("rows_rejected", _LONG, False),
+    ("started_at", _TIME, False),
+    ("seconds", _DOUBLE, False),
+    ("versions", _STRING, False),
+    ("git_sha", _STRING, True),
+    ("config_sha256", _STRING, False),
+)
+
+
+def images_unischema() -> Unischema:
+    """Return petastorm's view of ``images``: pictures as (H, W) or (H, W, 3) uint8 arrays.
+
+    petastorm is imported here and not above: it needs OpenCV, which executors don't.
+    """
+    import numpy as np  # noqa: PLC0415
+    import pyarrow_hotfix  # noqa: F401, PLC0415  closes CVE-2023-47248 before pyarrow 13 reads
+    from petastorm.codecs import CompressedImageCodec, ScalarCodec  # noqa: PLC0415
+    from petastorm.unischema import Unischema, UnischemaField  # noqa: PLC0415
+
+    picture = CompressedImageCodec("png")
+    kinds = {
+        t.StringType(): (np.str_, ScalarCodec(_STRING), ()),
+        t.TimestampType(): (np.datetime64, ScalarCodec(_TIME), ()),
+        t.IntegerType(): (np.int32, ScalarCodec(t.IntegerType()), ()),
+        t.BinaryType(): (np.uint8, picture, (None, None, 3)),
+        # a partition column: petastorm reads it off the folder's name
+        t.DateType(): (np.str_, ScalarCodec(_STRING), ()),
+    }
+    fields = []
+    for field in IMAGES.fields:
+        dtype, codec, shape = kinds[field.dataType]
+        fields.append(UnischemaField(field.name, dtype, shape, codec, field.nullable))
+    return Unischema("images", fields)

@@ -1,0 +1,70 @@
+"""The Spark session: built here in local mode, taken as it is under spark-submit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+
+from pcb_spark import jars
+
+if TYPE_CHECKING:
+    from pcb_spark.config import Config
+
+#: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
+ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
+
+
+def submitted() -> bool:
+    """Say whether spark-submit started this process; the JVM is then already running."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
+    """Return the session for ``config``.
+
+    Under spark-submit the master, the jars and the memory are those of the command line; in local
+    mode they come from conf/spark-defaults.conf and the ``[spark]`` section.
+    """
+    builder = SparkSession.builder.appName(app_name)
+    if not submitted():
+        for key, value in _local_settings(config).items():
+            builder = builder.config(key, value)
+        _prepare_environment()
+    for key, value in config.spark.conf.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def task_slots(spark: SparkSession) -> int:
+    """Return how many tasks run at once."""
+    return max(1, spark.sparkContext.defaultParallelism // task_cpus(spark))
+
+
+def task_cpus(spark: SparkSession) -> int:
+    """Return spark.task.cpus, the cores that one task may use."""
+    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
+
+
+def _local_settings(config: Config) -> dict[str, str]:
+    properties = jars.read_properties(jars.default_properties_file())
+    paths = jars.resolve(properties, cache=Path(config.backbone.cache))
+    kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
+    return kept | {
+        "spark.master": config.spark.master,
+        "spark.driver.memory": config.spark.driver_memory,
+        "spark.jars": ",".join(str(path) for path in paths),
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "localhost",
+        "spark.driver.bindAddress": "127.0.0.1",
+    }
+
+
+def _prepare_environment() -> None:
+    """Workers use this interpreter, or they would find no numpy."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault(ORT_CONFIG_SWITCH, "1")

@@ -1,0 +1,182 @@
+"""Reading and writing tables: the rim of every job.
+
+A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables are
+written beside their place and moved there in one rename, so that a reader finds the old table or
+the new one and never half of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from pcb_spark import schemas
+from pcb_spark.errors import InputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+#: A row group of ``images`` is what one petastorm reader holds in memory at a time.
+IMAGE_ROW_GROUP_MB = 32
+
+
+def locate(out: str, table: str) -> str:
+    """Return the URI of ``table`` below ``out``."""
+    return f"{out.rstrip('/')}/{table}"
+
+
+def exists(spark: SparkSession, uri: str) -> bool:
+    """Say whether there is a file or folder at ``uri``."""
+    filesystem, path = _hadoop(spark, uri)
+    return bool(filesystem.exists(path))
+
+
+def qualified(spark: SparkSession, uri: str) -> str:
+    """Return ``uri`` with its scheme, as Spark's file sources report it."""
+    filesystem, path = _hadoop(spark, uri)
+    return str(filesystem.makeQualified(path).toString())
+
+
+def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
+    """Read a table by its schema.
+
+    Raises
+    ------
+    InputError : there is no table at ``uri``.
+    """
+    if not exists(spark, uri):
+        what = f"no table at {uri}"
+        raise InputError(what, hint="run the job that writes it first, or correct paths.out")
+    return spark.read.schema(schema).parquet(uri)
+
+
+def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = False) -> None:
+    """Write ``df`` as the whole of the table at ``uri``."""
+    with staged(df.sparkSession, uri) as staging:
+        _writer(df, schema, by_date=by_date).parquet(staging)
+
+
+def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
+    """Write ``df`` over those capture dates of the table at ``uri`` that it holds."""
+    writer = _writer(df, schema, by_date=True)
+    writer.mode("overwrite").option("partitionOverwriteMode", "dynamic").parquet(uri)
+
+
+def append(df: DataFrame, uri: str, schema: StructType) -> None:
+    """Add the rows of ``df`` to the table at ``uri``."""
+    _writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
+
+
+def replace_images(df: DataFrame, uri: str) -> None:
+    """Write the ``images`` table so that Spark and petastorm can read it."""
+    spark = df.sparkSession
+    with staged(spark, uri) as staging, _petastorm(spark, qualified(spark, staging)):
+        _writer(df, schemas.IMAGES, by_date=True).parquet(staging)
+
+
+def append_rows(
+    spark: SparkSession, rows: Sequence[tuple[Any, ...]], uri: str, schema: StructType
+) -> None:
+    """Add driver-side rows to the table at ``uri``."""
+    append(spark.createDataFrame(list(rows), schema), uri, schema)
+
+
+@contextlib.contextmanager
+def staged(spark: SparkSession, uri: str) -> Iterator[str]:
+    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes."""
+    parent, _, name = uri.rpartition("/")
+    staging = f"{parent}/.staging-{name}"
+    remove(spark, staging)
+    try:
+        yield staging
+    except BaseException:
+        remove(spark, staging)
+        raise
+    remove(spark, uri)
+    filesystem, source = _hadoop(spark, staging)
+    if not filesystem.rename(source, _hadoop(spark, uri)[1]):
+        what = f"{staging} can't be moved to {uri}"
+        raise InputError(what, hint="check the rights on the output folder")
+
+
+def remove(spark: SparkSession, uri: str) -> None:
+    """Delete ``uri`` and all below it, if it is there."""
+    filesystem, path = _hadoop(spark, uri)
+    filesystem.delete(path, True)  # noqa: FBT003  Hadoop's own signature
+
+
+def make_folder(spark: SparkSession, uri: str) -> None:
+    """Create ``uri`` and its parents."""
+    filesystem, path = _hadoop(spark, uri)
+    filesystem.mkdirs(path)
+
+
+@contextlib.contextmanager
+def spark_failures(what: str, *, hint: str) -> Iterator[None]:
+    """Turn a failure inside Spark into one InputError that names its root cause."""
+    try:
+        yield
+    except Py4JJavaError as error:
+        cause = _root_cause(error.java_exception)
+        raise InputError(what, got=cause, hint=hint) from None
+    except PySparkException as error:
+        message = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(what, got=message[0], hint=hint) from None
+
+
+def _root_cause(throwable: Any) -> str:
+    while throwable.getCause() is not None:
+        throwable = throwable.getCause()
+    return str(throwable.toString()).splitlines()[0]
+
+
+def _writer(df: DataFrame, schema: StructType, *, by_date: bool) -> Any:
+    contract = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
+    if not by_date:
+        return contract.write
+    date = schemas.CAPTURE_DATE
+    order = [name for name in (date, schemas.IMAGE_ID) if name in schema.names]
+    return contract.repartition(date).sortWithinPartitions(*order).write.partitionBy(date)
+
+
+@contextlib.contextmanager
+def _petastorm(spark: SparkSession, url: str) -> Iterator[None]:
+    """petastorm's materialize_dataset, with Hadoop's settings restored on failure too."""
+    from petastorm.etl.dataset_metadata import materialize_dataset  # noqa: PLC0415  needs OpenCV
+
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  no public way
+    before = {key: hadoop.get(key) for key in _PETASTORM_SETTINGS}
+    try:
+        schema = schemas.images_unischema()
+        with materialize_dataset(spark, url, schema, row_group_size_mb=IMAGE_ROW_GROUP_MB):
+            yield
+    finally:
+        for key, value in before.items():
+            _restore(hadoop, key, value)
+
+
+_PETASTORM_SETTINGS = (
+    "parquet.summary.metadata.level",
+    "parquet.summary.metadata.propagate-errors",
+    "parquet.block.size.row.check.min",
+    "parquet.row-group.size.row.check.min",
+    "parquet.block.size",
+)
+
+
+def _restore(hadoop: Any, key: str, value: str | None) -> None:
+    if value is None:
+        hadoop.unset(key)
+    else:
+        hadoop.set(key, value)
+
+
+def _hadoop(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]  # noqa: SLF001
+    conf = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  no public way
+    return path.getFileSystem(conf), path
