@@ -115,7 +115,9 @@ def out_of_fold(
     for fold in folds:
         train = rows.where(F.col(GROUP_DATE) < F.lit(fold.train_before))
         test = rows.where(F.col(GROUP_DATE).between(fold.test_from, fold.test_until))
-        check_classes(train, f"the training window of fold {fold.index} (before {fold.train_before})")
+        check_classes(
+            train, f"the training window of fold {fold.index} (before {fold.train_before})"
+        )
         model = fit(train, config, seed=seed)
         scored = predict(model, test).select(*kept, s.PROBABILITY)
         parts.append(scored.withColumn(s.FOLD, F.lit(fold.index)).localCheckpoint())

@@ -7,7 +7,8 @@
     │   └── ImageError       4   one image; caught per image and turned into a reject
     ├── BackboneError        5   weights: missing, damaged, wrong hash, no ResNet-50
     ├── TrainingError        6   data from which no classifier can be trained or judged
-    └── BundleError          7   a model bundle: missing part, wrong hash, wrong version
+    ├── BundleError          7   a model bundle: missing part, wrong hash, wrong version
+    └── AccountingError      8   a job whose rows in are not its rows out plus rejects
 
 A message says what is wrong and where, what was expected, what was found, and what to do next.
 """
@@ -98,3 +99,9 @@ class BundleError(PcbSparkError):
     """A model bundle lacks a part, was changed after it was written, or doesn't fit."""
 
     exit_code = 7
+
+
+class AccountingError(PcbSparkError):
+    """Rows got lost between a job's input and its output: a fault of pcb_spark itself."""
+
+    exit_code = 8

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F  # noqa: N812  Spark's customary name
+from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
@@ -103,7 +103,7 @@ def run_images(
 
 def run(batches: DataFrame, graph: bytes, output: str) -> DataFrame:
     """Feed batches to SynapseML's ONNXModel; the answer is a column named ``OUTPUT``."""
-    from synapse.ml.onnx import ONNXModel  # noqa: PLC0415  needs the jars on the JVM
+    from synapse.ml.onnx import ONNXModel
 
     feeds = {name: name for name in batches.columns if name != ITEMS}
     model = ONNXModel().setModelPayload(graph).setDeviceType("CPU").setMiniBatchSize(1)

@@ -80,14 +80,14 @@ def read_manifest(raw: DataFrame, where: str) -> DataFrame:
             hint="correct the header; paths are relative to the drop",
         )
     columns = [_text(raw, name).alias(name) for name in MANIFEST_COLUMNS]
-    manifest = raw.select(*columns).withColumnsRenamed(
-        {s.IMAGE: _KEY, s.REFERENCE: _REFERENCE_KEY}
+    manifest = raw.select(*columns).withColumnsRenamed({s.IMAGE: _KEY, s.REFERENCE: _REFERENCE_KEY})
+    return manifest.withColumn(_ROW, F.monotonically_increasing_id()).withColumns(
+        {
+            s.CAPTURED_AT: F.expr(f"try_to_timestamp({s.CAPTURED_AT})"),
+            s.VERIFIED_AT: F.expr(f"try_to_timestamp({s.VERIFIED_AT})"),
+            s.VERDICT: F.lower(s.VERDICT),
+        }
     )
-    return manifest.withColumn(_ROW, F.monotonically_increasing_id()).withColumns({
-        s.CAPTURED_AT: F.expr(f"try_to_timestamp({s.CAPTURED_AT})"),
-        s.VERIFIED_AT: F.expr(f"try_to_timestamp({s.VERIFIED_AT})"),
-        s.VERDICT: F.lower(s.VERDICT),
-    })
 
 
 def ingest(
@@ -180,13 +180,17 @@ def _describe(joined: DataFrame, root: str) -> DataFrame:
     stem = F.regexp_extract(path, r"([^/]+?)(\.[^./]*)?$", 1)
     parts = F.regexp_extract(stem, r"^(.+)_([^_]+)$", 1), F.regexp_extract(stem, r"_([^_]+)$", 1)
     day = F.regexp_extract(path, r"(?:^|/)date=(\d{4}-\d{2}-\d{2})/", 1)
-    filled = joined.withColumns({
-        s.LINE: F.coalesce(s.LINE, _or_null(F.regexp_extract(path, r"(?:^|/)line=([^/]+)/", 1))),
-        s.LOT: F.coalesce(s.LOT, _or_null(F.regexp_extract(path, r"(?:^|/)lot=([^/]+)/", 1))),
-        s.BOARD_ID: F.coalesce(s.BOARD_ID, _or_null(parts[0]), stem),
-        s.POSITION: F.coalesce(s.POSITION, _or_null(parts[1])),
-        s.CAPTURED_AT: F.coalesce(s.CAPTURED_AT, F.try_to_timestamp(day)),
-    })
+    filled = joined.withColumns(
+        {
+            s.LINE: F.coalesce(
+                s.LINE, _or_null(F.regexp_extract(path, r"(?:^|/)line=([^/]+)/", 1))
+            ),
+            s.LOT: F.coalesce(s.LOT, _or_null(F.regexp_extract(path, r"(?:^|/)lot=([^/]+)/", 1))),
+            s.BOARD_ID: F.coalesce(s.BOARD_ID, _or_null(parts[0]), stem),
+            s.POSITION: F.coalesce(s.POSITION, _or_null(parts[1])),
+            s.CAPTURED_AT: F.coalesce(s.CAPTURED_AT, F.try_to_timestamp(day)),
+        }
+    )
     untimed = F.col(s.REASON).isNull() & F.col(s.CAPTURED_AT).isNull()
     return filled.withColumns({
         s.IMAGE_ID: _image_id(path),
@@ -228,7 +232,9 @@ def _reference_rejects(images: DataFrame, references: DataFrame, root: str) -> D
     found = references.select(
         F.col(_KEY).alias(_REFERENCE_KEY), s.LENGTH, s.REASON, s.DETAIL, F.lit(1).alias("found")
     )
-    faulty = first_day.join(found, _REFERENCE_KEY, "left").where("found is null or reason is not null")
+    faulty = first_day.join(found, _REFERENCE_KEY, "left").where(
+        "found is null or reason is not null"
+    )
     missing = F.col("found").isNull()
     detail = F.concat_ws(": ", s.REASON, s.DETAIL)
     return faulty.select(
@@ -257,24 +263,32 @@ def _settle(manifest: DataFrame, described: DataFrame, root: str) -> tuple[DataF
     newest_first = Window.partitionBy(_KEY, "known").orderBy(
         verdict.isNull(), F.col(s.VERIFIED_AT).desc_nulls_last(), F.desc(_ROW)
     )
-    judged = joined.withColumn("current", current).withColumns({
-        "opinions": F.size(F.collect_set(F.when(F.col("current"), opinion)).over(per_image)),
-        "place": F.row_number().over(newest_first),
-    })
-    settled = judged.withColumn(s.REASON, _verdict_fault()).withColumns({
-        s.DETAIL: _verdict_detail(),
-        s.LENGTH: F.lit(None).cast("long"),
-        s.SOURCE_URI: F.concat(F.lit(root.rstrip("/") + "/"), F.col(_KEY)),
-    })
+    judged = joined.withColumn("current", current).withColumns(
+        {
+            "opinions": F.size(F.collect_set(F.when(F.col("current"), opinion)).over(per_image)),
+            "place": F.row_number().over(newest_first),
+        }
+    )
+    settled = judged.withColumn(s.REASON, _verdict_fault()).withColumns(
+        {
+            s.DETAIL: _verdict_detail(),
+            s.LENGTH: F.lit(None).cast("long"),
+            s.SOURCE_URI: F.concat(F.lit(root.rstrip("/") + "/"), F.col(_KEY)),
+        }
+    )
     rejected = settled.where(F.col(s.REASON).isNotNull())
     return settled.where(F.col(s.REASON).isNull()), rejected.select(*_reject(s.KIND_VERDICT))
 
 
 def _verdict_fault() -> Column:
+    contradicted = F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1)
     return (
         F.when(F.col(s.IMAGE_ID).isNull() | F.col("fault").isNotNull(), s.VERDICT_WITHOUT_IMAGE)
         .when(~F.col("known"), s.VERDICT_UNKNOWN)
-        .when(F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1), s.VERDICT_CONFLICT)
+        .when(
+            F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1),
+            s.VERDICT_CONFLICT,
+        )
         .when(F.col("place") > 1, s.VERDICT_SUPERSEDED)
     )
 

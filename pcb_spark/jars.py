@@ -67,7 +67,7 @@ def _fetch(home: Path, packages: str, excludes: str) -> None:
     own.mkdir(parents=True, exist_ok=True)
     settings = (f"{PACKAGES}={packages}", f"{EXCLUDES}={excludes}", f"spark.jars.ivy={own}")
     command = [sys.executable, "-c", _RESOLVE, *settings]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not list((own / "jars").glob("*.jar")):
         shutil.rmtree(own, ignore_errors=True)
         what = "the jars of conf/spark-defaults.conf can't be resolved"

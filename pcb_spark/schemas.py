@@ -192,10 +192,10 @@ def images_unischema() -> Unischema:
 
     petastorm is imported here and not above: it needs OpenCV, which executors don't.
     """
-    import numpy as np  # noqa: PLC0415
-    import pyarrow_hotfix  # noqa: F401, PLC0415  closes CVE-2023-47248 before pyarrow 13 reads
-    from petastorm.codecs import CompressedImageCodec, ScalarCodec  # noqa: PLC0415
-    from petastorm.unischema import Unischema, UnischemaField  # noqa: PLC0415
+    import numpy as np
+    import pyarrow_hotfix  # noqa: F401  closes CVE-2023-47248 before pyarrow 13 reads
+    from petastorm.codecs import CompressedImageCodec, ScalarCodec
+    from petastorm.unischema import Unischema, UnischemaField
 
     picture = CompressedImageCodec("png")
     kinds = {

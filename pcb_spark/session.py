@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
 
 
+def conf_file(name: str) -> Path:
+    """Return a file of conf/ in the checkout that this package runs from."""
+    return jars.default_properties_file().with_name(name)
+
+
 def submitted() -> bool:
     """Say whether spark-submit started this process; the JVM is then already running."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
@@ -52,6 +57,7 @@ def task_cpus(spark: SparkSession) -> int:
 def _local_settings(config: Config) -> dict[str, str]:
     properties = jars.read_properties(jars.default_properties_file())
     paths = jars.resolve(properties, cache=Path(config.backbone.cache))
+    logging_file = conf_file("log4j2.properties")
     kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
     return kept | {
         "spark.master": config.spark.master,
@@ -60,6 +66,7 @@ def _local_settings(config: Config) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.driver.host": "localhost",
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file}",
     }
 
 

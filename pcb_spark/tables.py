@@ -8,7 +8,9 @@ the new one and never half of it.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
@@ -107,13 +109,29 @@ def staged(spark: SparkSession, uri: str) -> Iterator[str]:
 def remove(spark: SparkSession, uri: str) -> None:
     """Delete ``uri`` and all below it, if it is there."""
     filesystem, path = _hadoop(spark, uri)
-    filesystem.delete(path, True)  # noqa: FBT003  Hadoop's own signature
+    filesystem.delete(path, True)
 
 
 def make_folder(spark: SparkSession, uri: str) -> None:
     """Create ``uri`` and its parents."""
     filesystem, path = _hadoop(spark, uri)
     filesystem.mkdirs(path)
+
+
+def upload(spark: SparkSession, folder: Path, uri: str) -> None:
+    """Copy a local folder to ``uri``."""
+    filesystem, target = _hadoop(spark, uri)
+    source = _hadoop(spark, folder.resolve().as_uri())[1]
+    filesystem.copyFromLocalFile(source, target)
+
+
+def download(spark: SparkSession, uri: str, folder: Path) -> None:
+    """Copy the files right below ``uri`` into the local ``folder``."""
+    filesystem, source = _hadoop(spark, uri)
+    for status in filesystem.listStatus(source):
+        target = folder.resolve() / status.getPath().getName()
+        local = _hadoop(spark, target.as_uri())[1]
+        filesystem.copyToLocalFile(False, status.getPath(), local, True)
 
 
 @contextlib.contextmanager
@@ -146,15 +164,18 @@ def _writer(df: DataFrame, schema: StructType, *, by_date: bool) -> Any:
 
 @contextlib.contextmanager
 def _petastorm(spark: SparkSession, url: str) -> Iterator[None]:
-    """petastorm's materialize_dataset, with Hadoop's settings restored on failure too."""
-    from petastorm.etl.dataset_metadata import materialize_dataset  # noqa: PLC0415  needs OpenCV
+    """Petastorm's materialize_dataset, with Hadoop's settings restored on failure too."""
+    from petastorm.etl.dataset_metadata import materialize_dataset
 
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  no public way
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     before = {key: hadoop.get(key) for key in _PETASTORM_SETTINGS}
     try:
-        schema = schemas.images_unischema()
-        with materialize_dataset(spark, url, schema, row_group_size_mb=IMAGE_ROW_GROUP_MB):
-            yield
+        with warnings.catch_warnings():
+            # petastorm calls pyarrow's older interface, on purpose of its own
+            warnings.simplefilter("ignore", FutureWarning)
+            schema = schemas.images_unischema()
+            with materialize_dataset(spark, url, schema, row_group_size_mb=IMAGE_ROW_GROUP_MB):
+                yield
     finally:
         for key, value in before.items():
             _restore(hadoop, key, value)
@@ -177,6 +198,6 @@ def _restore(hadoop: Any, key: str, value: str | None) -> None:
 
 
 def _hadoop(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]  # noqa: SLF001
-    conf = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  no public way
+    path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
     return path.getFileSystem(conf), path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # How often each kind is drawn where the part allows it: solder faults lead on real lines.
 _DEFECT_WEIGHTS = {
-    "missing": 0.6, "shifted": 1.0, "rotated": 1.0, "tombstone": 1.0, "bridge": 1.3,
+    "missing": 0.6, "shifted": 1.0, "rotated": 1.0, "tombstone": 1.0, "bridge": 2.0,
     "insufficient_solder": 1.4,
 }  # fmt: skip
 

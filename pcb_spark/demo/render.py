@@ -24,7 +24,7 @@ from pcb_spark.errors import ConfigError
 
 Box = tuple[int, int, int, int]
 
-_SEEN = 12
+_SEEN = 12  # grey levels from which a change belongs to the defect's box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +101,8 @@ def render_on_site(
     unit_rng, defect_rng, camera_rng = rng.spawn(3)
     good = good_unit(unit_rng, site.part, supplier=supplier, mask_tone=mask_tone)
     shot = aimed(camera_rng, camera)
-    unit, box = good, None
-    clean = expose(draw_scene(site, unit), shot)
+    box: Box | None = None
+    clean = expose(draw_scene(site, good), shot)
     if defect is not None:
         unit = damage(defect_rng, good, defect=defect, severity=severity)
         clean, flawless = expose(draw_scene(site, unit), shot), clean
@@ -115,11 +115,9 @@ def render_on_site(
     )
 
 
-def _changed(flawless: Image.Image, defective: Image.Image) -> Box | None:
+def _changed(flawless: Image.Image, defective: Image.Image) -> Box:
     difference = np.asarray(ImageChops.difference(flawless, defective)).max(axis=2)
     # A faint defect may stay below what counts as seen: then its strongest half counts.
-    seen = difference >= min(_SEEN, max(1, int(difference.max()) // 2))
+    seen = difference >= min(_SEEN, int(difference.max()) // 2)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    if rows.size == 0:
-        return None
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

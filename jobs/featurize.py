@@ -1,0 +1,13 @@
+"""Images to features, through SynapseML's ONNXModel.
+
+spark-submit jobs/featurize.py --config conf/nightly.toml [--set key=value ...]
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pcb_spark.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["featurize", *sys.argv[1:]]))

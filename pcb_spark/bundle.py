@@ -1,0 +1,129 @@
+"""A model bundle: one folder with all that scoring needs, every file pinned by its hash.
+
+    manifest.json     versions, hashes, feature set, threshold and the evidence for it, lineage
+    graph.onnx        pixels to probability, fused: what Spark, edge and service run
+    features.onnx     pixels to features
+    classifier.txt    LightGBM's own text format
+
+Nothing is pickled. Hashes are checked before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pcb_spark.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+GRAPH = "graph.onnx"
+FEATURES = "features.onnx"
+CLASSIFIER = "classifier.txt"
+PARTS = (GRAPH, FEATURES, CLASSIFIER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` holds the fields of
+    ``policy.Threshold``; ``metrics`` the pooled and fold figures at training time.
+    """
+
+    format: int
+    model_version: str
+    model_sha256: str
+    feature_set: str
+    feature_count: int
+    levels: list[str]
+    pooling: list[str]
+    difference: bool
+    precision: str
+    trained_backbone: bool
+    backbone: dict[str, str]
+    threshold: dict[str, Any]
+    metrics: dict[str, float | None]
+    training_window: dict[str, Any]
+    lineage: dict[str, Any]
+    versions: dict[str, str]
+    created_at: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A verified bundle in memory."""
+
+    manifest: Manifest
+    parts: Mapping[str, bytes]
+
+
+def sha256(content: bytes) -> str:
+    """Return the hex digest of ``content``."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in PARTS:
+        (folder / name).write_bytes(parts[name])
+    files = {name: sha256(parts[name]) for name in PARTS}
+    own = {"format": FORMAT, "model_sha256": files[GRAPH], "files": files}
+    complete = Manifest(**{**manifest, **own})
+    text = json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return Bundle(manifest=complete, parts=dict(parts))
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle and check every hash.
+
+    Raises
+    ------
+    BundleError : no bundle, a missing part, a hash that differs, a format of another version.
+    """
+    manifest = _read_manifest(folder)
+    parts = {name: _read_part(folder, name, manifest.files.get(name)) for name in PARTS}
+    return Bundle(manifest=manifest, parts=parts)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    hint = "run `pcb-spark train` first, or name the bundle's folder"
+    try:
+        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = f"no model bundle in {folder}"
+        raise BundleError(what, expected=f"a file {MANIFEST}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        what = f"{folder / MANIFEST} can't be read"
+        raise BundleError(what, got=error, hint=hint) from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        what = f"{folder} is a bundle of another format"
+        got = raw.get("format") if isinstance(raw, dict) else "no object"
+        raise BundleError(what, expected=FORMAT, got=got, hint="train it again with this version")
+    try:
+        return Manifest(**raw)
+    except TypeError as error:
+        what = f"{folder / MANIFEST} has other fields than this version knows"
+        raise BundleError(what, got=error, hint="train it again with this version") from None
+
+
+def _read_part(folder: Path, name: str, expected: str | None) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        what = f"{folder} lacks {name}"
+        raise BundleError(what, got=error, hint="copy the whole folder again") from None
+    if sha256(content) != expected:
+        what = f"{folder / name} is not the file that was trained"
+        raise BundleError(
+            what, expected=f"sha256 {expected}", got=sha256(content), hint="copy it again"
+        )
+    return content

@@ -1,0 +1,141 @@
+"""The command line: ``pcb-spark JOB``, and what the files in jobs/ call.
+
+Parse, load the configuration, get a session, call one function, turn errors into exit codes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pcb_spark
+from pcb_spark import config as configuration
+from pcb_spark import doctor, logs, session, summary, tables
+from pcb_spark.demo import drop
+from pcb_spark.errors import BackboneError, PcbSparkError
+from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
+from pcb_spark.pipeline.job import load_backbone, required
+
+if TYPE_CHECKING:
+    from pcb_spark.config import Config
+
+log = logging.getLogger(__name__)
+
+JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
+    "ingest": ("camera drop to the tables images, verdicts and rejects", (run_ingest,)),
+    "featurize": ("images to features", (run_featurize,)),
+    "train": ("features and verdicts to a judged model bundle", (run_train,)),
+    "score": ("images and a bundle to scores", (run_score,)),
+    "run": (
+        "ingest, featurize, train and score in one session",
+        (run_ingest, run_featurize, run_train, run_score),
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see ``errors``)."""
+    options = _parser().parse_args(arguments)
+    run_id = logs.new_run_id()
+    logs.configure(run_id, verbose=options.verbose)
+    try:
+        return int(options.command(options, run_id))
+    except PcbSparkError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pcb-spark", description=pcb_spark.__doc__)
+    parser.add_argument("--version", action="version", version=pcb_spark.__version__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    for name, (text, _) in JOBS.items():
+        _add(commands.add_parser(name, help=text, description=text), _run_job)
+    text = "check this machine, and with a session what Spark needs"
+    _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
+    text = "render a set of component images and run everything on it"
+    demo = commands.add_parser("demo", help=text, description=text)
+    _add(demo, _run_demo)
+    demo.add_argument("--out", default="out/demo", help="folder for the drop and the tables")
+    demo.add_argument("--images", type=int, default=1500, help="how many images to render")
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
+    parser.add_argument("--config", type=Path, default=None, help="a TOML file; see conf/")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="override one key, e.g. features.levels='[\"layer2\"]'; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="log details")
+    parser.set_defaults(command=command)
+
+
+def _run_job(options: argparse.Namespace, run_id: str) -> int:
+    config = configuration.load(options.config, options.overrides)
+    required(config.paths.out, "paths.out")
+    if options.name in ("run", "ingest"):
+        required(config.paths.drop, "paths.drop")
+    _run(config, run_id, JOBS[options.name][1])
+    return 0
+
+
+def _run_demo(options: argparse.Namespace, run_id: str) -> int:
+    folder = Path(options.out)
+    path = options.config or session.conf_file("demo.toml")
+    paths = [f"paths.drop='{folder / 'drop'}'", f"paths.out='{folder}'"]
+    config = configuration.load(path, [*paths, *options.overrides])
+    config = _with_weights_if_possible(config)
+    log.info("render %d component images into %s", options.images, folder / "drop")
+    drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
+    _run(config, run_id, JOBS["run"][1])
+    return 0
+
+
+def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
+    config = configuration.load(options.config, options.overrides)
+    checks = doctor.check_machine(config)
+    if all(check.ok for check in checks):
+        spark = session.get(config)
+        checks += doctor.check_session(spark, config.paths.out or ".")
+    sys.stdout.write(doctor.report(checks) + "\n")
+    log.debug("doctor %s", run_id)
+    doctor.require(checks)
+    return 0
+
+
+def _run(config: Config, run_id: str, stages: Sequence[Callable[[Job], object]]) -> None:
+    """Check, start one session, run the stages in it, and say what came of it."""
+    doctor.require(doctor.check_machine(config))
+    spark = session.get(config)
+    try:
+        tables.make_folder(spark, config.paths.out)
+        doctor.require(doctor.check_session(spark, config.paths.out))
+        job = Job(spark=spark, config=config, run_id=run_id)
+        for stage in stages:
+            stage(job)
+        sys.stdout.write(summary.of_run(job) + "\n")
+    finally:
+        spark.stop()
+
+
+def _with_weights_if_possible(config: Config) -> Config:
+    """Fall back to the untrained network where the pinned weights can't be had."""
+    try:
+        load_backbone(config)
+    except BackboneError as error:
+        log.warning(
+            "no pretrained weights (%s); the demo goes on with an untrained network", error.what
+        )
+        untrained = config.backbone.model_copy(
+            update={"weights": "untrained", "allow_untrained": True}
+        )
+        return config.model_copy(update={"backbone": untrained})
+    return config

@@ -1,0 +1,12 @@
+"""The jobs: each reads its tables, runs its stage, writes the answer and one row of ``runs``.
+
+A job checks its own books: what went in came out or was rejected with a reason, or it fails.
+"""
+
+from pcb_spark.pipeline.featurize import run_featurize
+from pcb_spark.pipeline.ingest import run_ingest
+from pcb_spark.pipeline.job import Counts, Job
+from pcb_spark.pipeline.score import run_score
+from pcb_spark.pipeline.train import run_train
+
+__all__ = ["Counts", "Job", "run_featurize", "run_ingest", "run_score", "run_train"]

@@ -1,0 +1,91 @@
+"""The score job: ``images`` and a bundle become ``scores``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import onnx
+from pyspark.sql import functions as F
+
+from pcb_spark import bundle, graphs, logs, scoring, tables, trees
+from pcb_spark import schemas as s
+from pcb_spark.pipeline.job import (
+    FEATURES,
+    IMAGES,
+    SCORES,
+    Counts,
+    Job,
+    close_books,
+    read_bundle,
+    refuse_untrained,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger(__name__)
+
+
+def run_score(job: Job) -> Counts:
+    """``images`` and the bundle to ``scores``: one row an image, unscorable ones too."""
+    began = time.monotonic()
+    images = _in_range(job, tables.read(job.spark, job.table(IMAGES), s.IMAGES))
+    model = read_bundle(job)
+    manifest = model.manifest
+    refuse_untrained(
+        job.config, trained=manifest.trained_backbone, source=manifest.backbone["source"]
+    )
+    total = images.count()
+    with logs.progress(job.spark, "score"):
+        scored = _score(job, images, model)
+        decided = scoring.decide(
+            scored,
+            manifest,
+            audit_share=job.config.scoring.audit_share,
+            seed=job.config.seed,
+        ).withColumns({s.RUN_ID: F.lit(job.run_id), s.SCORED_AT: F.lit(job.started_at)})
+        tables.replace_dates(decided, job.table(SCORES), s.SCORES)
+    written = tables.read(job.spark, job.table(SCORES), s.SCORES)
+    out = written.where(F.col(s.RUN_ID) == job.run_id).count()
+    counts = Counts(rows_in=total, rows_out=out, rows_rejected=0)
+    close_books(job, "score", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    return counts
+
+
+def _in_range(job: Job, images: DataFrame) -> DataFrame:
+    wanted = job.config.scoring
+    if wanted.since is not None:
+        images = images.where(F.col(s.CAPTURE_DATE) >= F.lit(wanted.since))
+    if wanted.until is not None:
+        images = images.where(F.col(s.CAPTURE_DATE) <= F.lit(wanted.until))
+    return images
+
+
+def _score(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
+    """Trees alone where features of this very feature set are at hand, else the fused graph."""
+    if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
+        return _score_pixels(job, images, model)
+    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    ready = made.where(F.col(s.FEATURE_SET) == model.manifest.feature_set)
+    described = images.select(*s.TRACEABILITY, s.CAPTURE_DATE)
+    known = ready.select(s.IMAGE_ID, s.FEATURES).join(described, s.IMAGE_ID)
+    unknown = images.join(ready.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
+    from_features = scoring.score_features(known, _trees_graph(model))
+    if unknown.isEmpty():
+        return from_features
+    return from_features.unionByName(_score_pixels(job, unknown, model))
+
+
+def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
+    plan = job.plan(images.count())
+    fused = onnx.load_from_string(model.parts[bundle.GRAPH])
+    graph = graphs.with_threads(fused, plan.threads).SerializeToString()
+    return scoring.score(images, graph, plan, difference=model.manifest.difference)
+
+
+def _trees_graph(model: bundle.Bundle) -> bytes:
+    width = model.manifest.feature_count
+    converted = trees.convert(model.parts[bundle.CLASSIFIER].decode(), width)
+    return graphs.with_threads(graphs.trees_graph(converted, width), 1).SerializeToString()

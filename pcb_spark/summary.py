@@ -1,0 +1,66 @@
+"""The few lines that matter at the end of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark import schemas as s
+from pcb_spark import tables
+from pcb_spark.pipeline import job as shared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pcb_spark.pipeline import Job
+
+
+def of_run(job: Job) -> str:
+    """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
+    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_decisions(job)]
+    return "\n".join([*lines, f"tables  {job.config.paths.out}"])
+
+
+def _books(job: Job) -> list[str]:
+    runs = tables.read(job.spark, job.table(shared.RUNS), s.RUNS)
+    own = runs.where(F.col(s.RUN_ID) == job.run_id).orderBy("started_at", "seconds").collect()
+    return [
+        f"{row['job']:9} {row['rows_in']:>7} {row[s.KIND]} rows in = {row['rows_out']} out"
+        f" + {row['rows_rejected']} rejected   {row['seconds']:.0f} s"
+        for row in own
+    ]
+
+
+def _figures(job: Job) -> list[str]:
+    if not tables.exists(job.spark, job.table(shared.METRICS)):
+        return []
+    found = tables.read(job.spark, job.table(shared.METRICS), s.METRICS)
+    rows = found.where(F.col(s.RUN_ID) == job.run_id).collect()
+    by_name = {(row["scope"], row["metric"]): row for row in rows}
+    folds = sorted(
+        scope for scope, metric in by_name if scope[:5] == "fold=" and metric == "roc_auc"
+    )
+    lines = [_auc(by_name, scope, "roc_auc") for scope in ("folds_mean", "overall", *folds)]
+    lines.append(_auc(by_name, "folds_mean", "baseline_roc_auc"))
+    return [line for line in lines if line]
+
+
+def _auc(by_name: Mapping[tuple[str, str], Mapping[str, object]], scope: str, metric: str) -> str:
+    row = by_name.get((scope, metric))
+    if row is None:
+        return ""
+    label = f"AUC {scope}" if metric == "roc_auc" else "AUC pixel difference (folds_mean)"
+    if row["value"] is None:
+        return f"{label}: undefined, one class only, n = {row['n']}"
+    bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
+    return f"{label}: {row['value']:.4f}{bounds}, n = {row['n']}"
+
+
+def _decisions(job: Job) -> list[str]:
+    if not tables.exists(job.spark, job.table(shared.SCORES)):
+        return []
+    scores = tables.read(job.spark, job.table(shared.SCORES), s.SCORES)
+    own = scores.where(F.col(s.RUN_ID) == job.run_id).groupBy(s.DECISION).count().collect()
+    counts = ", ".join(f"{row['count']} {row[s.DECISION]}" for row in sorted(own))
+    return [f"decisions {counts}"] if own else []

@@ -1,0 +1,37 @@
+"""Fixtures that every test may use: one Spark session, and the shared data where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pcb_spark import config, session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    overrides = [
+        'spark.master="local[2]"',
+        'spark.driver_memory="3g"',
+        'spark.conf={"spark.sql.shuffle.partitions"="2", "spark.sql.adaptive.enabled"="false"}',
+    ]
+    spark = session.get(config.load(None, overrides), app_name="tests")
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Data and weights that are not part of the project; PCB_SHARED names another place."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("PCB_SHARED", beside))
+    if not (folder / "weights").is_dir():
+        pytest.skip(f"no shared data in {folder}")
+    return folder
