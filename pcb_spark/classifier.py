@@ -66,7 +66,7 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     check_classes(rows, "the training rows")
     tasks = config.num_tasks or rows.sparkSession.sparkContext.defaultParallelism
     shuffled = F.xxhash64(s.IMAGE_ID, F.lit(seed))
-    vectors = rows.select(s.IMAGE_ID, LABEL, array_to_vector(s.FEATURES).alias(_VECTOR))
+    vectors = rows.select(s.IMAGE_ID, LABEL, array_to_vector(F.col(s.FEATURES)).alias(_VECTOR))
     ordered = vectors.repartition(tasks, s.IMAGE_ID).sortWithinPartitions(shuffled)
     estimator = LightGBMClassifier(
         featuresCol=_VECTOR,
@@ -91,8 +91,8 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
 
 def predict(model: LightGBMClassificationModel, rows: DataFrame) -> DataFrame:
     """Add ``probability`` of ``fail``, 0..1."""
-    vectors = rows.withColumn(_VECTOR, array_to_vector(s.FEATURES))
-    scored = model.transform(vectors)
+    vectors = rows.withColumn(_VECTOR, array_to_vector(F.col(s.FEATURES)))
+    scored: DataFrame = model.transform(vectors)
     fail = vector_to_array(F.col(model.getProbabilityCol()))[1]
     return scored.select(*rows.columns, fail.alias(s.PROBABILITY))
 

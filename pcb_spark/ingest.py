@@ -7,7 +7,7 @@ the layout). An image that the CSV doesn't name keeps what its path tells (``lin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -119,7 +119,9 @@ def ingest(
     )
 
 
-def _inspector(max_pixels: int) -> object:
+def _inspector(
+    max_pixels: int,
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def inspect_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import hashlib
 
@@ -285,10 +287,7 @@ def _verdict_fault() -> Column:
     return (
         F.when(F.col(s.IMAGE_ID).isNull() | F.col("fault").isNotNull(), s.VERDICT_WITHOUT_IMAGE)
         .when(~F.col("known"), s.VERDICT_UNKNOWN)
-        .when(
-            F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1),
-            s.VERDICT_CONFLICT,
-        )
+        .when(contradicted, s.VERDICT_CONFLICT)
         .when(F.col("place") > 1, s.VERDICT_SUPERSEDED)
     )
 

@@ -6,7 +6,7 @@ columns together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import types as t
 
@@ -128,7 +128,7 @@ VERDICTS: Final = _struct(
 
 FEATURES_TABLE: Final = _struct(
     (IMAGE_ID, _STRING, False),
-    (FEATURES, t.ArrayType(t.FloatType(), containsNull=False), False),
+    (FEATURES, t.ArrayType(t.FloatType()), False),
     (FEATURE_SET, _STRING, False),
     (CAPTURE_DATE, _DATE, False),
 )
@@ -198,7 +198,7 @@ def images_unischema() -> Unischema:
     from petastorm.unischema import Unischema, UnischemaField
 
     picture = CompressedImageCodec("png")
-    kinds = {
+    kinds: dict[t.DataType, tuple[Any, Any, tuple[int | None, ...]]] = {
         t.StringType(): (np.str_, ScalarCodec(_STRING), ()),
         t.TimestampType(): (np.datetime64, ScalarCodec(_TIME), ()),
         t.IntegerType(): (np.int32, ScalarCodec(t.IntegerType()), ()),

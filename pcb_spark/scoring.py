@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 from pcb_spark import graphs, inference, policy
 from pcb_spark import schemas as s
@@ -65,10 +66,10 @@ def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: i
     """
     threshold = float(manifest.threshold["value"])
 
-    @F.pandas_udf("string")
-    def decision(probability: pd.Series) -> pd.Series:
+    def decide_series(probability: pd.Series) -> pd.Series:
         return pd.Series(policy.decide(probability.to_numpy(dtype="float64"), threshold))
 
+    decision = pandas_udf(decide_series, "string")  # type: ignore[call-overload]
     unit = F.pmod(F.xxhash64(s.IMAGE_ID, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
     return scored.withColumns({
         s.PROBABILITY: F.col(s.PROBABILITY).cast("double"),

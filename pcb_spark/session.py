@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
 
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+
 
 def conf_file(name: str) -> Path:
     """Return a file of conf/ in the checkout that this package runs from."""
@@ -57,7 +59,7 @@ def task_cpus(spark: SparkSession) -> int:
 def _local_settings(config: Config) -> dict[str, str]:
     properties = jars.read_properties(jars.default_properties_file())
     paths = jars.resolve(properties, cache=Path(config.backbone.cache))
-    logging_file = conf_file("log4j2.properties")
+    logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
     kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
     return kept | {
         "spark.master": config.spark.master,
@@ -66,7 +68,7 @@ def _local_settings(config: Config) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.driver.host": "localhost",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging_file}",
+        _JAVA_OPTIONS: f"{kept.get(_JAVA_OPTIONS, '')} {logging_option}".strip(),
     }
 
 

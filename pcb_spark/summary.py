@@ -13,6 +13,8 @@ from pcb_spark.pipeline import job as shared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pyspark.sql import Row
+
     from pcb_spark.pipeline import Job
 
 
@@ -46,7 +48,7 @@ def _figures(job: Job) -> list[str]:
     return [line for line in lines if line]
 
 
-def _auc(by_name: Mapping[tuple[str, str], Mapping[str, object]], scope: str, metric: str) -> str:
+def _auc(by_name: Mapping[tuple[str, str], Row], scope: str, metric: str) -> str:
     row = by_name.get((scope, metric))
     if row is None:
         return ""

@@ -21,9 +21,10 @@ def convert(classifier_text: str, width: int) -> onnx.ModelProto:
     differs from LightGBM's own by about 1e-7.
     """
     booster = lightgbm.Booster(model_str=classifier_text)
-    return convert_lightgbm(
+    converted: onnx.ModelProto = convert_lightgbm(
         booster,
         initial_types=[(graphs.FEATURES, FloatTensorType([None, width]))],
         zipmap=False,
         target_opset={"": graphs.OPSET, "ai.onnx.ml": graphs.ML_OPSET},
     )
+    return converted

@@ -88,4 +88,6 @@ def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFram
 def _trees_graph(model: bundle.Bundle) -> bytes:
     width = model.manifest.feature_count
     converted = trees.convert(model.parts[bundle.CLASSIFIER].decode(), width)
-    return graphs.with_threads(graphs.trees_graph(converted, width), 1).SerializeToString()
+    graph = graphs.with_threads(graphs.trees_graph(converted, width), 1)
+    serialized: bytes = graph.SerializeToString()
+    return serialized

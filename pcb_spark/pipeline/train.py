@@ -110,7 +110,12 @@ def _write_out_of_fold(job: Job, judged: DataFrame) -> pd.DataFrame:
     marked = judged.withColumns({s.RUN_ID: F.lit(job.run_id), s.MODEL_VERSION: version})
     tables.replace(marked, job.table(OUT_OF_FOLD), s.OUT_OF_FOLD)
     kept = tables.read(job.spark, job.table(OUT_OF_FOLD), s.OUT_OF_FOLD)
-    return kept.toPandas().sort_values(s.IMAGE_ID, ignore_index=True)
+    return _by_image(kept)
+
+
+def _by_image(df: DataFrame) -> pd.DataFrame:
+    collected: pd.DataFrame = df.toPandas()
+    return collected.sort_values(s.IMAGE_ID, ignore_index=True)
 
 
 def _evaluate(job: Job, scores: pd.DataFrame, threshold: float) -> list[metrics.Metric]:
@@ -159,9 +164,8 @@ def _evaluate_baseline(
     pixels = baseline.pixel_differences(images, max_pixels=job.config.ingest.max_pixels)
     replaced = rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID).persist(StorageLevel.DISK_ONLY)
     settings = job.config.classifier.model_copy(update={"feature_fraction": 0.5})
-    judged = classifier.out_of_fold(replaced, folds, settings, seed=job.config.seed).toPandas()
+    judged = _by_image(classifier.out_of_fold(replaced, folds, settings, seed=job.config.seed))
     replaced.unpersist()
-    judged = judged.sort_values(s.IMAGE_ID, ignore_index=True)
     return [
         metrics.Metric(
             scope=row.scope, metric=f"baseline_{row.metric}", value=row.value, lower=row.lower,
