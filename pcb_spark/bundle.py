@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from pcb_spark.errors import BundleError
 
@@ -109,10 +109,21 @@ def _read_manifest(folder: Path) -> Manifest:
         got = raw.get("format") if isinstance(raw, dict) else "no object"
         raise BundleError(what, expected=FORMAT, got=got, hint="train it again with this version")
     try:
-        return Manifest(**raw)
+        manifest = Manifest(**raw)
     except TypeError as error:
         what = f"{folder / MANIFEST} has other fields than this version knows"
         raise BundleError(what, got=error, hint="train it again with this version") from None
+    _check_types(manifest, folder)
+    return manifest
+
+
+def _check_types(manifest: Manifest, folder: Path) -> None:
+    for name, hint in get_type_hints(Manifest).items():
+        kind = get_origin(hint) or hint
+        value = getattr(manifest, name)
+        if not isinstance(value, kind):
+            what = f"{folder / MANIFEST}: {name} is no {kind.__name__}"
+            raise BundleError(what, got=repr(value), hint="copy the whole folder again")
 
 
 def _read_part(folder: Path, name: str, expected: str | None) -> bytes:

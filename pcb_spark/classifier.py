@@ -11,6 +11,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from pcb_spark import schemas as s
+from pcb_spark import session
 from pcb_spark.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     from synapse.ml.lightgbm import LightGBMClassifier
 
     check_classes(rows, "the training rows")
-    tasks = config.num_tasks or rows.sparkSession.sparkContext.defaultParallelism
+    slots = session.task_slots(rows.sparkSession)
+    # LightGBM's workers wait for one another: more of them than run at once would wait for ever.
+    tasks = min(config.num_tasks or slots, slots)
     shuffled = F.xxhash64(s.IMAGE_ID, F.lit(seed))
     vectors = rows.select(s.IMAGE_ID, LABEL, array_to_vector(F.col(s.FEATURES)).alias(_VECTOR))
     ordered = vectors.repartition(tasks, s.IMAGE_ID).sortWithinPartitions(shuffled)

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyspark.sql import SparkSession
+
 import pcb_spark
 from pcb_spark import config as configuration
-from pcb_spark import doctor, logs, session, summary, tables
+from pcb_spark import doctor, logs, session, summary
 from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
 from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
@@ -112,18 +114,22 @@ def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
 
 
 def _run(config: Config, run_id: str, stages: Sequence[Callable[[Job], object]]) -> None:
-    """Check, start one session, run the stages in it, and say what came of it."""
+    """Check, run the stages in one session, and say what came of it.
+
+    A session that was there before, a notebook's or a test's, is used and left running.
+    """
     doctor.require(doctor.check_machine(config))
+    found = SparkSession.getActiveSession()
     spark = session.get(config)
     try:
-        tables.make_folder(spark, config.paths.out)
         doctor.require(doctor.check_session(spark, config.paths.out))
         job = Job(spark=spark, config=config, run_id=run_id)
         for stage in stages:
             stage(job)
         sys.stdout.write(summary.of_run(job) + "\n")
     finally:
-        spark.stop()
+        if found is None:
+            spark.stop()
 
 
 def _with_weights_if_possible(config: Config) -> Config:

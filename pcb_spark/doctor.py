@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 #: Keeps ONNX Runtime 1.29 and later from reporting its use to its maker. While it prepares to, it
 #: also matches the command line of the process with a recursive regular expression: 4,000
 #: characters, as many as a list of jars has, overflow a JVM thread's stack and end it unheard.
-ORT_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 _JAVA: Final = "17"
 _PYTHON: Final = "3.11"
@@ -95,7 +94,7 @@ def check_session(spark: SparkSession, out: str) -> list[Check]:
         ("ONNX jar", lambda: _jar_of(spark, _ONNX_CLASS), _JARS_HINT),
         ("LightGBM jar", lambda: _jar_of(spark, _LIGHTGBM_CLASS), _JARS_HINT),
         ("thread switch", lambda: _switch(spark, session.ORT_CONFIG_SWITCH), _SWITCH_HINT),
-        ("telemetry switch", lambda: _switch(spark, ORT_TELEMETRY_SWITCH), _SWITCH_HINT),
+        ("telemetry switch", lambda: _switch(spark, session.ORT_TELEMETRY_SWITCH), _SWITCH_HINT),
         ("ONNX Runtime", lambda: _onnx_runtime(spark), f"set both switches; {_NATIVE_HINT}"),
         ("LightGBM", lambda: _lightgbm(spark), f"install libgomp1; {_NATIVE_HINT}"),
         ("output", lambda: _write(spark, out), _OUTPUT_HINT),
@@ -276,7 +275,7 @@ def _switch(spark: SparkSession, name: str) -> str:
 
 def _onnx_runtime(spark: SparkSession) -> str:
     _loaded(spark, _ORT_CLASS)
-    if _jvm(spark).java.lang.System.getenv(ORT_TELEMETRY_SWITCH) != "1":
+    if _jvm(spark).java.lang.System.getenv(session.ORT_TELEMETRY_SWITCH) != "1":
         raise EnvironmentFault("not loaded, since the telemetry switch is unset")
     return str(_jvm(spark).ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion())
 

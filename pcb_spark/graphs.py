@@ -1,33 +1,26 @@
 """ONNX graphs from packed pixels to features and to a probability.
 
-Both graphs read one *batch* a call, as ``inference.pack`` makes it::
-
-    images           int64 [1, K, 18816]   K component images, packed (``images.pack``)
-    references       int64 [1, M, 18816]   the distinct references among them, M <= K
-    reference_index  int64 [1, K]          which reference belongs to which image
-
-The leading 1 is SynapseML's batch axis: a batch travels as one row, so that K images can share one
-reference and the backbone sees it once. Outputs are ``features`` float [1, K, F] and, in a scoring
-graph, ``probability`` float [1, K]. Without references the last two inputs are absent.
+Graphs read one batch a call, laid out as ``batches`` says. Outputs are ``features`` float [1, K, F]
+and, in a scoring graph, ``probability`` float [1, K].
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from pcb_spark.backbone import MEAN, STD
+from pcb_spark.batches import CHANNELS, IMAGES, REFERENCE_INDEX, REFERENCES
 from pcb_spark.images import SIDE, WORDS
 
-IMAGES = "images"
-REFERENCES = "references"
-REFERENCE_INDEX = "reference_index"
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 FEATURES = "features"
 PROBABILITY = "probability"
 
@@ -186,13 +179,12 @@ def _append_trees(builder: _Builder, tree_node: onnx.NodeProto, rows: str) -> No
 
 
 def _inputs(spec: FeatureSpec) -> list[onnx.ValueInfoProto]:
-    images = helper.make_tensor_value_info(IMAGES, TensorProto.INT64, [1, "K", WORDS])
-    if not spec.difference:
-        return [images]
+    shapes: dict[str, list[int | str]] = {IMAGES: [1, "T"], CHANNELS: [1, 1]}
+    if spec.difference:
+        shapes |= {REFERENCES: [1, "R"], REFERENCE_INDEX: [1, "K"]}
     return [
-        images,
-        helper.make_tensor_value_info(REFERENCES, TensorProto.INT64, [1, "M", WORDS]),
-        helper.make_tensor_value_info(REFERENCE_INDEX, TensorProto.INT64, [1, "K"]),
+        helper.make_tensor_value_info(name, TensorProto.INT64, shape)
+        for name, shape in shapes.items()
     ]
 
 
@@ -200,28 +192,42 @@ def _unpack(b: _Builder, *, difference: bool) -> None:
     """Words to normalised pixels: each int64 holds eight bytes, low byte first."""
     axis = b.ints("axis_0", 0)
     words = b.add("Squeeze", [IMAGES, axis], "image_words")
+    channels = b.add("Squeeze", [CHANNELS, axis], "channel_count")
+    per_image = b.add("Mul", [channels, b.ints("words_per_channel", WORDS)], "words_per_image")
     if difference:
+        _index_references(b, axis, per_image)
         references = b.add("Squeeze", [REFERENCES, axis], "reference_words")
-        _index_references(b, axis)
         words = b.add("Concat", [words, references], "words", axis=0)
     unsigned = b.add("Cast", [words], "unsigned_words", to=TensorProto.UINT64)
-    column = b.add("Unsqueeze", [unsigned, b.ints("axis_1", 1)], "word_rows")
+    row = [b.ints("any", -1), b.ints("one", 1), per_image]
+    rows = b.add("Reshape", [unsigned, b.add("Concat", row, "row_shape", axis=0)], "word_rows")
     shifts = b.constant("shifts", (np.arange(8, dtype=np.uint64) * 8).reshape(1, 8, 1))
-    shifted = b.add("BitShift", [column, shifts], "shifted", direction="RIGHT")
+    shifted = b.add("BitShift", [rows, shifts], "shifted", direction="RIGHT")
     octets = b.add("Cast", [shifted], "octets", to=TensorProto.UINT8)
     pixels = b.add("Cast", [octets], "pixels", to=TensorProto.FLOAT)
-    shape = b.ints("image_shape", -1, 3, SIDE, SIDE)
-    image = b.add("Reshape", [pixels, shape], "pixel_planes")
+    _normalise(b, pixels, channels)
+
+
+def _normalise(b: _Builder, pixels: str, channels: str) -> None:
+    """Pixels 0..255 of one or three channels to three channels of zero mean and unit variance."""
+    plane = ["any", channels, b.ints("side", SIDE, SIDE)]
+    planes = b.add("Reshape", [pixels, b.add("Concat", plane, "plane_shape", axis=0)], "planes")
     mean, std = (np.array(c, dtype=np.float32).reshape(1, 3, 1, 1) * 255 for c in (MEAN, STD))
-    centred = b.add("Sub", [image, b.constant("mean", mean)], "centred")
-    b.add("Mul", [centred, b.constant("inverse_std", (1 / std).astype(np.float32))], "normalised")
+    # one grey channel becomes three by broadcasting; Expand would take as long as a convolution
+    centred = b.add("Sub", [planes, b.constant("mean", mean)], "centred")
+    scaled = b.add(
+        "Mul", [centred, b.constant("inverse_std", (1 / std).astype(np.float32))], "scaled"
+    )
+    # says the shape, which broadcasting hides and the optimiser wants to know
+    b.add("Reshape", [scaled, b.ints("image_shape", -1, 3, SIDE, SIDE)], "normalised")
 
 
-def _index_references(b: _Builder, axis: str) -> None:
+def _index_references(b: _Builder, axis: str, per_image: str) -> None:
     """Name the rows of the backbone's output: images are 0..K-1, references follow."""
     b.add("Squeeze", [REFERENCE_INDEX, axis], "reference_rows")
-    shape = b.add("Shape", ["image_words"], "image_words_shape")
-    b.add("Gather", [shape, b.ints("first_axis", 0)], "image_count", axis=0)
+    length = b.add("Shape", ["image_words"], "image_words_length")
+    b.add("Div", [length, per_image], "image_count")
+    b.ints("first_axis", 0)
 
 
 def _pool_level(b: _Builder, level: str, spec: FeatureSpec) -> list[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE: Final = 224  # height and width of a decoded image, px: the input of ResNet-50
-WORDS: Final = 3 * SIDE * SIDE // 8  # of a packed image: 18,816
+WORDS: Final = SIDE * SIDE // 8  # of one packed channel: 6,272
 DEFAULT_MAX_PIXELS: Final = 50_000_000  # width x height of the largest image that is read
 
 # Why one image cannot be used: the closed list behind ``ImageError.reason``.
@@ -152,27 +152,34 @@ def inspect(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageInfo:
 def pack(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Pack an image into the words that the ONNX graph unpacks.
 
-    Byte k (k = 0 is the lowest) of word i is pixel ``k * 18816 + i`` of the flat image, so that
-    the graph gets the pixels in order by shifting all words right by 8 k bits.
+    Of an image of n words, byte k (k = 0 is the lowest) of word i is pixel ``k * n + i`` of the
+    flat image, so that the graph gets the pixels in order by shifting all words right by 8 k bits.
 
     Parameters
     ----------
-    pixels : uint8, (3, 224, 224).
+    pixels : uint8, (C, 224, 224); C is 3, or 1 for the one channel that a grey image needs.
 
     Returns
     -------
-    int64, (18816,); negative where byte 7 is 128 or more.
+    int64, (C * 6272,); negative where byte 7 is 128 or more.
     """
-    octets = np.empty((WORDS, 8), dtype=np.uint8)
-    for k, run in enumerate(pixels.reshape(8, WORDS)):  # a third of the time of a transposed copy
+    words = pixels.size // 8
+    octets = np.empty((words, 8), dtype=np.uint8)
+    for k, run in enumerate(pixels.reshape(8, words)):  # a third of the time of a transposed copy
         octets[:, k] = run
-    return octets.view("<i8").reshape(WORDS)
+    return octets.view("<i8").reshape(words)
 
 
 def unpack(words: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Undo ``pack``: int64 (18816,) -> uint8 (3, 224, 224)."""
-    octets = np.ascontiguousarray(words, dtype="<i8").view(np.uint8).reshape(WORDS, 8)
-    return np.ascontiguousarray(octets.T).reshape(3, SIDE, SIDE)
+    """Undo ``pack``: int64 (C * 6272,) -> uint8 (C, 224, 224)."""
+    octets = np.ascontiguousarray(words, dtype="<i8").view(np.uint8).reshape(-1, 8)
+    return np.ascontiguousarray(octets.T).reshape(-1, SIDE, SIDE)
+
+
+def is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Say whether the three channels of uint8 (3, 224, 224) are the same."""
+    red, green, blue = pixels
+    return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def _read(data: bytes, max_pixels: int) -> _Picture:

@@ -1,7 +1,7 @@
 """Images through an ONNX graph on Spark: decode and pack in Python, run in SynapseML's ONNXModel.
 
 ``pack`` groups the images of a partition into batches, one row each, in the layout that
-``graphs`` describes. Every image travels with its batch, those that can't be decoded too: they
+``batches`` describes. Every image travels with its batch, those that can't be decoded too: they
 carry a reason instead of a slot, so that no row can get lost between the two sides.
 """
 
@@ -18,12 +18,15 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark import graphs, images, schemas
+from pcb_spark import batches, images, schemas
 from pcb_spark.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
+
+#: Stands in where a batch has no usable image or reference; nobody reads what comes of it.
+_BLACK = np.zeros((3, images.SIDE, images.SIDE), dtype=np.uint8)
 
 ITEMS = "items"
 ITEM = "item"
@@ -88,8 +91,7 @@ def run_images(
     The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
     where there is an output). As many rows as ``df`` has.
     """
-    batches = pack(df, plan, difference=difference)
-    scored = run(batches, graph, output)
+    scored = run(pack(df, plan, difference=difference), graph, output)
     slot = F.col(f"{ITEM}.{SLOT}")
     exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
     carried = [c for c in df.columns if c not in (schemas.IMAGE, schemas.REFERENCE)]
@@ -101,14 +103,14 @@ def run_images(
     )
 
 
-def run(batches: DataFrame, graph: bytes, output: str) -> DataFrame:
+def run(packed: DataFrame, graph: bytes, output: str) -> DataFrame:
     """Feed batches to SynapseML's ONNXModel; the answer is a column named ``OUTPUT``."""
     from synapse.ml.onnx import ONNXModel
 
-    feeds = {name: name for name in batches.columns if name != ITEMS}
+    feeds = {name: name for name in packed.columns if name != ITEMS}
     model = ONNXModel().setModelPayload(graph).setDeviceType("CPU").setMiniBatchSize(1)
     model = model.setFeedDict(feeds).setFetchDict({OUTPUT: output})
-    return model.transform(batches)  # type: ignore[no-any-return]
+    return model.transform(packed)  # type: ignore[no-any-return]
 
 
 def pack(df: DataFrame, plan: InferencePlan, *, difference: bool) -> DataFrame:
@@ -136,11 +138,12 @@ def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.St
     longs = t.ArrayType(t.LongType(), containsNull=False)
     fields = [
         t.StructField(ITEMS, t.ArrayType(item, containsNull=False)),
-        t.StructField(graphs.IMAGES, t.ArrayType(longs, containsNull=False)),
+        t.StructField(batches.IMAGES, longs),
+        t.StructField(batches.CHANNELS, longs),
     ]
     if difference:
-        fields.append(t.StructField(graphs.REFERENCES, t.ArrayType(longs, containsNull=False)))
-        fields.append(t.StructField(graphs.REFERENCE_INDEX, longs))
+        fields.append(t.StructField(batches.REFERENCES, longs))
+        fields.append(t.StructField(batches.REFERENCE_INDEX, longs))
     return t.StructType(fields)
 
 
@@ -171,33 +174,32 @@ class _Batch:
         self.max_pixels = max_pixels
         self.difference = difference
         self.rows: list[dict[str, Any]] = []
-        self.images: list[NDArray[np.int64]] = []
-        self.references: list[NDArray[np.int64]] = []
+        self.images: list[NDArray[np.uint8]] = []
+        self.references: list[NDArray[np.uint8]] = []
         self.reference_index: list[int] = []
         self._places: dict[str, int] = {}
-        self._last: tuple[str, NDArray[np.int64]] | None = None
+        self._last: tuple[str, NDArray[np.uint8]] | None = None
 
     def add(self, row: dict[str, Any]) -> None:
         image, reference = row.pop(schemas.IMAGE), row.pop(schemas.REFERENCE, None)
         row[SLOT] = row[schemas.REASON] = row[schemas.DETAIL] = None
         self.rows.append(row)
         try:
-            words = images.pack(images.decode(image, max_pixels=self.max_pixels))
+            pixels = images.decode(image, max_pixels=self.max_pixels)
             if self.difference:
                 self.reference_index.append(self._place_of(reference, row))
         except ImageError as error:
             row[schemas.REASON], row[schemas.DETAIL] = error.reason, error.detail
             return
         row[SLOT] = len(self.images)
-        self.images.append(words)
+        self.images.append(pixels)
 
     def flush(self) -> pa.RecordBatch:
         """Return the batch as one row and start the next one."""
         items = pa.array([self.rows], type=self.items_type)
-        columns = {ITEMS: items, graphs.IMAGES: _words_column(self.images)}
-        if self.difference:
-            columns[graphs.REFERENCES] = _words_column(self.references)
-            columns[graphs.REFERENCE_INDEX] = pa.array([self.reference_index or [0]])
+        references = (self.references or [_BLACK]) if self.difference else None
+        inputs = batches.feed(self.images or [_BLACK], references, self.reference_index or [0])
+        columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
         self.rows, self.images, self.references, self.reference_index = [], [], [], []
         self._places = {}
         return pa.RecordBatch.from_pydict(columns)
@@ -211,21 +213,17 @@ class _Batch:
             self.references.append(self._decode_reference(key, reference))
         return self._places[key]
 
-    def _decode_reference(self, key: str, reference: bytes) -> NDArray[np.int64]:
+    def _decode_reference(self, key: str, reference: bytes) -> NDArray[np.uint8]:
         if self._last is None or self._last[0] != key:
             try:
                 pixels = images.decode(reference, max_pixels=self.max_pixels)
             except ImageError as error:
                 del self._places[key]
                 raise ImageError(schemas.REFERENCE_UNUSABLE, str(error)) from None
-            self._last = (key, images.pack(pixels))
+            self._last = (key, pixels)
         return self._last[1]
 
 
-def _words_column(words: Sequence[NDArray[np.int64]]) -> pa.Array:
-    """One list of lists; a batch without a usable image gets one black one that nobody reads."""
-    stacked = np.stack(words) if words else np.zeros((1, images.WORDS), dtype=np.int64)
-    values = pa.array(stacked.reshape(-1))
-    edges = np.arange(len(stacked) + 1, dtype=np.int32) * images.WORDS
-    inner = pa.ListArray.from_arrays(pa.array(edges), values)
-    return pa.ListArray.from_arrays(pa.array([0, len(stacked)], type=pa.int32()), inner)
+def _one_row(values: NDArray[np.int64]) -> pa.Array:
+    """Turn int64 [1, n] into a column of one list."""
+    return pa.ListArray.from_arrays(pa.array([0, values.size], type=pa.int32()), values[0])

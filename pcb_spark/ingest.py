@@ -2,36 +2,30 @@
 
 A drop is a folder with component images, golden references and one CSV of verdicts (README shows
 the layout). An image that the CSV doesn't name keeps what its path tells (``line=…/date=…/
-<board>_<position>.jpg``) and waits for its verdict. Every file and every verdict ends in one table.
+<board>_<position>.jpg``) and waits for its verdict. Every file and every verdict ends in one table;
+files whose name begins with ``_`` or ``.`` are hidden, as for all of Spark's file sources.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from pcb_spark import images as pixels
 from pcb_spark import schemas as s
-from pcb_spark.errors import ImageError, InputError
+from pcb_spark import verdicts
+from pcb_spark.errors import ImageError
+from pcb_spark.verdicts import KEY, REFERENCE_KEY, reject_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
-#: The columns of a verdict file; only ``image`` has to be there.
-MANIFEST_COLUMNS = (
-    s.IMAGE, s.REFERENCE, s.BOARD_ID, s.POSITION, s.PART_NUMBER, s.LOT, s.LINE, s.CAPTURED_AT,
-    s.VERDICT, s.DEFECTS, s.OPERATOR_ID, s.VERIFIED_AT,
-)  # fmt: skip
-
-_KEY = "relative_path"
-_REFERENCE_KEY = "reference_path"
-_ROW = "row_number"
 _CONTENT = "content"
 _INSPECTED = (
     "relative_path string, length long, content binary, width int, height int, "
@@ -59,35 +53,23 @@ def inspect_files(files: DataFrame, *, root: str, max_pixels: int) -> DataFrame:
     ``relative_path`` to ``root``, ``length``, ``content``, ``width``, ``height``,
     ``content_sha256``, and ``reason`` and ``detail`` where it is no usable image.
     """
-    relative = F.expr(f"substring(path, {len(root.rstrip('/')) + 2})")
-    named = files.select(relative.alias(_KEY), s.LENGTH, _CONTENT)
+    named = files.select(_relative(root).alias(KEY), s.LENGTH, _CONTENT)
     return named.mapInArrow(_inspector(max_pixels), _INSPECTED)
 
 
-def read_manifest(raw: DataFrame, where: str) -> DataFrame:
-    """Bring a verdict file's columns into one form; absent ones are null, blanks too.
+def with_empty_files(inspected: DataFrame, listed: DataFrame, *, root: str) -> DataFrame:
+    """Add the files without a byte, which Spark's binaryFile source lists but doesn't scan.
 
-    Raises
-    ------
-    InputError : there is no column ``image``.
+    Parameters
+    ----------
+    inspected : answer of ``inspect_files``.
+    listed : ``path`` of every file that was listed.
     """
-    if s.IMAGE not in raw.columns:
-        what = f"the verdict file {where} has no column named image"
-        raise InputError(
-            what,
-            expected=f"a CSV header with image and any of {', '.join(MANIFEST_COLUMNS[1:])}",
-            got=", ".join(raw.columns) or "an empty file",
-            hint="correct the header; paths are relative to the drop",
-        )
-    columns = [_text(raw, name).alias(name) for name in MANIFEST_COLUMNS]
-    manifest = raw.select(*columns).withColumnsRenamed({s.IMAGE: _KEY, s.REFERENCE: _REFERENCE_KEY})
-    return manifest.withColumn(_ROW, F.monotonically_increasing_id()).withColumns(
-        {
-            s.CAPTURED_AT: F.expr(f"try_to_timestamp({s.CAPTURED_AT})"),
-            s.VERIFIED_AT: F.expr(f"try_to_timestamp({s.VERIFIED_AT})"),
-            s.VERDICT: F.lower(s.VERDICT),
-        }
-    )
+    missing = listed.select(_relative(root).alias(KEY)).join(inspected, KEY, "left_anti")
+    width, height, reason, detail = _inspect_one(b"", pixels.DEFAULT_MAX_PIXELS)
+    found = (0, b"", width, height, hashlib.sha256(b"").hexdigest(), reason, detail)
+    rows = [(row[KEY], *found) for row in missing.collect()]
+    return inspected.unionByName(inspected.sparkSession.createDataFrame(rows, _INSPECTED))
 
 
 def ingest(
@@ -98,15 +80,15 @@ def ingest(
     Parameters
     ----------
     inspected, references : answers of ``inspect_files``.
-    manifest : answer of ``read_manifest``.
+    manifest : answer of ``verdicts.read_manifest``.
     root : qualified URI of the drop.
     """
-    known = _traceability(manifest)
-    described = _describe(inspected.join(known, _KEY, "left"), root)
+    known = verdicts.traceability(manifest)
+    described = _describe(inspected.join(known, KEY, "left"), root)
     usable_references = references.where(F.col(s.REASON).isNull())
     images = described.where(F.col(s.REASON).isNull())
     with_reference = _attach_references(images, usable_references, root)
-    verdicts, verdict_rejects = _settle(manifest, described, root)
+    settled, verdict_rejects = verdicts.settle(manifest, described, root=root)
     rejects = [
         _image_rejects(described),
         _reference_rejects(images, references, root),
@@ -114,17 +96,19 @@ def ingest(
     ]
     return Ingested(
         images=with_reference.select(s.IMAGES.names),
-        verdicts=verdicts.select(s.VERDICTS.names),
+        verdicts=settled.select(s.VERDICTS.names),
         rejects=reduce(lambda a, b: a.unionByName(b), rejects),
     )
+
+
+def _relative(root: str) -> Column:
+    return F.expr(f"substring(path, {len(root.rstrip('/')) + 2})")
 
 
 def _inspector(
     max_pixels: int,
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def inspect_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import hashlib
-
         import pyarrow as pa
 
         for batch in batches:
@@ -156,29 +140,9 @@ def _inspect_one(
     return info.width, info.height, None, None
 
 
-def _text(raw: DataFrame, name: str) -> Column:
-    if name not in raw.columns:
-        return F.lit(None).cast("string")
-    trimmed = F.trim(F.col(f"`{name}`").cast("string"))
-    return F.when(trimmed != "", trimmed)
-
-
-def _traceability(manifest: DataFrame) -> DataFrame:
-    """One row an image: the first value of each column, in the file's order."""
-    columns = (
-        _REFERENCE_KEY, s.BOARD_ID, s.POSITION, s.PART_NUMBER, s.LOT, s.LINE, s.CAPTURED_AT,
-    )  # fmt: skip
-    in_order = Window.partitionBy(_KEY).orderBy(_ROW)
-    whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    firsts = {name: F.first(name, ignorenulls=True).over(whole) for name in columns}
-    first_row = F.row_number().over(in_order)
-    chosen = manifest.withColumns(firsts).withColumn("place", first_row).where("place = 1")
-    return chosen.select(_KEY, *columns)
-
-
 def _describe(joined: DataFrame, root: str) -> DataFrame:
     """Fill from the path what the verdict file doesn't tell, and find images without a time."""
-    path = F.col(_KEY)
+    path = F.col(KEY)
     stem = F.regexp_extract(path, r"([^/]+?)(\.[^./]*)?$", 1)
     parts = F.regexp_extract(stem, r"^(.+)_([^_]+)$", 1), F.regexp_extract(stem, r"_([^_]+)$", 1)
     day = F.regexp_extract(path, r"(?:^|/)date=(\d{4}-\d{2}-\d{2})/", 1)
@@ -215,100 +179,34 @@ def _or_null(text: Column) -> Column:
 
 def _attach_references(images: DataFrame, usable: DataFrame, root: str) -> DataFrame:
     golden = usable.select(
-        F.col(_KEY).alias(_REFERENCE_KEY),
+        F.col(KEY).alias(REFERENCE_KEY),
         F.col(_CONTENT).alias(s.REFERENCE),
         F.col(s.CONTENT_SHA256).alias(s.REFERENCE_SHA256),
-        F.concat(F.lit(root.rstrip("/") + "/"), F.col(_KEY)).alias(s.REFERENCE_URI),
+        F.concat(F.lit(root.rstrip("/") + "/"), F.col(KEY)).alias(s.REFERENCE_URI),
     )
-    return images.withColumnRenamed(_CONTENT, s.IMAGE).join(golden, _REFERENCE_KEY, "left")
+    return images.withColumnRenamed(_CONTENT, s.IMAGE).join(golden, REFERENCE_KEY, "left")
 
 
 def _image_rejects(described: DataFrame) -> DataFrame:
-    return described.where(F.col(s.REASON).isNotNull()).select(*_reject(s.KIND_IMAGE))
+    return described.where(F.col(s.REASON).isNotNull()).select(*reject_columns(s.KIND_IMAGE))
 
 
 def _reference_rejects(images: DataFrame, references: DataFrame, root: str) -> DataFrame:
     """One row a reference that an image asks for and that is missing or can't be used."""
-    wanted = images.where(F.col(_REFERENCE_KEY).isNotNull()).groupBy(_REFERENCE_KEY)
+    wanted = images.where(F.col(REFERENCE_KEY).isNotNull()).groupBy(REFERENCE_KEY)
     first_day = wanted.agg(F.min(s.CAPTURE_DATE).alias(s.CAPTURE_DATE))
     found = references.select(
-        F.col(_KEY).alias(_REFERENCE_KEY), s.LENGTH, s.REASON, s.DETAIL, F.lit(1).alias("found")
+        F.col(KEY).alias(REFERENCE_KEY), s.LENGTH, s.REASON, s.DETAIL, F.lit(1).alias("found")
     )
-    faulty = first_day.join(found, _REFERENCE_KEY, "left").where(
+    faulty = first_day.join(found, REFERENCE_KEY, "left").where(
         "found is null or reason is not null"
     )
     missing = F.col("found").isNull()
     detail = F.concat_ws(": ", s.REASON, s.DETAIL)
     return faulty.select(
-        F.concat(F.lit(root.rstrip("/") + "/"), F.col(_REFERENCE_KEY)).alias(s.SOURCE_URI),
+        F.concat(F.lit(root.rstrip("/") + "/"), F.col(REFERENCE_KEY)).alias(s.SOURCE_URI),
         F.when(missing, s.REFERENCE_MISSING).otherwise(s.REFERENCE_UNUSABLE).alias(s.REASON),
         F.when(missing, "no such file in the drop").otherwise(detail).alias(s.DETAIL),
         s.LENGTH,
         s.CAPTURE_DATE,
-    ).select(*_reject(s.KIND_REFERENCE))
-
-
-def _settle(manifest: DataFrame, described: DataFrame, root: str) -> tuple[DataFrame, DataFrame]:
-    """One row an image; a row of the verdict file that doesn't become it goes to the rejects.
-
-    The latest ``verified_at`` wins. Rows of the same time that contradict each other leave the
-    image unverified.
-    """
-    found = described.select(_KEY, s.IMAGE_ID, s.CAPTURE_DATE, F.col(s.REASON).alias("fault"))
-    verdict = F.col(s.VERDICT)
-    known = verdict.isNull() | verdict.isin(s.VERDICT_PASS, s.VERDICT_FAIL)
-    joined = manifest.join(found, _KEY, "left").withColumn("known", known)
-    opinion = F.when(F.col("known"), verdict)
-    per_image = Window.partitionBy(_KEY)
-    newest = F.max(F.when(opinion.isNotNull(), F.col(s.VERIFIED_AT))).over(per_image)
-    current = newest.isNull() | (F.col(s.VERIFIED_AT) == newest)
-    newest_first = Window.partitionBy(_KEY, "known").orderBy(
-        verdict.isNull(), F.col(s.VERIFIED_AT).desc_nulls_last(), F.desc(_ROW)
-    )
-    judged = joined.withColumn("current", current).withColumns(
-        {
-            "opinions": F.size(F.collect_set(F.when(F.col("current"), opinion)).over(per_image)),
-            "place": F.row_number().over(newest_first),
-        }
-    )
-    settled = judged.withColumn(s.REASON, _verdict_fault()).withColumns(
-        {
-            s.DETAIL: _verdict_detail(),
-            s.LENGTH: F.lit(None).cast("long"),
-            s.SOURCE_URI: F.concat(F.lit(root.rstrip("/") + "/"), F.col(_KEY)),
-        }
-    )
-    rejected = settled.where(F.col(s.REASON).isNotNull())
-    return settled.where(F.col(s.REASON).isNull()), rejected.select(*_reject(s.KIND_VERDICT))
-
-
-def _verdict_fault() -> Column:
-    contradicted = F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1)
-    return (
-        F.when(F.col(s.IMAGE_ID).isNull() | F.col("fault").isNotNull(), s.VERDICT_WITHOUT_IMAGE)
-        .when(~F.col("known"), s.VERDICT_UNKNOWN)
-        .when(contradicted, s.VERDICT_CONFLICT)
-        .when(F.col("place") > 1, s.VERDICT_SUPERSEDED)
-    )
-
-
-def _verdict_detail() -> Column:
-    fault = F.col("fault")
-    return (
-        F.when(F.col(s.REASON) == s.VERDICT_UNKNOWN, F.concat(F.lit("got "), F.col(s.VERDICT)))
-        .when(F.col(s.REASON) == s.VERDICT_CONFLICT, F.concat(F.lit("one of several: "), s.VERDICT))
-        .when(fault.isNotNull(), F.concat(F.lit("its image was rejected: "), fault))
-        .when(F.col(s.REASON) == s.VERDICT_WITHOUT_IMAGE, F.lit("no such file in the drop"))
-        .when(F.col(s.REASON).isNotNull(), F.lit("another row for this image counts"))
-    )
-
-
-def _reject(kind: str) -> list[Column]:
-    return [
-        F.col(s.SOURCE_URI),
-        F.lit(kind).alias(s.KIND),
-        F.col(s.REASON),
-        F.col(s.DETAIL),
-        F.col(s.LENGTH),
-        F.col(s.CAPTURE_DATE),
-    ]
+    ).select(*reject_columns(s.KIND_REFERENCE))

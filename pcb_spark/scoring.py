@@ -31,7 +31,8 @@ def score(
     if difference:
         columns += [s.REFERENCE, s.REFERENCE_SHA256]
     chosen = images.select(columns)
-    return inference.run_images(chosen, graph, graphs.PROBABILITY, plan, difference=difference)
+    made = inference.run_images(chosen, graph, graphs.PROBABILITY, plan, difference=difference)
+    return made.select(*s.TRACEABILITY, s.CAPTURE_DATE, s.PROBABILITY, s.REASON, s.DETAIL)
 
 
 def score_features(features: DataFrame, trees: bytes) -> DataFrame:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from pcb_spark import jars
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
+#: ONNX Runtime's telemetry is on by default since 1.29. Besides reporting home it walks the command
+#: line by a recursive regex, and the length of spark.jars makes that overflow Java's thread stack:
+#: the JVM dies of SIGSEGV and says nothing.
+ORT_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
@@ -43,7 +49,10 @@ def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
         _prepare_environment()
     for key, value in config.spark.conf.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    spark = builder.getOrCreate()
+    if submitted():
+        _ship_wheels(spark)
+    return spark
 
 
 def task_slots(spark: SparkSession) -> int:
@@ -72,8 +81,24 @@ def _local_settings(config: Config) -> dict[str, str]:
     }
 
 
+def _ship_wheels(spark: SparkSession) -> None:
+    """Put the wheels of ``--py-files`` where executors import from.
+
+    Spark copies every file of ``--py-files`` to them, but puts only .zip, .egg and .jar on their
+    path. A wheel is a zip file under another name, so it goes there once more as one.
+    """
+    context = spark.sparkContext
+    for path in (context.getConf().get("spark.submit.pyFiles") or "").split(","):
+        if path.endswith(".whl"):
+            wheel = Path(SparkFiles.get(Path(path).name))
+            archive = wheel.with_suffix(".zip")
+            shutil.copyfile(wheel, archive)
+            context.addPyFile(str(archive))
+
+
 def _prepare_environment() -> None:
     """Workers use this interpreter, or they would find no numpy."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault(ORT_CONFIG_SWITCH, "1")
+    os.environ.setdefault(ORT_TELEMETRY_SWITCH, "1")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import lightgbm
+import numpy as np
 from onnxmltools.convert import convert_lightgbm
 from onnxmltools.convert.common.data_types import FloatTensorType
 
@@ -13,18 +15,39 @@ from pcb_spark import graphs
 if TYPE_CHECKING:
     import onnx
 
+_THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
+_TREE_SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
+
 
 def convert(classifier_text: str, width: int) -> onnx.ModelProto:
     """Return a graph with one TreeEnsembleClassifier over ``width`` features, zipmap off.
 
-    onnxmltools rounds thresholds to float32 as LightGBM's float features are; the probability
-    differs from LightGBM's own by about 1e-7.
+    A float32 feature takes the same branches as in LightGBM; leaves are added up in float32, and
+    the probability differs from LightGBM's own by about 1e-7.
     """
-    booster = lightgbm.Booster(model_str=classifier_text)
+    booster = lightgbm.Booster(model_str=_with_float32_thresholds(classifier_text))
     converted: onnx.ModelProto = convert_lightgbm(
         booster,
         initial_types=[(graphs.FEATURES, FloatTensorType([None, width]))],
         zipmap=False,
-        target_opset={"": graphs.OPSET, "ai.onnx.ml": graphs.ML_OPSET},
+        target_opset=graphs.OPSET,
     )
     return converted
+
+
+def _with_float32_thresholds(classifier_text: str) -> str:
+    """Round thresholds down to float32, since ONNX would round to the nearest.
+
+    LightGBM puts a threshold just above the middle of two values. Where those are neighbours in
+    float32 the nearest is the upper one, which would then go left. Without ``tree_sizes``, which
+    the longer numbers make wrong, LightGBM finds the trees by itself.
+    """
+    unsized = _TREE_SIZES.sub("", classifier_text)
+    return _THRESHOLDS.sub(lambda line: f"threshold={_rounded_down(line[1])}", unsized)
+
+
+def _rounded_down(numbers: str) -> str:
+    exact = np.array(numbers.split(), dtype=np.float64)
+    nearest = exact.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    return " ".join(map(repr, np.where(nearest > exact, below, nearest).tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
+    """One small session for all tests; whatever uses it must leave it running."""
     overrides = [
         'spark.master="local[2]"',
         'spark.driver_memory="3g"',
@@ -25,6 +27,16 @@ def spark() -> Iterator[SparkSession]:
     spark = session.get(config.load(None, overrides), app_name="tests")
     yield spark
     spark.stop()
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Undo ``logs.configure``, which takes the package's log away from pytest."""
+    logger = logging.getLogger("pcb_spark")
+    handlers, level, propagate = logger.handlers, logger.level, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import platform
 import stat
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -140,7 +142,7 @@ def test_pyarrow_with_which_petastorm_reads_nothing_fails(
 def test_library_that_is_not_installed_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "petastorm", None)
+    monkeypatch.setitem(sys.modules, "petastorm", None)
     check = machine("petastorm", configured(tmp_path))
     assert not check.ok
     assert check.found.startswith("ModuleNotFoundError: ")
@@ -307,37 +309,17 @@ def test_missing_jar_fails(
     assert "make jars" in checks["LightGBM jar"].hint
 
 
-class Jvm:
-    """A JVM with every class and one environment; ONNX Runtime must not be asked for."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        thread = SimpleNamespace(getContextClassLoader=lambda: None)
-        self.java = SimpleNamespace(
-            lang=SimpleNamespace(
-                Class=SimpleNamespace(forName=lambda *_: None),
-                Thread=SimpleNamespace(currentThread=lambda: thread),
-                System=SimpleNamespace(getenv=environment.get),
-            )
-        )
-
-    @property
-    def ai(self) -> Any:
-        raise AssertionError("ONNX Runtime was loaded")
-
-
-def fake_session(environment: dict[str, str], **executors: str) -> SparkSession:
+def fake_session(environment: dict[str, str], **executors: str) -> MagicMock:
+    """A session whose driver has ``environment``; with ``executors``, on a cluster."""
     conf = {f"spark.executorEnv.{name}": value for name, value in executors.items()}
-    master = "spark://host:7077" if executors else "local[2]"
-    context = SimpleNamespace(master=master)
-    return cast(
-        "SparkSession",
-        SimpleNamespace(
-            _jvm=Jvm(environment), sparkContext=context, conf=SimpleNamespace(get=conf.get)
-        ),
-    )
+    spark = MagicMock()
+    spark._jvm.java.lang.System.getenv = environment.get
+    spark.sparkContext.master = "spark://host:7077" if executors else "local[2]"
+    spark.conf.get = conf.get
+    return spark
 
 
-def named(names: list[str], spark: SparkSession) -> list[tuple[bool, str]]:
+def named(names: list[str], spark: MagicMock) -> list[tuple[bool, str]]:
     checks = {check.name: check for check in doctor.check_session(spark, "")}
     return [(checks[name].ok, checks[name].found) for name in names]
 
@@ -349,6 +331,7 @@ def test_onnx_runtime_is_not_loaded_while_its_telemetry_is_on() -> None:
         (False, "ORT_DISABLE_TELEMETRY=None on the driver"),
         (False, "not loaded, since the telemetry switch is unset"),
     ]
+    spark._jvm.ai.onnxruntime.OrtEnvironment.getEnvironment.assert_not_called()
 
 
 def test_switches_of_executors_count_on_a_cluster() -> None:

@@ -1,0 +1,205 @@
+"""A Spark standalone cluster on loopback, out of the pip-installed pyspark.
+
+One master and two workers of one core each. They and every ``spark-submit`` run in process groups
+of their own, so that whatever a failed test leaves behind ends with the fixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+import urllib.request
+import venv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+LOOPBACK = "127.0.0.1"
+WORKERS = 2
+
+_DEPLOY = "org.apache.spark.deploy"
+_PORTS = ("--host", LOOPBACK, "--port", "0", "--webui-port", "0")
+_MASTER_SAID = r"Starting Spark master at (\S+)"
+_PAGE_SAID = r"Bound MasterWebUI to .* started at (\S+)"
+_DEADLINE = 60.0
+#: Proxies are for the world outside.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """How a ``spark-submit`` ended, all that it and its driver printed, and Spark's event logs."""
+
+    code: int
+    output: str
+    events: tuple[Path, ...]
+
+    def tail(self) -> str:
+        """Return the last lines without Spark's own chatter, for a failed assertion."""
+        return _tail(self.output)
+
+    def tasks(self) -> list[tuple[str, str]]:
+        """Return what succeeded: the stage's name and the executor's id, one pair a task."""
+        (log,) = self.events
+        events = [json.loads(line) for line in _read(log).splitlines()]
+        stages = [e["Stage Info"] for e in events if e["Event"] == "SparkListenerStageSubmitted"]
+        names = {stage["Stage ID"]: stage["Stage Name"] for stage in stages}
+        return [
+            (names[e["Stage ID"]], e["Task Info"]["Executor ID"])
+            for e in events
+            if e["Event"] == "SparkListenerTaskEnd" and e["Task End Reason"]["Reason"] == "Success"
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running cluster: ``url`` is what ``--master`` takes, ``page`` shows the master's state.
+
+    ``python`` is what its nodes and drivers run.
+    """
+
+    url: str
+    page: str
+    python: Path
+    folder: Path
+
+    def state(self) -> dict[str, Any]:
+        """Return the master's state: its workers and applications."""
+        with _OPENER.open(f"{self.page}/json/", timeout=10) as answer:
+            state: dict[str, Any] = json.load(answer)
+        return state
+
+    def submit(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str], seconds: float
+    ) -> Submission:
+        """Run ``spark-submit`` to its end, with a working directory outside of the checkout."""
+        folder = Path(tempfile.mkdtemp(prefix="submission-", dir=self.folder))
+        log, events = folder / "output.log", folder / "events"
+        events.mkdir()
+        record = ("spark.eventLog.enabled=true", f"spark.eventLog.dir={events.as_uri()}")
+        options = [word for setting in record for word in ("--conf", setting)]
+        command = [_script("spark-submit"), "--master", self.url, *options, *arguments]
+        with _running(command, {**node_environment(self.python), **environment}, log) as process:
+            try:
+                code = process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                what = f"spark-submit is not done after {seconds} s\n{_tail(_read(log))}"
+                raise TimeoutError(what) from None
+        return Submission(code=code, output=_read(log), events=tuple(events.iterdir()))
+
+
+@contextlib.contextmanager
+def standalone(folder: Path, *, worker_memory: str) -> Iterator[Cluster]:
+    """Start the master and its workers, yield once all are alive, and stop them in any case."""
+    python = _make_node_python(folder / "node")
+    environment = node_environment(python)
+    spark_class, log = _script("spark-class"), folder / "master.log"
+    with contextlib.ExitStack() as processes:
+        master = [spark_class, f"{_DEPLOY}.master.Master", *_PORTS]
+        processes.enter_context(_running(master, environment, log))
+        url = _wait_for(lambda: _search(_MASTER_SAID, log), log)
+        page = _wait_for(lambda: _search(_PAGE_SAID, log), log)
+        cluster = Cluster(url=url, page=page, python=python, folder=folder)
+        for number in range(WORKERS):
+            size = ("--cores", "1", "--memory", worker_memory)
+            place = ("--work-dir", str(folder / f"worker-{number}"))
+            worker = [spark_class, f"{_DEPLOY}.worker.Worker", *_PORTS, *size, *place, url]
+            processes.enter_context(_running(worker, environment, folder / f"worker-{number}.log"))
+        _wait_for(lambda: cluster.state()["aliveworkers"] == WORKERS or None, log)
+        yield cluster
+
+
+def node_environment(python: Path) -> dict[str, str]:
+    """Return this process's environment without what it says of Python, Spark or ONNX Runtime."""
+    own = ("PYTHON", "PYSPARK_", "SPARK_", "ORT_")
+    return {
+        **{key: value for key, value in os.environ.items() if not key.startswith(own)},
+        "PYSPARK_PYTHON": str(python),
+        "SPARK_LOCAL_IP": LOOPBACK,
+        "SPARK_DAEMON_MEMORY": "256m",
+    }
+
+
+def _make_node_python(folder: Path) -> Path:
+    """Make a Python that has this environment's libraries, but no pcb_spark.
+
+    The editable install is a .pth file, and Python reads those in its own site-packages only, not
+    in a folder that one of them names.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    libraries = f"{sysconfig.get_path('purelib')}\n"
+    (site_packages / "libraries.pth").write_text(libraries, encoding="utf-8")
+    return folder / "bin" / "python"
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and, should it leave any behind, the rest of its group."""
+    _signal(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=20)
+    _signal(process, signal.SIGKILL)
+    process.wait(timeout=20)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _wait_for(answer: Callable[[], T | None], log: Path) -> T:
+    """Ask until there is an answer; after a minute without one, fail and show the log."""
+    deadline = time.monotonic() + _DEADLINE
+    while (found := answer()) is None:
+        if time.monotonic() > deadline:
+            what = f"the cluster is not up after {_DEADLINE} s\n{_read(log)}"
+            raise TimeoutError(what)
+        time.sleep(0.1)
+    return found
+
+
+def _search(pattern: str, log: Path) -> str | None:
+    match = re.search(pattern, _read(log))
+    return match.group(1) if match else None
+
+
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _tail(output: str) -> str:
+    return "\n".join([line for line in output.splitlines() if " INFO " not in line][-60:])

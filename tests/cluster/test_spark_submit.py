@@ -1,0 +1,174 @@
+"""The jobs on a Spark standalone cluster, submitted as README says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pcb_spark import jars
+from pcb_spark.demo.drop import render_drop
+from tests.cluster.standalone import Cluster, Submission, node_environment, standalone
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+PROPERTIES = ROOT / "conf" / "spark-defaults.conf"
+CONFIG = ROOT / "conf" / "nightly.toml"
+JOBS = ("ingest", "featurize", "train", "score")
+IMAGES = 120
+BOTH_EXECUTORS = {"0", "1"}
+OVERRIDES = (
+    'features.levels=["layer1"]',
+    'backbone.weights="untrained"',
+    "backbone.allow_untrained=true",
+    "classifier.num_iterations=20",
+    "folds.n=2",
+)
+#: What the driver's own JVM needs; executors get the same from the properties file.
+SWITCHES = {"ORT_LOAD_CONFIG_FROM_MODEL": "1", "ORT_DISABLE_TELEMETRY": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """A cluster, and what the jobs that are submitted to it need."""
+
+    cluster: Cluster
+    wheel: Path
+    ivy: Path
+    drop: Path
+
+    def submit(self, job: str, *overrides: str, out: Path) -> Submission:
+        """Submit ``jobs/<job>.py`` by the properties file, with what a small test needs on top."""
+        settings = {
+            # The coordinates of the properties file are resolved from what `make jars` left here.
+            "spark.jars.ivy": self.ivy,
+            # No task before both executors are there, or a slow start would leave one idle.
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
+            "spark.sql.shuffle.partitions": "4",
+            "spark.ui.enabled": "false",
+        }
+        paths = (f'paths.drop="{self.drop}"', f'paths.out="{out}"')
+        arguments = [
+            *("--deploy-mode", "client"),
+            *("--py-files", str(self.wheel)),
+            *("--properties-file", str(PROPERTIES)),
+            *("--driver-memory", "1g", "--executor-memory", "1g", "--total-executor-cores", "2"),
+            *(word for key, value in settings.items() for word in ("--conf", f"{key}={value}")),
+            *(str(ROOT / "jobs" / f"{job}.py"), "--config", str(CONFIG)),
+            *(word for pair in (*paths, *OVERRIDES, *overrides) for word in ("--set", pair)),
+        ]
+        return self.cluster.submit(arguments, environment=SWITCHES, seconds=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """What one night's jobs left: how each ended, and the tables below ``out``."""
+
+    out: Path
+    submissions: dict[str, Submission]
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    folder = tmp_path_factory.mktemp("cluster")
+    found = jars.resolve(jars.read_properties(PROPERTIES), cache=Path("~/.cache/pcb_spark"))
+    render_drop(folder / "drop", images=IMAGES)
+    wheel = build_wheel(folder / "wheel")
+    with standalone(folder, worker_memory="1280m") as cluster:
+        yield Plant(cluster=cluster, wheel=wheel, ivy=found[0].parents[1], drop=folder / "drop")
+
+
+def build_wheel(folder: Path) -> Path:
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+    pip = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(pip, check=True)
+    (wheel,) = folder.glob("pcb_spark-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def night(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """Submit every job, one after the other."""
+    out, submissions = tmp_path_factory.mktemp("tables"), {}
+    for job in JOBS:
+        submissions[job] = plant.submit(job, out=out)
+        assert submissions[job].code == 0, f"{job}\n{submissions[job].tail()}"
+    return Night(out=out, submissions=submissions)
+
+
+def test_nodes_have_no_pcb_spark_but_that_of_the_wheel(plant: Plant) -> None:
+    python = plant.cluster.python
+    asked = subprocess.run(
+        [python, "-c", "import numpy, pyspark; import pcb_spark"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=plant.cluster.folder,
+        env=node_environment(python),
+    )
+    assert asked.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'pcb_spark'"
+
+
+def test_a_mistyped_key_ends_with_2_before_spark_starts(plant: Plant, tmp_path: Path) -> None:
+    submission = plant.submit("score", "features.levls=[]", out=tmp_path)
+    assert submission.code == 2, submission.tail()
+    assert "did you mean features.levels?" in submission.output
+    assert submission.events == ()
+
+
+def test_every_image_of_the_drop_has_one_score(plant: Plant, night: Night) -> None:
+    scores = pd.read_parquet(night.out / "scores", columns=["source_uri", "status"])
+    files = sorted(path.name for path in (plant.drop / "images").rglob("*.jpg"))
+    assert sorted(uri.rpartition("/")[2] for uri in scores["source_uri"]) == files
+    assert scores["status"].value_counts().to_dict() == {"ok": IMAGES}
+
+
+def test_the_books_of_every_job_balance(night: Night) -> None:
+    columns = ["job", "kind", "rows_in", "rows_out", "rows_rejected"]
+    runs = pd.read_parquet(night.out / "runs", columns=columns)
+    assert sorted(runs.itertuples(index=False, name=None)) == [
+        ("featurize", "image", 120, 120, 0),
+        ("ingest", "image", 120, 120, 0),
+        ("ingest", "verdict", 120, 120, 0),
+        ("score", "image", 120, 120, 0),
+        ("train", "image", 120, 120, 0),
+    ]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_both_executors_worked_for_a_driver_out_of_the_wheel(
+    plant: Plant, night: Night, job: str
+) -> None:
+    tasks = night.submissions[job].tasks()
+    assert {executor for _, executor in tasks} == BOTH_EXECUTORS
+    assert any(f"{plant.wheel}/pcb_spark/" in stage for stage, _ in tasks)
+
+
+def test_lightgbm_fits_across_both_executors(night: Night) -> None:
+    tasks = night.submissions["train"].tasks()
+    classifier = (night.out / "bundle" / "classifier.txt").read_text(encoding="utf-8")
+    assert {executor for stage, executor in tasks if "LightGBMBase" in stage} == BOTH_EXECUTORS
+    assert "[tree_learner: data]" in classifier
+    assert "[num_machines: 2]" in classifier
+
+
+def test_a_damaged_bundle_ends_with_7_and_no_scores(
+    plant: Plant, night: Night, tmp_path: Path
+) -> None:
+    for table in ("images", "bundle"):
+        shutil.copytree(night.out / table, tmp_path / table)
+    graph = tmp_path / "bundle" / "graph.onnx"
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    submission = plant.submit("score", out=tmp_path)
+    assert submission.code == 7, submission.tail()
+    assert "graph.onnx" in submission.output
+    assert not (tmp_path / "scores").exists()

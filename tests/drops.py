@@ -1,0 +1,49 @@
+"""Camera drops for tests: small pictures, folders written by hand, and tables read back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from pcb_spark import config
+from pcb_spark.pipeline import Counts, Job, run_ingest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+RUN_ID = "20260105T060000Z-abcdef"
+
+
+def picture(shade: int = 128, *, file_format: str = "PNG") -> bytes:
+    """A grey picture, 20 wide and 16 high, of one shade."""
+    file = io.BytesIO()
+    Image.new("L", (20, 16), shade).save(file, file_format)
+    return file.getvalue()
+
+
+def write(root: Path, files: Mapping[str, bytes | str]) -> Path:
+    """Write a folder of files by their paths in it, and return it."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def job(spark: SparkSession, root: Path | str, out: Path, *overrides: str) -> Job:
+    settings = [f"paths.drop='{root}'", f"paths.out='{out}'", *overrides]
+    return Job(spark=spark, config=config.load(None, settings), run_id=RUN_ID)
+
+
+def ingest(spark: SparkSession, root: Path | str, out: Path, *overrides: str) -> Counts:
+    return run_ingest(job(spark, root, out, *overrides))
+
+
+def rows(spark: SparkSession, out: Path, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    """What ``columns`` of a table hold, sorted; nulls come first."""
+    found = spark.read.parquet(str(out / table)).select(*columns).orderBy(*columns)
+    return [tuple(row) for row in found.collect()]
