@@ -82,58 +82,63 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     return Bundle(manifest=complete, parts=dict(parts))
 
 
-def read(folder: Path) -> Bundle:
+def read(folder: Path, *, where: str = "") -> Bundle:
     """Read a bundle and check every hash.
+
+    Parameters
+    ----------
+    where : what messages call the folder, for the copy of a bundle that is elsewhere.
 
     Raises
     ------
     BundleError : no bundle, a missing part, a hash that differs, a format of another version.
     """
-    manifest = _read_manifest(folder)
-    parts = {name: _read_part(folder, name, manifest.files.get(name)) for name in PARTS}
+    where = where or str(folder)
+    manifest = _read_manifest(folder, where)
+    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in PARTS}
     return Bundle(manifest=manifest, parts=parts)
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path, where: str) -> Manifest:
     hint = "run `pcb-spark train` first, or name the bundle's folder"
     try:
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        what = f"no model bundle in {folder}"
+        what = f"no model bundle in {where}"
         raise BundleError(what, expected=f"a file {MANIFEST}", hint=hint) from None
     except (OSError, ValueError) as error:
-        what = f"{folder / MANIFEST} can't be read"
+        what = f"{where}/{MANIFEST} can't be read"
         raise BundleError(what, got=error, hint=hint) from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        what = f"{folder} is a bundle of another format"
+        what = f"{where} is a bundle of another format"
         got = raw.get("format") if isinstance(raw, dict) else "no object"
         raise BundleError(what, expected=FORMAT, got=got, hint="train it again with this version")
     try:
         manifest = Manifest(**raw)
     except TypeError as error:
-        what = f"{folder / MANIFEST} has other fields than this version knows"
+        what = f"{where}/{MANIFEST} has other fields than this version knows"
         raise BundleError(what, got=error, hint="train it again with this version") from None
-    _check_types(manifest, folder)
+    _check_types(manifest, where)
     return manifest
 
 
-def _check_types(manifest: Manifest, folder: Path) -> None:
+def _check_types(manifest: Manifest, where: str) -> None:
     for name, hint in get_type_hints(Manifest).items():
         kind = get_origin(hint) or hint
         value = getattr(manifest, name)
         if not isinstance(value, kind):
-            what = f"{folder / MANIFEST}: {name} is no {kind.__name__}"
+            what = f"{where}/{MANIFEST}: {name} is no {kind.__name__}"
             raise BundleError(what, got=repr(value), hint="copy the whole folder again")
 
 
-def _read_part(folder: Path, name: str, expected: str | None) -> bytes:
+def _read_part(folder: Path, where: str, name: str, expected: str | None) -> bytes:
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        what = f"{folder} lacks {name}"
-        raise BundleError(what, got=error, hint="copy the whole folder again") from None
+        what = f"{where} lacks {name}"
+        raise BundleError(what, got=error.strerror, hint="copy the whole folder again") from None
     if sha256(content) != expected:
-        what = f"{folder / name} is not the file that was trained"
+        what = f"{where}/{name} is not the file that was trained"
         raise BundleError(
             what, expected=f"sha256 {expected}", got=sha256(content), hint="copy it again"
         )

@@ -6,6 +6,7 @@ Parse, load the configuration, get a session, call one function, turn errors int
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -92,8 +93,9 @@ def _run_job(options: argparse.Namespace, run_id: str) -> int:
 def _run_demo(options: argparse.Namespace, run_id: str) -> int:
     folder = Path(options.out)
     path = options.config or session.conf_file("demo.toml")
-    paths = [f"paths.drop='{folder / 'drop'}'", f"paths.out='{folder}'"]
-    config = configuration.load(path, [*paths, *options.overrides])
+    paths = {"drop": folder / "drop", "out": folder}
+    quoted = [f"paths.{k}={json.dumps(str(v), ensure_ascii=False)}" for k, v in paths.items()]
+    config = configuration.load(path, [*quoted, *options.overrides])
     config = _with_weights_if_possible(config)
     log.info("render %d component images into %s", options.images, folder / "drop")
     drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
@@ -129,7 +131,7 @@ def _run(config: Config, run_id: str, stages: Sequence[Callable[[Job], object]])
         sys.stdout.write(summary.of_run(job) + "\n")
     finally:
         if found is None:
-            spark.stop()
+            session.stop(spark)
 
 
 def _with_weights_if_possible(config: Config) -> Config:

@@ -21,7 +21,6 @@ from pcb_spark.errors import ConfigError
 Level = Literal["layer1", "layer2", "layer3", "layer4", "avgpool"]
 Pooling = Literal["mean", "max"]
 ReferenceMode = Literal["auto", "difference", "none"]
-Precision = Literal["fp32", "int8", "auto"]
 
 
 class Section(BaseModel):
@@ -63,8 +62,6 @@ class BackboneConfig(Section):
     input: str | None = None
     levels: dict[str, str] | None = None
     allow_untrained: bool = False
-    precision: Precision = "auto"
-    calibration_images: int = Field(default=128, ge=8)
 
 
 class FeaturesConfig(Section):
@@ -88,7 +85,7 @@ class FeaturesConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Batches and partitions of ONNX inference; 0 derives the number (see ``features.plan``)."""
+    """Batches and partitions of ONNX inference; 0 derives the number (see ``inference.InferencePlan``)."""
 
     batch_size: int = Field(default=0, ge=0)
     images_per_partition: int = Field(default=0, ge=0)

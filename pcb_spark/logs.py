@@ -16,6 +16,10 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+log = logging.getLogger(__name__)
+
+_BAR_SECONDS = 0.5
+_LOG_SECONDS = 30.0
 _FORMAT = "%(asctime)s %(levelname)s run={run_id} %(name)s: %(message)s"
 
 
@@ -36,10 +40,10 @@ def configure(run_id: str, *, verbose: bool = False) -> None:
 
 @contextlib.contextmanager
 def progress(spark: SparkSession, what: str) -> Iterator[None]:
-    """Show a bar of finished Spark tasks while the block runs; only on a terminal."""
+    """Show how many Spark tasks are done: a bar on a terminal, else a log line every 30 s."""
     done = threading.Event()
     with tqdm(desc=what, unit="task", disable=None, leave=False) as bar:
-        watcher = threading.Thread(target=_watch, args=(spark, bar, done), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(spark, bar, what, done), daemon=True)
         watcher.start()
         try:
             yield
@@ -48,10 +52,14 @@ def progress(spark: SparkSession, what: str) -> Iterator[None]:
             watcher.join()
 
 
-def _watch(spark: SparkSession, bar: tqdm[None], done: threading.Event) -> None:
+def _watch(spark: SparkSession, bar: tqdm[None], what: str, done: threading.Event) -> None:
     tracker = spark.sparkContext.statusTracker()
-    while not done.wait(0.5):
+    while not done.wait(_LOG_SECONDS if bar.disable else _BAR_SECONDS):
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-        bar.total = sum(stage.numTasks for stage in stages if stage) or None
-        bar.n = sum(stage.numCompletedTasks for stage in stages if stage)
-        bar.refresh()
+        total = sum(stage.numTasks for stage in stages if stage)
+        completed = sum(stage.numCompletedTasks for stage in stages if stage)
+        if bar.disable:
+            log.info("%s: %d of %d tasks of the current step done", what, completed, total)
+        else:
+            bar.total, bar.n = total or None, completed
+            bar.refresh()

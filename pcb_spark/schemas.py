@@ -70,6 +70,15 @@ VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
 VERDICT_CONFLICT: Final = "verdict_conflict"
 VERDICT_UNKNOWN: Final = "verdict_unknown"
 VERDICT_SUPERSEDED: Final = "verdict_superseded"
+REJECT_REASONS: Final = (
+    REFERENCE_MISSING,
+    REFERENCE_UNUSABLE,
+    CAPTURE_TIME_MISSING,
+    VERDICT_WITHOUT_IMAGE,
+    VERDICT_CONFLICT,
+    VERDICT_UNKNOWN,
+    VERDICT_SUPERSEDED,
+)
 
 
 def _struct(*fields: tuple[str, t.DataType, bool]) -> t.StructType:

@@ -55,6 +55,18 @@ def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
     return spark
 
 
+def stop(spark: SparkSession) -> None:
+    """Stop the session and let go of the JVM, so that spark-submit ends.
+
+    Each LightGBM fit leaves a pool with one thread, which ends only when the pool is collected.
+    Java waits for such threads: without a collection after the last fit, a driver that is done
+    would stay for good.
+    """
+    spark.stop()
+    if submitted():
+        spark._jvm.java.lang.System.gc()  # type: ignore[union-attr]
+
+
 def task_slots(spark: SparkSession) -> int:
     """Return how many tasks run at once."""
     return max(1, spark.sparkContext.defaultParallelism // task_cpus(spark))

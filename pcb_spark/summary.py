@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pcb_spark.pipeline import Job
 
+_ORDER = ("ingest", "featurize", "train", "score")
+
 
 def of_run(job: Job) -> str:
     """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
@@ -26,7 +28,8 @@ def of_run(job: Job) -> str:
 
 def _books(job: Job) -> list[str]:
     runs = tables.read(job.spark, job.table(shared.RUNS), s.RUNS)
-    own = runs.where(F.col(s.RUN_ID) == job.run_id).orderBy("started_at", "seconds").collect()
+    own = runs.where(F.col(s.RUN_ID) == job.run_id).collect()
+    own.sort(key=lambda row: (_ORDER.index(row["job"]), row[s.KIND]))
     return [
         f"{row['job']:9} {row['rows_in']:>7} {row[s.KIND]} rows in = {row['rows_out']} out"
         f" + {row['rows_rejected']} rejected   {row['seconds']:.0f} s"
@@ -40,9 +43,8 @@ def _figures(job: Job) -> list[str]:
     found = tables.read(job.spark, job.table(shared.METRICS), s.METRICS)
     rows = found.where(F.col(s.RUN_ID) == job.run_id).collect()
     by_name = {(row["scope"], row["metric"]): row for row in rows}
-    folds = sorted(
-        scope for scope, metric in by_name if scope[:5] == "fold=" and metric == "roc_auc"
-    )
+    scopes = [scope for scope, metric in by_name if metric == "roc_auc" and scope[:5] == "fold="]
+    folds = sorted(scopes, key=lambda scope: int(scope[5:]))
     lines = [_auc(by_name, scope, "roc_auc") for scope in ("folds_mean", "overall", *folds)]
     lines.append(_auc(by_name, "folds_mean", "baseline_roc_auc"))
     return [line for line in lines if line]

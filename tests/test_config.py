@@ -94,7 +94,7 @@ def test_mistyped_section_of_a_file(tmp_path: Path) -> None:
         ("folds.group=panel", "'board' or 'lot'\n  got: 'panel'"),
         ("folds.first_fraction=1", "less than 1\n  got: 1"),
         ("policy.max_slip_rate=0", "greater than 0\n  got: 0"),
-        ("policy.max_slip_rate=nan", "greater than 0\n  got: nan"),
+        ("policy.max_slip_rate=nan", "less than 1\n  got: nan"),
         ("policy.confidence=0.5", "greater than 0.5\n  got: 0.5"),
         ("ingest.max_pixels=0", "greater than 0\n  got: 0"),
         ("features.levels=layer1", "valid tuple\n  got: 'layer1'"),

@@ -96,15 +96,6 @@ def test_failure_leaves_nothing_and_says_what_to_do(
     assert list((tmp_path / "jars").iterdir()) == []
 
 
-def test_half_filled_cache_is_filled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ivy(monkeypatch, Ivy("a.jar"))
-    (found,) = jars.resolve(PROPERTIES, cache=tmp_path)
-    home = found.parents[1]
-    (home / "complete").unlink()
-    found.unlink()
-    assert [path.name for path in jars.resolve(PROPERTIES, cache=tmp_path)] == ["a.jar"]
-
-
 def test_main_says_how_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,13 @@ from pyspark.sql import functions as F
 import pcb_spark
 from pcb_spark import backbone, bundle, inference, session, tables
 from pcb_spark import schemas as s
-from pcb_spark.errors import AccountingError, BackboneError, ConfigError, InputError
+from pcb_spark.errors import (
+    AccountingError,
+    BackboneError,
+    BundleError,
+    ConfigError,
+    InputError,
+)
 from pcb_spark.features import FeatureSet
 from pcb_spark.graphs import FeatureSpec
 
@@ -91,13 +97,23 @@ def load_backbone(config: Config) -> backbone.Backbone:
 
 
 def read_bundle(job: Job) -> bundle.Bundle:
-    """Read the bundle of this run's output; every hash is checked."""
+    """Read the bundle of this run's output; every hash is checked.
+
+    Raises
+    ------
+    BundleError : there is none, it can't be read, or it was changed.
+    """
+    uri = job.table(BUNDLE)
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / BUNDLE
         local.mkdir()
-        if tables.exists(job.spark, job.table(BUNDLE)):
-            tables.download(job.spark, job.table(BUNDLE), local)
-        return bundle.read(local)
+        try:
+            with tables.spark_failures(f"the bundle {uri} can't be read", hint="copy it again"):
+                if tables.exists(job.spark, uri):
+                    tables.download(job.spark, uri, local)
+        except InputError as error:
+            raise BundleError(error.what, got=error.got, hint=error.hint) from None
+        return bundle.read(local, where=uri)
 
 
 def write_bundle(

@@ -1,0 +1,300 @@
+"""The whole job on a rendered drop: twice, and then again from its parts."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from pcb_spark import bundle
+from pcb_spark.demo.drop import DropSummary, render_drop
+from pcb_spark.errors import BackboneError, BundleError
+from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
+from tests import drops
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
+
+#: Ten working days of two boards with ten positions each.
+IMAGES = 200
+NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
+SETTINGS = (
+    "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
+    "features.levels=['layer1']", "folds.n=3", "folds.first_fraction=0.4",
+    "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
+    "policy.bootstrap_resamples=50", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """A rendered drop; ``summary`` is what the renderer says of it, before it was spoiled."""
+
+    root: Path
+    summary: DropSummary
+    without_reference: str
+
+
+@pytest.fixture(scope="module")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Drop:
+    """A file that is no picture is added, and the last image's reference is not there."""
+    root = tmp_path_factory.mktemp("drop")
+    summary = render_drop(root, images=IMAGES, weeks=2, seed=5, unverified=0.05)
+    (root / NOT_A_PICTURE).write_bytes(b"no picture at all")
+    path = root / "verdicts.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    rows[-1] |= {"reference": "references/gone.jpg", "verdict": "pass", "defects": ""}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    unverified = sum(row["verdict"] == "" for row in rows)
+    summary = dataclasses.replace(summary, unverified=unverified)
+    return Drop(root=root, summary=summary, without_reference=rows[-1]["image"])
+
+
+@pytest.fixture(scope="module")
+def outputs(
+    spark: SparkSession, drop: Drop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Path]]:
+    """Two runs; the second one scores from pixels, the first one from its features."""
+    outs = []
+    for number, reuse in enumerate(("true", "false")):
+        out = tmp_path_factory.mktemp(f"run{number}")
+        job = drops.job(spark, drop.root, out, *SETTINGS, f"scoring.reuse_features={reuse}")
+        for stage in (run_ingest, run_featurize, run_train, run_score):
+            stage(job)
+        outs.append(out)
+    yield outs[0], outs[1]
+
+
+@pytest.fixture(scope="module")
+def out(outputs: tuple[Path, Path]) -> Path:
+    return outputs[0]
+
+
+@pytest.fixture
+def copy(spark: SparkSession, drop: Drop, out: Path, tmp_path: Path) -> Job:
+    """A job on a copy of the first run's tables, under another run's id."""
+    shutil.copytree(out, tmp_path / "out")
+    job = drops.job(spark, drop.root, tmp_path / "out", *SETTINGS)
+    return dataclasses.replace(job, run_id="20260301T000000Z-copied")
+
+
+def test_books_balance_at_every_stage(spark: SparkSession, out: Path, drop: Drop) -> None:
+    columns = ("job", "kind", "rows_in", "rows_out", "rows_rejected")
+    unverified = drop.summary.unverified
+    assert unverified > 0
+    assert drops.rows(spark, out, "runs", *columns) == [
+        ("featurize", "image", 200, 199, 1),
+        ("ingest", "image", 201, 200, 1),
+        ("ingest", "verdict", 200, 200, 0),
+        ("score", "image", 200, 200, 0),
+        ("train", "image", 199, 199 - unverified, unverified),
+    ]
+
+
+def test_what_was_rejected_has_its_reason(spark: SparkSession, out: Path, drop: Drop) -> None:
+    rejected = drops.rows(spark, out, "rejects", "stage", "kind", "reason", "source_uri")
+    assert [(*row[:3], row[3].removeprefix(f"file:{drop.root}/")) for row in rejected] == [
+        ("featurize", "image", "reference_missing", drop.without_reference),
+        ("ingest", "image", "not_an_image", NOT_A_PICTURE),
+        ("ingest", "reference", "reference_missing", "references/gone.jpg"),
+    ]
+
+
+def test_every_file_of_the_drop_is_scored_or_rejected(
+    spark: SparkSession, out: Path, drop: Drop
+) -> None:
+    files = {str(path.relative_to(drop.root)) for path in (drop.root / "images").rglob("*.jpg")}
+    assert len(files) == 201
+    scored = drops.rows(spark, out, "scores", "source_uri", "status", "reason", "decision")
+    names = [row[0].removeprefix(f"file:{drop.root}/") for row in scored]
+    assert sorted([*names, NOT_A_PICTURE]) == sorted(files)
+    assert [row[1:] for row in scored if row[1] != "ok"] == [
+        ("unscorable", "reference_missing", "unscorable")
+    ]
+
+
+def test_decisions_follow_from_score_and_threshold(spark: SparkSession, out: Path) -> None:
+    manifest = bundle.read(out / "bundle").manifest
+    threshold = manifest.threshold["value"]
+    columns = ("probability", "threshold", "decision", "audit", "model_version", "feature_set")
+    rows = drops.rows(spark, out, "scores", *columns)
+    assert threshold > 0
+    decided: dict[str, int] = {"pass": 0, "fail": 0, "unscorable": 0}
+    for probability, used, decision, audit, version, feature_set in rows:
+        assert used == threshold
+        cleared = probability is not None and np.float32(probability) < np.float32(threshold)
+        assert (decision == "pass") == cleared
+        assert cleared or not audit
+        assert (version, feature_set) == (manifest.model_version, manifest.feature_set)
+        decided[decision] += 1
+    assert decided["unscorable"] == 1
+    assert decided["pass"] > 20
+    assert decided["fail"] > 20
+    audited = sum(row[3] for row in rows)
+    assert 0.25 * decided["pass"] < audited < 0.75 * decided["pass"]
+
+
+def test_text_model_of_the_bundle_gives_the_scores(spark: SparkSession, out: Path) -> None:
+    text = (out / "bundle" / "classifier.txt").read_text(encoding="utf-8")
+    kept = drops.rows(spark, out, "features", "image_id", "features")
+    native = lightgbm.Booster(model_str=text).predict(np.array([row[1] for row in kept]))
+    scores = dict(drops.rows(spark, out, "scores", "image_id", "probability"))
+    found = np.array([scores[image_id] for image_id, _ in kept])
+    assert len(found) == 199
+    assert np.abs(found - native).max() < 1e-6
+
+
+def test_same_seed_gives_the_same_model_and_the_same_scores_bit_for_bit(
+    spark: SparkSession, outputs: tuple[Path, Path]
+) -> None:
+    first, second = (bundle.read(out / "bundle") for out in outputs)
+    assert first.parts == second.parts
+    assert first.manifest.model_version == second.manifest.model_version
+    assert first.manifest.threshold == second.manifest.threshold
+    assert first.manifest.metrics == second.manifest.metrics
+    for table in ("out_of_fold", "scores"):
+        one, two = (drops.rows(spark, o, table, "image_id", "probability") for o in outputs)
+        assert len(one) > 100
+        assert one == two
+    one, two = (drops.rows(spark, o, "scores", "image_id", "decision", "audit") for o in outputs)
+    assert one == two
+
+
+def test_out_of_fold_scores_lie_forward_in_time_and_split_no_board(
+    spark: SparkSession, out: Path, drop: Drop
+) -> None:
+    rows = drops.rows(spark, out, "out_of_fold", "fold", "captured_at", "board_id", "verdict")
+    days = {fold: {row[1].date() for row in rows if row[0] == fold} for fold in (1, 2, 3)}
+    # Of ten working days the first four are for training only.
+    assert days == {
+        1: {date(2026, 1, 9), date(2026, 1, 12)},
+        2: {date(2026, 1, 13), date(2026, 1, 14)},
+        3: {date(2026, 1, 15), date(2026, 1, 16)},
+    }
+    boards = [{row[2] for row in rows if row[0] == fold} for fold in (1, 2, 3)]
+    assert [len(each) for each in boards] == [4, 4, 4]
+    assert len(set.union(*boards)) == 12
+    assert {row[3] for row in rows} == {"pass", "fail"}
+
+
+def test_metrics_are_told_by_scope(spark: SparkSession, out: Path, drop: Drop) -> None:
+    rows = drops.rows(spark, out, "metrics", "metric", "scope", "value", "lower", "upper", "n")
+    scopes: dict[str, set[str]] = {}
+    for metric, scope, *_ in rows:
+        scopes.setdefault(metric, set()).add(scope)
+    folds = {"fold=1", "fold=2", "fold=3"}
+    named = {scope for scope in scopes["roc_auc"] if not scope.startswith(("lot=", "position="))}
+    defects = {f"defect={kind}" for kind in drop.summary.defects}
+    lines = {"line=L1", "line=L2"}
+    assert {"overall", "folds_mean", *folds, *lines} <= named
+    assert named - {"overall", "folds_mean", *folds, *lines} <= defects
+    assert len(named & defects) > 1
+    assert scopes["slip_rate"] >= {"overall", *folds, *lines, "forward=2", "forward=3"}
+    assert scopes["baseline_roc_auc"] >= {"overall", "folds_mean", *folds}
+    assert len({metric_scope[:2] for metric_scope in rows}) == len(rows)
+    by_name = {row[:2]: row[2:] for row in rows}
+    judged = len(drops.rows(spark, out, "out_of_fold", "image_id"))
+    value, lower, upper, n = by_name["roc_auc", "overall"]
+    assert 0 <= lower <= value <= upper <= 1
+    assert n == judged
+    mean = sum(by_name["roc_auc", fold][0] for fold in folds) / 3
+    assert by_name["roc_auc", "folds_mean"][0] == pytest.approx(mean, abs=1e-12)
+    assert sum(by_name["roc_auc", fold][3] for fold in folds) == judged
+
+
+def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> None:
+    manifest = bundle.read(out / "bundle").manifest
+    assert (manifest.levels, manifest.pooling, manifest.difference) == (["layer1"], ["max"], True)
+    assert manifest.feature_count == 512
+    assert not manifest.trained_backbone
+    assert manifest.backbone["source"] == "untrained"
+    assert manifest.training_window["from"] == "2026-01-05"
+    assert manifest.training_window["until"] == "2026-01-16"
+    assert manifest.training_window["images"] == 199 - drop.summary.unverified
+    assert manifest.training_window["boards"] == 20
+    assert manifest.lineage["run_id"] == drops.RUN_ID
+    assert manifest.lineage["config"]["seed"] == 11
+    assert manifest.model_version.startswith("2026-01-16-")
+    assert manifest.metrics["folds_mean roc_auc"] is not None
+
+
+def test_nothing_half_written_is_left(out: Path) -> None:
+    tables = {path.name for path in out.iterdir()}
+    assert tables == {
+        "bundle", "feature_set", "features", "images", "metrics", "out_of_fold", "rejects", "runs",
+        "scores", "verdicts",
+    }  # fmt: skip
+
+
+def test_days_can_be_scored_again_by_themselves(spark: SparkSession, copy: Job) -> None:
+    scoring = {"since": date(2026, 1, 14), "until": date(2026, 1, 15)}
+    chosen = copy.config.scoring.model_copy(update=scoring)
+    job = dataclasses.replace(copy, config=copy.config.model_copy(update={"scoring": chosen}))
+    counts = run_score(job)
+    assert (counts.rows_in, counts.rows_out, counts.rows_rejected) == (40, 40, 0)
+    out = Path(job.config.paths.out)
+    rows = drops.rows(spark, out, "scores", "image_id", "run_id", "capture_date")
+    assert len(rows) == len({row[0] for row in rows}) == 200
+    assert {row[2] for row in rows if row[1] == job.run_id} == {
+        date(2026, 1, 14), date(2026, 1, 15),
+    }  # fmt: skip
+
+
+def without_leave(job: Job) -> Job:
+    backbone = job.config.backbone.model_copy(update={"allow_untrained": False})
+    return dataclasses.replace(job, config=job.config.model_copy(update={"backbone": backbone}))
+
+
+def test_untrained_backbone_is_refused_unless_allowed(copy: Job) -> None:
+    for stage in (run_featurize, run_train, run_score):
+        with pytest.raises(BackboneError, match="untrained"):
+            stage(without_leave(copy))
+
+
+@pytest.mark.parametrize("name", ["graph.onnx", "features.onnx", "classifier.txt"])
+def test_bundle_that_was_changed_is_refused(copy: Job, name: str) -> None:
+    path = Path(copy.config.paths.out) / "bundle" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=name):
+        run_score(copy)
+
+
+def test_bundle_that_lacks_a_part_is_refused(copy: Job) -> None:
+    (Path(copy.config.paths.out) / "bundle" / "features.onnx").unlink()
+    with pytest.raises(BundleError, match=r"lacks features\.onnx"):
+        run_score(copy)
+
+
+def test_scoring_without_a_bundle_names_it(copy: Job) -> None:
+    shutil.rmtree(Path(copy.config.paths.out) / "bundle")
+    with pytest.raises(BundleError, match="no model bundle in") as caught:
+        run_score(copy)
+    assert str(copy.config.paths.out) in str(caught.value)
+
+
+def test_training_again_replaces_the_bundle(copy: Job) -> None:
+    found: dict[str, Any] = {"num_iterations": 5}
+    settings = copy.config.classifier.model_copy(update=found)
+    config = copy.config.model_copy(update={"classifier": settings})
+    before = bundle.read(Path(copy.config.paths.out) / "bundle").manifest
+    run_train(dataclasses.replace(copy, config=config))
+    after = bundle.read(Path(copy.config.paths.out) / "bundle").manifest
+    assert after.model_sha256 != before.model_sha256
+    assert after.lineage["run_id"] == copy.run_id
