@@ -85,7 +85,7 @@ class FeaturesConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Batches and partitions of ONNX inference; 0 derives the number (see ``inference.InferencePlan``)."""
+    """Batches and partitions of ONNX inference; ``inference.InferencePlan`` derives what is 0."""
 
     batch_size: int = Field(default=0, ge=0)
     images_per_partition: int = Field(default=0, ge=0)

@@ -80,6 +80,9 @@ def _fetch(home: Path, packages: str, excludes: str) -> None:
     try:
         own.rename(home)
     except OSError:
+        if not (home / _STAMP).exists():  # a folder that no resolve has finished
+            shutil.rmtree(home, ignore_errors=True)
+            own.rename(home)
         shutil.rmtree(own, ignore_errors=True)
 
 

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkFiles
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from pcb_spark import jars
+from pcb_spark.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from pcb_spark.config import Config
@@ -49,7 +52,12 @@ def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
         _prepare_environment()
     for key, value in config.spark.conf.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except (Py4JJavaError, PySparkException) as error:
+        cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        what, hint = "Spark can't start", "check spark.master and spark.driver_memory"
+        raise EnvironmentFault(what, got=cause[0], hint=hint) from None
     if submitted():
         _ship_wheels(spark)
     return spark

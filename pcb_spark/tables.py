@@ -90,19 +90,34 @@ def append_rows(
 
 @contextlib.contextmanager
 def staged(spark: SparkSession, uri: str) -> Iterator[str]:
-    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes."""
+    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes.
+
+    What was at ``uri`` steps aside until the new one is in place, and comes back if that fails.
+    """
     parent, _, name = uri.rpartition("/")
-    staging = f"{parent}/.staging-{name}"
+    staging, aside = f"{parent}/.staging-{name}", f"{parent}/.replaced-{name}"
     remove(spark, staging)
     try:
         yield staging
     except BaseException:
         remove(spark, staging)
         raise
-    remove(spark, uri)
-    filesystem, source = _hadoop(spark, staging)
-    if not filesystem.rename(source, _hadoop(spark, uri)[1]):
-        what = f"{staging} can't be moved to {uri}"
+    if exists(spark, uri):
+        remove(spark, aside)
+        _move(spark, uri, aside)
+    try:
+        _move(spark, staging, uri)
+    except BaseException:
+        if exists(spark, aside):
+            _move(spark, aside, uri)
+        raise
+    remove(spark, aside)
+
+
+def _move(spark: SparkSession, source: str, target: str) -> None:
+    filesystem, path = _hadoop(spark, source)
+    if not filesystem.rename(path, _hadoop(spark, target)[1]):
+        what = f"{source} can't be moved to {target}"
         raise InputError(what, hint="check the rights on the output folder")
 
 
@@ -110,12 +125,6 @@ def remove(spark: SparkSession, uri: str) -> None:
     """Delete ``uri`` and all below it, if it is there."""
     filesystem, path = _hadoop(spark, uri)
     filesystem.delete(path, True)
-
-
-def make_folder(spark: SparkSession, uri: str) -> None:
-    """Create ``uri`` and its parents."""
-    filesystem, path = _hadoop(spark, uri)
-    filesystem.mkdirs(path)
 
 
 def upload(spark: SparkSession, folder: Path, uri: str) -> None:

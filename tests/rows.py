@@ -58,7 +58,7 @@ def images_table(
 
 def _row(number: int, image: bytes, reference: bytes | None) -> tuple[Any, ...]:
     moment = START + timedelta(hours=number)
-    known = reference is not None
+    digest = None if reference is None else hashlib.sha256(reference).hexdigest()
     row = {
         s.IMAGE_ID: f"i{number:03d}",
         s.SOURCE_URI: f"file:/drop/images/i{number:03d}.png",
@@ -70,8 +70,8 @@ def _row(number: int, image: bytes, reference: bytes | None) -> tuple[Any, ...]:
         s.CAPTURED_AT: moment,
         s.IMAGE: image,
         s.REFERENCE: reference,
-        s.REFERENCE_URI: "file:/drop/references/golden.png" if known else None,
-        s.REFERENCE_SHA256: hashlib.sha256(reference).hexdigest() if known else None,
+        s.REFERENCE_URI: "file:/drop/references/golden.png" if digest else None,
+        s.REFERENCE_SHA256: digest,
         s.WIDTH: 32,
         s.HEIGHT: 32,
         s.CONTENT_SHA256: hashlib.sha256(image).hexdigest(),

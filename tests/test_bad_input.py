@@ -373,3 +373,4 @@ def test_one_class_only_in_every_test_window(
     assert cli.main(command("train", tmp_path, *TRAIN)) == 6
     message = error(capsys.readouterr().err)
     assert message.startswith("TrainingError: no test window holds both verdicts")
+    assert not (tmp_path / "bundle").exists()

@@ -262,7 +262,7 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
 def test_demo_with_weights_uses_them(
     world: World, renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "load_backbone", lambda config: None)
+    monkeypatch.setattr(cli, "load_backbone", lambda _: None)
     assert cli.main(["demo", "--out", "some where's"]) == 0
     config = world.jobs[0].config
     assert config.backbone.weights == "resnet50-v1-12"

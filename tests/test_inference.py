@@ -203,9 +203,9 @@ class Partition:
     def repartition(self, *_: object) -> Partition:
         return self
 
-    sortWithinPartitions = repartition  # noqa: N815  Spark's name
+    sortWithinPartitions = repartition
 
-    def mapInArrow(  # noqa: N802  Spark's name
+    def mapInArrow(
         self, pack: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]], _: object
     ) -> list[pa.RecordBatch]:
         return list(pack(pa.RecordBatch.from_pylist([row]) for row in self._rows))

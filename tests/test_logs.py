@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+
 from pcb_spark import logs
 
 if TYPE_CHECKING:

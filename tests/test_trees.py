@@ -43,7 +43,7 @@ def random_rows(count: int, width: int) -> Rows:
 def test_converted_trees_give_lightgbms_probability() -> None:
     rows = random_rows(2000, 20)
     booster = train(rows, rows[:, 0] * rows[:, 1] + rows[:, 2] > 0.6)
-    expected = booster.predict(rows)
+    expected = np.asarray(booster.predict(rows))
     assert expected.min() < 0.1
     assert expected.max() > 0.9
     assert probability(booster, rows) == pytest.approx(expected, abs=1e-6)
@@ -98,7 +98,7 @@ def test_fused_graph_gives_what_the_two_steps_give(
     assert [output.name for output in fused.graph.output] == [graphs.PROBABILITY]
     found = run_graph(fused, graphs.PROBABILITY, batch)
     rows = run_graph(features_graph, graphs.FEATURES, batch)
-    expected = booster.predict(rows[0])
+    expected = np.asarray(booster.predict(rows[0]))
     assert expected.max() - expected.min() > 0.5
     assert found.shape == (1, 12)
     assert found[0] == pytest.approx(expected, abs=1e-6)

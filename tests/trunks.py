@@ -47,7 +47,8 @@ def expected_maps(pixels: NDArray[np.uint8], level: str) -> NDArray[np.float32]:
     normalised = (pixels / 255 - _MEAN) / _STD
     squares = normalised.reshape(-1, 3, cells, stride, cells, stride).mean((3, 5))
     mixed = np.einsum("kc,ncyx->nkyx", _kernel(level), squares)
-    return np.maximum(mixed, 0).astype(np.float32)
+    maps: NDArray[np.float32] = np.maximum(mixed, 0).astype(np.float32)
+    return maps
 
 
 def around(maps: NDArray[np.float32]) -> NDArray[np.float32]:

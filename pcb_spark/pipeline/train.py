@@ -59,6 +59,7 @@ def run_train(job: Job) -> Counts:
     with logs.progress(job.spark, "train"):
         judged = classifier.out_of_fold(rows, folds, job.config.classifier, seed=job.config.seed)
         out_of_fold = _write_out_of_fold(job, judged)
+        _check_judged(out_of_fold)
         threshold = policy.choose_threshold(
             out_of_fold[s.VERDICT] == s.VERDICT_FAIL,
             out_of_fold[s.PROBABILITY],
@@ -111,6 +112,12 @@ def _write_out_of_fold(job: Job, judged: DataFrame) -> pd.DataFrame:
     tables.replace(marked, job.table(OUT_OF_FOLD), s.OUT_OF_FOLD)
     kept = tables.read(job.spark, job.table(OUT_OF_FOLD), s.OUT_OF_FOLD)
     return _by_image(kept)
+
+
+def _check_judged(scores: pd.DataFrame) -> None:
+    if scores.groupby(s.FOLD)[s.VERDICT].nunique().max() == 1:
+        what = "no test window holds both verdicts, so the classifier can't be judged"
+        raise TrainingError(what, hint="wait for more verdicts, or use fewer folds (folds.n)")
 
 
 def _by_image(df: DataFrame) -> pd.DataFrame:
@@ -250,6 +257,3 @@ def _write_metrics(job: Job, found: Sequence[metrics.Metric], model_version: str
         for row in found
     ]  # fmt: skip
     tables.append_rows(job.spark, rows, job.table(METRICS), s.METRICS)
-    if all(row.value is None for row in found if row.metric == "roc_auc"):
-        what = "no test window holds both verdicts, so the classifier can't be judged"
-        raise TrainingError(what, hint="wait for more verdicts, or use fewer folds (folds.n)")

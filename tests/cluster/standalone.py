@@ -127,6 +127,8 @@ def node_environment(python: Path) -> dict[str, str]:
         "PYSPARK_PYTHON": str(python),
         "SPARK_LOCAL_IP": LOOPBACK,
         "SPARK_DAEMON_MEMORY": "256m",
+        # These JVMs live for seconds: what the second compiler costs, they never earn back.
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",
     }
 
 

@@ -163,9 +163,7 @@ def test_required_path_that_is_not_set_is_named() -> None:
         shared.required("", "paths.drop")
 
 
-@pytest.mark.parametrize(
-    ("trained", "allowed"), [(True, False), (True, True), (False, True)]
-)
+@pytest.mark.parametrize(("trained", "allowed"), [(True, False), (True, True), (False, True)])
 def test_backbone_passes_if_trained_or_allowed(trained: bool, allowed: bool) -> None:
     config = Config.model_validate({"backbone": {"allow_untrained": allowed}})
     shared.refuse_untrained(config, trained=trained, source="w.onnx")

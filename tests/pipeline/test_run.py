@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -68,7 +67,7 @@ def drop(tmp_path_factory: pytest.TempPathFactory) -> Drop:
 @pytest.fixture(scope="module")
 def outputs(
     spark: SparkSession, drop: Drop, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, Path]]:
+) -> tuple[Path, Path]:
     """Two runs; the second one scores from pixels, the first one from its features."""
     outs = []
     for number, reuse in enumerate(("true", "false")):
@@ -77,7 +76,7 @@ def outputs(
         for stage in (run_ingest, run_featurize, run_train, run_score):
             stage(job)
         outs.append(out)
-    yield outs[0], outs[1]
+    return outs[0], outs[1]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +175,7 @@ def test_same_seed_gives_the_same_model_and_the_same_scores_bit_for_bit(
 
 
 def test_out_of_fold_scores_lie_forward_in_time_and_split_no_board(
-    spark: SparkSession, out: Path, drop: Drop
+    spark: SparkSession, out: Path
 ) -> None:
     rows = drops.rows(spark, out, "out_of_fold", "fold", "captured_at", "board_id", "verdict")
     days = {fold: {row[1].date() for row in rows if row[0] == fold} for fold in (1, 2, 3)}
