@@ -70,8 +70,7 @@ class _Builder:
         self.initializers: list[onnx.TensorProto] = []
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        domain = str(attributes.pop("domain", ""))
-        node = helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes)
+        node = helper.make_node(op, inputs, [output], name=output, **attributes)
         self.nodes.append(node)
         return output
 
@@ -119,13 +118,11 @@ def scoring_graph(
     trees : onnxmltools' conversion (zipmap off) with one TreeEnsembleClassifier.
     keep_features : leave ``features`` as a second output.
     """
-    tree_node = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
     width = features.graph.output[0].type.tensor_type.shape.dim[2].dim_value
     fused = onnx.ModelProto()
     fused.CopyFrom(features)
     builder = _Builder()
-    rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
-    _append_trees(builder, tree_node, rows)
+    _append_trees(builder, trees)
     fused.graph.node.extend(builder.nodes)
     fused.graph.initializer.extend(builder.initializers)
     outputs = [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])]
@@ -139,10 +136,8 @@ def scoring_graph(
 
 def trees_graph(trees: onnx.ModelProto, width: int) -> onnx.ModelProto:
     """Return the trees alone: ``features`` float [1, K, F] to ``probability`` float [1, K]."""
-    tree_node = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
     builder = _Builder()
-    rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
-    _append_trees(builder, tree_node, rows)
+    _append_trees(builder, trees)
     graph = helper.make_graph(
         builder.nodes,
         "pcb_spark_trees",
@@ -166,9 +161,11 @@ def with_threads(model: onnx.ModelProto, threads: int) -> onnx.ModelProto:
     return copy
 
 
-def _append_trees(builder: _Builder, tree_node: onnx.NodeProto, rows: str) -> None:
+def _append_trees(builder: _Builder, trees: onnx.ModelProto) -> None:
+    rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
     classifier = onnx.NodeProto()
-    classifier.CopyFrom(tree_node)
+    found = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
+    classifier.CopyFrom(found)
     classifier.name = "trees"
     classifier.input[0] = rows
     classifier.output[0], classifier.output[1] = "tree_label", "tree_probabilities"

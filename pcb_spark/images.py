@@ -136,11 +136,6 @@ def inspect(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageInfo:
     """Read size and format; fails where, and as, ``decode`` would.
 
     All pixels are decoded, since a truncated file shows only then.
-
-    Raises
-    ------
-    ImageError
-        With a reason out of ``REASONS``.
     """
     picture = _read(data, max_pixels)
     width, height = picture.size
