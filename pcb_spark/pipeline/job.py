@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,10 +138,11 @@ def close_books(
     AccountingError : rows in are not rows out plus rejects.
     """
     seconds = time.monotonic() - began
+    started_at = datetime.now(UTC) - timedelta(seconds=seconds)
     rows = [
         (
             job.run_id, name, kind, inputs, c.rows_in, c.rows_out, c.rows_rejected,
-            job.started_at, seconds, json.dumps(versions()), git_sha(), job.config.sha256(),
+            started_at, seconds, json.dumps(versions()), git_sha(), job.config.sha256(),
         )
         for kind, c in counts.items()
     ]  # fmt: skip
