@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -109,7 +110,7 @@ def render_drop(
 
     Parameters
     ----------
-    folder : made if need be; files of the same names are replaced.
+    folder : made if need be; an earlier rendering in it is deleted first.
     images : number of component images, 1 or more; ten positions a board.
     seed : same seed and options, same bytes in every file.
     weeks : of five working days, 1 or more.
@@ -118,13 +119,14 @@ def render_drop(
 
     Raises
     ------
-    ConfigError : fewer than one image or week.
+    ConfigError : fewer than one image or week, or ``folder`` holds something else.
     """
     if images < 1 or weeks < 1:
         raise ConfigError(
             "a drop of no images", expected="images and weeks of 1 or more",
             got=f"images={images}, weeks={weeks}",
         )  # fmt: skip
+    _start_afresh(folder)
     rng = np.random.default_rng(seed)
     line_rng, image_rng, verdict_rng = rng.spawn(3)
     lines = [_Line(line_rng, mask=mask, days=5 * weeks) for _, _, mask in PRODUCTS]
@@ -141,6 +143,18 @@ def render_drop(
             truths.append(defect)
     _write_verdicts(folder / "verdicts.csv", rows)
     return _summary(folder, rows, truths)
+
+
+def _start_afresh(folder: Path) -> None:
+    """Delete an earlier rendering, and only that: a mark tells it from somebody's camera drop."""
+    mark = folder / ".rendered"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            what = f"{folder} holds files that were not rendered"
+            raise ConfigError(what, hint="name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _draw_defect(rng: np.random.Generator, position: int, fail_rate: float) -> str | None:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from pcb_spark import baseline, bundle, classifier, graphs, logs, metrics, policy, tables, trees
+from pcb_spark import (
+    baseline,
+    bundle,
+    classifier,
+    graphs,
+    logs,
+    metrics,
+    policy,
+    session,
+    tables,
+    trees,
+)
 from pcb_spark import schemas as s
 from pcb_spark.errors import TrainingError
 from pcb_spark.folds import Fold, plan_folds
@@ -54,7 +65,7 @@ def run_train(job: Job) -> Counts:
     verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
     rows = classifier.training_rows(features, images, verdicts)
     rows = classifier.with_group_date(rows, _GROUP_COLUMN[job.config.folds.group])
-    rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
+    rows = _kept(job, rows)
     folds = _plan(job, rows)
     with logs.progress(job.spark, "train"):
         judged = classifier.out_of_fold(rows, folds, job.config.classifier, seed=job.config.seed)
@@ -85,6 +96,15 @@ def run_train(job: Job) -> Counts:
     rows.unpersist()
     close_books(job, "train", {s.KIND_IMAGE: counts}, job.table(FEATURES), began)
     return counts
+
+
+def _kept(job: Job, rows: DataFrame) -> DataFrame:
+    """Keep rows for the many passes of training, in one partition a task slot.
+
+    A join leaves 200 partitions, and each pass would start as many tasks.
+    """
+    slots = session.task_slots(job.spark)
+    return rows.repartition(slots, s.IMAGE_ID).persist(StorageLevel.MEMORY_AND_DISK)
 
 
 def _plan(job: Job, rows: DataFrame) -> tuple[Fold, ...]:
@@ -169,7 +189,8 @@ def _evaluate_baseline(
     if not difference:
         return []
     pixels = baseline.pixel_differences(images, max_pixels=job.config.ingest.max_pixels)
-    replaced = rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID).persist(StorageLevel.DISK_ONLY)
+    replaced = rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID)
+    replaced = _kept(job, replaced)
     settings = job.config.classifier.model_copy(update={"feature_fraction": 0.5})
     judged = _by_image(classifier.out_of_fold(replaced, folds, settings, seed=job.config.seed))
     replaced.unpersist()

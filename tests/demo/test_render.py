@@ -71,7 +71,7 @@ def read_verdicts(folder: Path) -> Rows:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".rendered")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
@@ -264,3 +264,16 @@ def test_unknown_part_or_impossible_defect_names_the_choices(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         pair(part, defect, 0.5, 0)
+
+
+def test_a_smaller_rendering_leaves_nothing_of_a_larger_one(tmp_path: Path) -> None:
+    render_drop(tmp_path, images=12, weeks=1)
+    render_drop(tmp_path, images=2, weeks=1)
+    assert len(list((tmp_path / "images").rglob("*.jpg"))) == 2
+
+
+def test_somebody_elses_drop_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.csv").write_text("image\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="files that were not rendered"):
+        render_drop(tmp_path, images=2, weeks=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["verdicts.csv"]
