@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +61,14 @@ def test_books_that_do_not_balance_are_kept_and_fail_the_job(
 
 def test_run_remembers_what_it_ran_with(job: Job) -> None:
     counts = {"image": Counts(rows_in=0, rows_out=0, rows_rejected=0)}
-    shared.close_books(job, "score", counts, "in", began=0.0)
+    shared.close_books(job, "score", counts, "in", began=time.monotonic() - 90)
+    closed_at = datetime.now(UTC)
     out = Path(job.config.paths.out)
     (row,) = drops.rows(job.spark, out, "runs", "run_id", "started_at", "versions", "seconds")
     assert row[0] == drops.RUN_ID
-    assert row[1].replace(tzinfo=UTC) == job.started_at
+    assert timedelta(seconds=90) <= closed_at - row[1].replace(tzinfo=UTC)
     assert '"pyspark": "3.5.9"' in row[2]
-    assert row[3] > 0
+    assert 90 <= row[3] <= (closed_at - row[1].replace(tzinfo=UTC)).total_seconds()
 
 
 def test_rejects_of_a_stage_are_marked_and_counted(job: Job) -> None:
