@@ -1,8 +1,8 @@
 """Reading and writing tables: the rim of every job.
 
 A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables are
-written beside their place and moved there in one rename, so that a reader finds the old table or
-the new one and never half of it.
+written beside their place and then change places with the old ones by two renames, so that a reader
+finds the old table or the new one, for a moment neither, and never half of one.
 """
 
 from __future__ import annotations

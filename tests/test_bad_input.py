@@ -266,16 +266,25 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_unreadable_directory(locked: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*without_root_rights(), sys.executable, "-c",
-         "import sys; from pcb_spark.cli import main; sys.exit(main(sys.argv[1:]))",
-         *command("ingest", tmp_path / "out", drop=locked)],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    arguments = command("ingest", tmp_path / "out", drop=locked)
+    done = in_a_process_of_its_own(*arguments, prefix=without_root_rights())
     assert done.returncode == 4, done.stderr
     message = error(done.stderr)
     assert message.startswith(f"InputError: the drop {locked} can't be read\n")
     assert f"{DAY}" in message
+
+
+def in_a_process_of_its_own(
+    *arguments: str, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    program = "import sys; from pcb_spark.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def without_root_rights() -> Sequence[str]:
@@ -374,3 +383,11 @@ def test_one_class_only_in_every_test_window(
     message = error(capsys.readouterr().err)
     assert message.startswith("TrainingError: no test window holds both verdicts")
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_spark_that_cannot_start_is_one_error(tmp_path: Path) -> None:
+    arguments = command("ingest", tmp_path / "out", "spark.driver_memory=256m", drop=tmp_path)
+    done = in_a_process_of_its_own(*arguments)
+    assert done.returncode == 3
+    assert error(done.stderr).startswith("EnvironmentFault: Spark can't start\n  got: ")

@@ -102,3 +102,19 @@ def test_summary_of_an_older_runs_tables_tells_none_of_its_figures(job: Job) -> 
     row = (OTHER, "v0", "overall", "roc_auc", 0.1, None, None, 9, NOW)
     tables.append_rows(job.spark, [row], job.table("metrics"), s.METRICS)
     assert "AUC" not in summary.of_run(job)
+
+
+def test_forward_figures_stand_behind_the_auc(job: Job) -> None:
+    rates = {"slip_rate": 0.0125, "false_call_reduction": 0.875, "review_reduction": 0.5}
+    rows = [
+        *((f"fold={fold}", "roc_auc", 0.9, None, None, 10) for fold in (1, 2, 3)),
+        *(("forward=2", name, value, None, None, 80) for name, value in rates.items()),
+        *(("forward=3", name, None, None, None, 0) for name in rates),
+    ]
+    full = [(job.run_id, "v1", *row, NOW) for row in rows]
+    write_runs(job)
+    tables.append_rows(job.spark, full, job.table("metrics"), s.METRICS)
+    told = [line for line in summary.of_run(job).splitlines() if line.startswith("forward")]
+    assert told == [
+        "forward=2: 1.2% of defects slipped, 87.5% of false calls cleared, 50.0% fewer reviews"
+    ]

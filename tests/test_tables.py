@@ -113,6 +113,21 @@ def test_interrupted_write_leaves_the_old_table(spark: SparkSession, tmp_path: P
     assert content(spark, tmp_path) == [("a", 1, MONDAY)]
 
 
+def test_old_table_comes_back_when_the_new_one_cannot_take_its_place(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    uri = str(tmp_path / "table")
+    tables.replace(frame(spark, ("a", 1, MONDAY)), uri, SCHEMA)
+    with (
+        pytest.raises(InputError, match="the swap fails"),
+        tables.spark_failures("the swap fails", hint="expected"),
+        tables.staged(spark, uri),
+    ):
+        pass  # nothing is staged, so there is nothing to move
+    assert content(spark, tmp_path) == [("a", 1, MONDAY)]
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+
+
 def test_replace_dates_leaves_other_dates_alone(spark: SparkSession, tmp_path: Path) -> None:
     uri = str(tmp_path / "table")
     tables.replace_dates(frame(spark, ("a", 1, MONDAY), ("b", 2, TUESDAY)), uri, SCHEMA)
