@@ -27,7 +27,6 @@ DATA ?=
 BACKBONE ?=
 OUT ?=
 SET ?=
-QUICK ?=
 PYTEST_ARGS ?=
 
 ##@ Use
@@ -47,10 +46,6 @@ require-drop:
 .PHONY: doctor
 doctor: jars ## Check Java, Python, jars, native libraries, memory and write access
 	$(PCB) doctor
-
-.PHONY: bench
-bench: jars ## Measure throughput against raw ONNX Runtime and peers; QUICK=1 for the short run
-	$(PY) -m benchmarks $(if $(QUICK),--quick) --out out/bench
 
 ##@ Check
 .PHONY: test
