@@ -80,7 +80,7 @@ $(VENV)/.installed-%:
 	@echo 'Installing Python packages into $(VENV) (a minute or two the first time)'
 	@$(PYTHON) -m venv $(VENV)
 	@rm -f $(VENV)/.installed-*
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt flit_core
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt flit_core setuptools wheel
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--no-build-isolation -e '.[spark,dev]'
 	@touch $@
