@@ -28,6 +28,7 @@ BACKBONE ?=
 OUT ?=
 SET ?=
 PYTEST_ARGS ?=
+FUZZ_CASES ?= 1000000
 
 ##@ Use
 .PHONY: demo
@@ -51,6 +52,10 @@ doctor: jars ## Check Java, Python, jars, native libraries, memory and write acc
 .PHONY: test
 test: lint types contracts jars ## Lint, types and contracts, then the tests with branch coverage
 	$(PY) -m pytest --cov $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: venv ## FUZZ_CASES (a million) mutated image files; make test reads 20,000
+	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/test_fuzz.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: venv ## Style and format
