@@ -1,0 +1,70 @@
+"""Small model bundles for tests: a trunk of averages, and LightGBM trained on a few rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+
+from pcb_spark import bundle, graphs, trees
+from tests.trunks import averaging_trunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+
+MANIFEST: dict[str, Any] = {
+    "format": 1,
+    "model_version": "2026-02-27-0123456789ab",
+    "feature_set": "f" * 64,
+    "precision": "fp32",
+    "trained_backbone": True,
+    "backbone": {"source": "resnet50-v1-12", "sha256": "3" * 64},
+    "threshold": {
+        "value": 0.25, "max_slip_rate": 0.02, "confidence": 0.95, "slips": 1, "defects": 4,
+        "slip_rate_upper": 0.019, "cleared_good": 3, "good": 6, "reason": "enough defects",
+    },
+    "metrics": {},
+    "training_window": {
+        "from": "2026-01-05", "until": "2026-02-27", "images": 12, "fails": 5, "boards": 4,
+    },
+    "lineage": {"run_id": "20260301T000000Z-00ff00", "config_sha256": "c" * 64},
+    "versions": {"python": "3.11.7"},
+    "created_at": "2026-03-01T00:00:00+00:00",
+}  # fmt: skip
+
+
+def features_graph(spec: graphs.FeatureSpec) -> onnx.ModelProto:
+    """Features over the averages of an image's squares."""
+    return graphs.features_graph(averaging_trunk(*spec.stages), spec)
+
+
+def train(rows: NDArray[np.float32], is_fail: NDArray[np.bool_]) -> str:
+    """LightGBM's text of a few small trees."""
+    parameters = {
+        "objective": "binary", "verbosity": -1, "seed": 1, "num_threads": 1, "num_leaves": 4,
+        "min_data_in_leaf": 3, "feature_fraction": 0.1,
+    }  # fmt: skip
+    data = lightgbm.Dataset(rows, is_fail, params={"verbosity": -1})
+    return lightgbm.train(parameters, data, num_boost_round=60).model_to_string()
+
+
+def in_memory(spec: graphs.FeatureSpec, classifier: str, **changes: object) -> bundle.Bundle:
+    """A bundle that was never written."""
+    graph = features_graph(spec)
+    fused = graphs.scoring_graph(graph, trees.convert(classifier, spec.width))
+    parts = {
+        bundle.GRAPH: fused.SerializeToString(),
+        bundle.FEATURES: graph.SerializeToString(),
+        bundle.CLASSIFIER: classifier.encode(),
+    }
+    described = {
+        "levels": list(spec.levels), "pooling": list(spec.pooling),
+        "difference": spec.difference, "feature_count": spec.width,
+        "model_sha256": bundle.sha256(parts[bundle.GRAPH]),
+        "files": {name: bundle.sha256(content) for name, content in parts.items()},
+    }  # fmt: skip
+    return bundle.Bundle(
+        manifest=bundle.Manifest(**{**MANIFEST, **described, **changes}), parts=parts
+    )
