@@ -20,7 +20,14 @@ from pcb_spark import config as configuration
 from pcb_spark import doctor, logs, session, summary
 from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
-from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
+from pcb_spark.pipeline import (
+    Job,
+    run_featurize,
+    run_ingest,
+    run_report,
+    run_score,
+    run_train,
+)
 from pcb_spark.pipeline.job import load_backbone, required
 
 if TYPE_CHECKING:
@@ -31,11 +38,12 @@ log = logging.getLogger(__name__)
 JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
     "ingest": ("camera drop to the tables images, verdicts and rejects", (run_ingest,)),
     "featurize": ("images to features", (run_featurize,)),
-    "train": ("features and verdicts to a judged model bundle", (run_train,)),
-    "score": ("images and a bundle to scores", (run_score,)),
+    "train": ("features and verdicts to a judged model bundle", (run_train, run_report)),
+    "score": ("images and a bundle to scores", (run_score, run_report)),
+    "report": ("tables and bundle to one HTML file", (run_report,)),
     "run": (
-        "ingest, featurize, train and score in one session",
-        (run_ingest, run_featurize, run_train, run_score),
+        "ingest, featurize, train, score and report in one session",
+        (run_ingest, run_featurize, run_train, run_score, run_report),
     ),
 }
 

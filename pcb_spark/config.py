@@ -130,6 +130,12 @@ class ScoringConfig(Section):
     reuse_features: bool = True
 
 
+class ReportConfig(Section):
+    """``gallery`` is how many images each group of the report shows; 0 shows none."""
+
+    gallery: int = Field(default=6, ge=0, le=100)
+
+
 class SparkConfig(Section):
     """The session; ``master`` and ``driver_memory`` count in local mode only."""
 
@@ -151,6 +157,7 @@ class Config(Section):
     classifier: ClassifierConfig = ClassifierConfig()
     policy: PolicyConfig = PolicyConfig()
     scoring: ScoringConfig = ScoringConfig()
+    report: ReportConfig = ReportConfig()
     spark: SparkConfig = SparkConfig()
 
     def sha256(self) -> str:

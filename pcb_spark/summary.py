@@ -23,7 +23,10 @@ _ORDER = ("ingest", "featurize", "train", "score")
 def of_run(job: Job) -> str:
     """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
     lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_decisions(job)]
-    return "\n".join([*lines, f"tables  {job.config.paths.out}"])
+    lines.append(f"tables  {job.config.paths.out}")
+    if tables.exists(job.spark, job.table(shared.REPORT)):
+        lines.append(f"report  {job.table(shared.REPORT)}")
+    return "\n".join(lines)
 
 
 def _books(job: Job) -> list[str]:

@@ -76,7 +76,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(doctor, "check_machine", made.check_machine)
     monkeypatch.setattr(doctor, "check_session", made.check_session)
     monkeypatch.setattr(summary, "of_run", made.summarise)
-    stages = {name: made.stage(name) for name in ("ingest", "featurize", "train", "score")}
+    stages = {
+        name: made.stage(name) for name in ("ingest", "featurize", "train", "score", "report")
+    }
     jobs = {name: (f"help of {name}", (stage,)) for name, stage in stages.items()}
     whole = {"run": ("help of run", tuple(stages.values()))}
     monkeypatch.setattr(cli, "JOBS", jobs | whole)
@@ -90,7 +92,7 @@ def settings(*overrides: str) -> list[str]:
 IN_OUT = settings("paths.drop=drop", "paths.out=out")
 
 
-@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score"])
+@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score", "report"])
 def test_job_runs_its_stage_in_a_checked_session(
     name: str, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,7 +107,15 @@ def test_job_runs_its_stage_in_a_checked_session(
 
 def test_run_is_all_stages_in_one_session(world: World) -> None:
     assert cli.main(["run", *IN_OUT]) == 0
-    assert world.events[2:] == ["check out", "ingest", "featurize", "train", "score", "stop"]
+    assert world.events[2:] == [
+        "check out",
+        "ingest",
+        "featurize",
+        "train",
+        "score",
+        "report",
+        "stop",
+    ]
     assert len({job.run_id for job in world.jobs}) == 1
 
 
@@ -247,7 +257,7 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
     assert cli.main(["demo", "--out", "some/where", "--images", "70", *settings("seed=4")]) == 0
     assert renderer.asked == [{"folder": Path("some/where/drop"), "images": 70, "seed": 4}]
     assert world.events[2:] == [
-        "check some/where", "ingest", "featurize", "train", "score", "stop",
+        "check some/where", "ingest", "featurize", "train", "score", "report", "stop",
     ]  # fmt: skip
     config = world.jobs[0].config
     assert (config.paths.drop, config.paths.out) == ("some/where/drop", "some/where")
@@ -302,7 +312,7 @@ def test_version_and_help_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"ingest", "featurize", "train", "score", "run", "doctor", "demo"} <= set(words)
 
 
-@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score"])
+@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score", "report"])
 def test_job_file_passes_its_arguments_on_and_ends_with_the_exit_code(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ A job checks its own books: what went in came out or was rejected with a reason,
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.ingest import run_ingest
 from pcb_spark.pipeline.job import Counts, Job
+from pcb_spark.pipeline.report import run_report
 from pcb_spark.pipeline.score import run_score
 from pcb_spark.pipeline.train import run_train
 
-__all__ = ["Counts", "Job", "run_featurize", "run_ingest", "run_score", "run_train"]
+__all__ = ["Counts", "Job", "run_featurize", "run_ingest", "run_report", "run_score", "run_train"]

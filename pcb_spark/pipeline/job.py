@@ -44,6 +44,7 @@ IMAGES, REJECTS, VERDICTS = "images", "rejects", "verdicts"
 FEATURES, FEATURE_SET = "features", "feature_set"
 OUT_OF_FOLD, SCORES, METRICS, RUNS = "out_of_fold", "scores", "metrics", "runs"
 BUNDLE = "bundle"
+REPORT, REPORTS = "report.html", "reports"
 
 _LIBRARIES = ("pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "lightgbm", "pillow")
 

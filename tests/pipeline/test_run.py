@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import shutil
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,15 @@ import pytest
 
 from pcb_spark import bundle
 from pcb_spark.demo.drop import DropSummary, render_drop
-from pcb_spark.errors import BackboneError, BundleError
-from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
+from pcb_spark.errors import BackboneError, BundleError, InputError
+from pcb_spark.pipeline import (
+    Job,
+    run_featurize,
+    run_ingest,
+    run_report,
+    run_score,
+    run_train,
+)
 from tests import drops
 
 if TYPE_CHECKING:
@@ -252,6 +259,45 @@ def test_days_can_be_scored_again_by_themselves(spark: SparkSession, copy: Job) 
     assert {row[2] for row in rows if row[1] == job.run_id} == {
         date(2026, 1, 14), date(2026, 1, 15),
     }  # fmt: skip
+
+
+def test_report_shows_the_run_and_its_images(copy: Job) -> None:
+    assert run_report(copy) == f"{copy.config.paths.out}/report.html"
+    out = Path(copy.config.paths.out)
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert (out / "reports" / f"{copy.run_id}.html").read_text(encoding="utf-8") == html
+    assert "The backbone is untrained" in html
+    assert html.count("data:image/jpeg;base64,") >= 3 * 6
+    assert html.count('alt="Heat map of') >= 6
+    assert "of 200 flags need no operator" not in html  # scored by the training run itself
+    assert "not_an_image" in html
+    assert "reference_missing" in html
+
+
+def test_report_of_a_night_is_about_its_decisions(copy: Job) -> None:
+    scoring = {"since": date(2026, 1, 14), "until": date(2026, 1, 15)}
+    chosen = copy.config.scoring.model_copy(update=scoring)
+    config = copy.config.model_copy(update={"scoring": chosen})
+    night = dataclasses.replace(copy, config=config, started_at=datetime.now(UTC))
+    run_score(night)
+    html = Path(run_report(night)).read_text(encoding="utf-8")
+    assert "of 40 flags need no operator" in html
+    assert "images of 2026-01-14 to 2026-01-15" in html
+
+
+def test_report_on_an_empty_folder_names_it(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to report on"):
+        run_report(drops.job(spark, "drop", tmp_path))
+
+
+def test_report_after_the_first_job_says_what_is_missing(copy: Job) -> None:
+    out = Path(copy.config.paths.out)
+    for table in ("bundle", "features", "out_of_fold", "metrics", "scores", "rejects"):
+        shutil.rmtree(out / table)
+    run_report(copy)
+    html = (out / "report.html").read_text(encoding="utf-8")
+    assert "No model has been trained yet" in html
+    assert "Nothing has been scored yet." in html
 
 
 def without_leave(job: Job) -> Job:

@@ -1,0 +1,143 @@
+"""The report job: the tables and the bundle become one HTML file.
+
+Only what is shown is collected: out-of-fold scores without features, decisions as counts, and the
+bytes of the few images of the gallery.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pyspark.sql import functions as F
+
+from pcb_spark import report, tables
+from pcb_spark import schemas as s
+from pcb_spark.errors import InputError
+from pcb_spark.pipeline.job import (
+    BUNDLE,
+    IMAGES,
+    METRICS,
+    OUT_OF_FOLD,
+    REJECTS,
+    REPORT,
+    REPORTS,
+    RUNS,
+    SCORES,
+    Job,
+    read_bundle,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+log = logging.getLogger(__name__)
+
+_COUNTED = (s.CAPTURE_DATE, s.LINE, s.DECISION, s.REASON, s.AUDIT)
+
+
+def run_report(job: Job) -> str:
+    """Write ``report.html``, and the same under ``reports/`` by run; return the former's URI.
+
+    Raises
+    ------
+    InputError : no job has written anything yet.
+    """
+    evidence = collect(job)
+    wanted = report.wanted(evidence) if evidence.gallery else {}
+    shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted))
+    _write(job, report.render(shown))
+    uri = job.table(REPORT)
+    log.info("report: %s", uri)
+    return uri
+
+
+def collect(job: Job) -> report.Evidence:
+    """Read what the report shows, except for its images."""
+    runs = _newest_runs(job)
+    model = read_bundle(job) if tables.exists(job.spark, job.table(BUNDLE)) else None
+    trained = F.col(s.RUN_ID) == F.lit(model.manifest.lineage["run_id"] if model else None)
+    return report.Evidence(
+        made_at=datetime.now(UTC),
+        where=job.config.paths.out,
+        model=model,
+        metrics=_found(job, METRICS, s.METRICS).where(trained).toPandas(),
+        out_of_fold=_found(job, OUT_OF_FOLD, s.OUT_OF_FOLD).where(trained).toPandas(),
+        night=_night(job),
+        runs=runs,
+        rejects=_rejects(job, runs),
+        suspects=pd.DataFrame(),
+        gallery=job.config.report.gallery,
+        max_pixels=job.config.ingest.max_pixels,
+    )
+
+
+def _found(job: Job, name: str, schema: StructType) -> DataFrame:
+    """Read a table, empty where it isn't there yet."""
+    if not tables.exists(job.spark, job.table(name)):
+        return job.spark.createDataFrame([], schema)
+    return tables.read(job.spark, job.table(name), schema)
+
+
+def _newest_runs(job: Job) -> pd.DataFrame:
+    runs: pd.DataFrame = _found(job, RUNS, s.RUNS).toPandas()
+    if runs.empty:
+        what = f"nothing to report on in {job.config.paths.out}"
+        raise InputError(what, hint="run the other jobs first, or correct paths.out")
+    return runs.sort_values("started_at").groupby(["job", s.KIND], as_index=False).tail(1)
+
+
+def _rejects(job: Job, runs: pd.DataFrame) -> pd.DataFrame:
+    own = _found(job, REJECTS, s.REJECTS).where(F.col(s.RUN_ID).isin(set(runs[s.RUN_ID])))
+    return own.groupBy(s.STAGE, s.KIND, s.REASON).count().toPandas()
+
+
+def _night(job: Job) -> report.Night | None:
+    """Collect the newest run of the score job, as counts and the few nearest to the threshold."""
+    scores = _found(job, SCORES, s.SCORES)
+    newest = scores.select(s.SCORED_AT, s.RUN_ID, s.MODEL_VERSION)
+    first = newest.sort(F.col(s.SCORED_AT).desc()).first()
+    if first is None:
+        return None
+    own = scores.where(F.col(s.RUN_ID) == first[s.RUN_ID])
+    gap = F.abs(F.col(s.PROBABILITY) - F.col(s.THRESHOLD))
+    scored = own.where(F.col(s.STATUS) == s.STATUS_OK).sort(gap, s.IMAGE_ID)
+    return report.Night(
+        run_id=first[s.RUN_ID],
+        scored_at=first[s.SCORED_AT].replace(tzinfo=UTC),
+        model_version=first[s.MODEL_VERSION],
+        counts=own.groupBy(*_COUNTED).count().toPandas(),
+        nearest=scored.limit(job.config.report.gallery).toPandas(),
+    )
+
+
+def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.Pair]:
+    """Read image and reference of the gallery; the dates spare reading the other days."""
+    if not wanted:
+        return {}
+    images = _found(job, IMAGES, s.IMAGES)
+    days = images.where(F.col(s.CAPTURE_DATE).isin(set(wanted.values())))
+    chosen = days.where(F.col(s.IMAGE_ID).isin(list(wanted)))
+    rows = chosen.select(s.IMAGE_ID, s.IMAGE, s.REFERENCE).collect()
+    return {
+        row[s.IMAGE_ID]: report.Pair(
+            bytes(row[s.IMAGE]), bytes(row[s.REFERENCE]) if row[s.REFERENCE] else None
+        )
+        for row in rows
+    }
+
+
+def _write(job: Job, html: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        local = Path(scratch) / REPORT
+        local.write_text(html, encoding="utf-8")
+        for name in (f"{REPORTS}/{job.run_id}.html", REPORT):
+            with tables.staged(job.spark, job.table(name)) as staging:
+                tables.upload(job.spark, local, staging)

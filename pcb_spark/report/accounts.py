@@ -1,0 +1,139 @@
+"""The report's tables: what came in, what was left out, what was decided, and by which versions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pcb_spark import policy
+from pcb_spark import schemas as s
+from pcb_spark.report.words import NONE, percent
+
+if TYPE_CHECKING:
+    from pcb_spark.report.evidence import Evidence, Night
+
+_ORDER = ("ingest", "featurize", "train", "score")
+_MOST_SUSPECTS = 20
+
+
+def books(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give a row for each job and kind of row: in, out, rejected, and whether it balances."""
+    rows = evidence.runs.to_dict("records")
+    rows.sort(key=lambda row: (_place(row["job"]), row[s.KIND]))
+    return [
+        {
+            "job": row["job"],
+            "kind": row[s.KIND],
+            "rows_in": f"{row['rows_in']:,}",
+            "rows_out": f"{row['rows_out']:,}",
+            "rejected": f"{row['rows_rejected']:,}",
+            "balances": row["rows_in"] == row["rows_out"] + row["rows_rejected"],
+            "seconds": f"{row['seconds']:,.0f}",
+            "started_at": f"{row['started_at']:%Y-%m-%d %H:%M}",
+        }
+        for row in rows
+    ]
+
+
+def _place(job: str) -> int:
+    return _ORDER.index(job) if job in _ORDER else len(_ORDER)
+
+
+def rejects(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give a row for each stage, kind and reason, the most frequent first."""
+    rows = evidence.rejects.sort_values("count", ascending=False).to_dict("records")
+    return [{**row, "count": f"{row['count']:,}"} for row in rows]
+
+
+def decisions(night: Night) -> list[dict[str, Any]]:
+    """Give a row for each line, and one for all of them."""
+    lines = sorted({line for line in night.counts[s.LINE] if line})
+    rows = [_decided(night, line, {s.LINE: line}) for line in lines] if len(lines) > 1 else []
+    return [*rows, _decided(night, "all", {})]
+
+
+def _decided(night: Night, name: str, where: dict[str, Any]) -> dict[str, Any]:
+    total = night.total(**where)
+    cleared = night.total(decision=policy.PASS, **where)
+    return {
+        "line": name,
+        "images": f"{total:,}",
+        "cleared": f"{cleared:,}",
+        "share": percent(cleared / total if total else None),
+        "audit": f"{night.total(audit=True, **where):,}",
+        "fail": f"{night.total(decision=policy.FAIL, **where):,}",
+        "unscorable": f"{night.total(decision=policy.UNSCORABLE, **where):,}",
+    }
+
+
+def unscorable(night: Night) -> list[dict[str, Any]]:
+    """Give a row for each reason why images couldn't be scored, the most frequent first."""
+    rows = night.counts[night.counts[s.DECISION] == policy.UNSCORABLE]
+    counts = rows.fillna({s.REASON: "score is no number"}).groupby(s.REASON)["count"].sum()
+    return [
+        {"reason": reason, "count": f"{count:,}"}
+        for reason, count in counts.sort_values(ascending=False).items()
+    ]
+
+
+def thresholds(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give the pooled threshold and those of segments, each with its evidence."""
+    if evidence.manifest is None:
+        return []
+    pooled = evidence.manifest.threshold
+    own = pooled.get("by_segment") or {}
+    return [_threshold("pooled", pooled), *(_threshold(name, own[name]) for name in sorted(own))]
+
+
+def _threshold(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": f"{found['value']:.4g}",
+        "slips": f"{found['slips']:,} of {found['defects']:,}",
+        "upper": percent(found["slip_rate_upper"], 2),
+        "cleared": f"{found['cleared_good']:,} of {found['good']:,}",
+    }
+
+
+def suspects(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give the verdicts that deserve a second look, the worst first."""
+    rows = evidence.suspects.head(_MOST_SUSPECTS).to_dict("records")
+    return [
+        {
+            "image": f"{row[s.BOARD_ID]} {row[s.POSITION] or ''}".strip(),
+            "lot": row[s.LOT] or NONE,
+            "date": f"{row[s.CAPTURED_AT]:%Y-%m-%d}",
+            "verdict": row[s.VERDICT],
+            "score": NONE if row[s.PROBABILITY] is None else f"{row[s.PROBABILITY]:.3f}",
+            "reason": str(row[s.REASON]).replace("_", " "),
+        }
+        for row in rows
+    ]
+
+
+def versions(evidence: Evidence) -> list[tuple[str, str]]:
+    """Name everything that the figures rest on."""
+    found = []
+    if evidence.manifest is not None:
+        m = evidence.manifest
+        spec = f"{' + '.join(m.levels)}, {' and '.join(m.pooling)}, "
+        spec += "difference to the reference" if m.difference else "single image"
+        found = [
+            ("model", m.model_version),
+            ("model sha256", m.model_sha256),
+            ("features", f"{spec}, {m.precision}; {m.feature_count:,} numbers"),
+            ("feature set", m.feature_set),
+            ("backbone", f"{m.backbone['source']} (sha256 {m.backbone['sha256']})"),
+            ("training run", m.lineage["run_id"]),
+            ("configuration sha256", m.lineage["config_sha256"]),
+            ("bundle made at", m.created_at),
+        ]
+    if len(evidence.runs):
+        newest = evidence.runs.sort_values("started_at").iloc[-1]
+        libraries = json.loads(newest["versions"])
+        found += [
+            ("newest run", newest[s.RUN_ID]),
+            ("commit", newest["git_sha"] or "not in a checkout"),
+            ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
+        ]
+    return found

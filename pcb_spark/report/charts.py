@@ -1,0 +1,306 @@
+"""The report's charts: each comes for light and for dark, and says in words what it shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import PercentFormatter
+
+from pcb_spark import metrics, policy
+from pcb_spark import schemas as s
+from pcb_spark.report.palette import DARK, LIGHT, Palette
+
+if TYPE_CHECKING:
+    from pcb_spark.report.evidence import Evidence, Figure
+
+Draw: TypeAlias = Callable[[Any, Palette], None]
+
+#: Inches at 96 px: as wide as a phone shows it, so that letters stay readable there.
+_WIDTH, _HEIGHT = 4.6, 3.1
+#: Segments that one chart shows; the worst ones, where there are more.
+_MOST_ROWS = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One chart: data URIs for either colour scheme, and the words for those who can't see it."""
+
+    title: str
+    alt: str
+    caption: str
+    light: str
+    dark: str
+
+
+def slip_against_review(evidence: Evidence) -> Chart | None:
+    """Every threshold that could have been chosen, and the one that was."""
+    manifest, rows = evidence.manifest, evidence.judged
+    fails = np.count_nonzero(rows["is_fail"])
+    if manifest is None or not fails:
+        return None
+    promise, confidence = (manifest.threshold[key] for key in ("max_slip_rate", "confidence"))
+    cleared = (rows[s.DECISION] == policy.PASS).to_numpy()
+    slips = np.count_nonzero(cleared & rows["is_fail"])
+    point = (cleared.mean(), slips / fails)
+    ordered = rows.sort_values(s.PROBABILITY, kind="stable")["is_fail"].to_numpy()
+    shown = np.cumsum(ordered) <= max(4 * promise * fails, slips + 3)
+    counts = np.cumsum(ordered)[shown]
+    share = np.arange(1, len(counts) + 1) / len(ordered)
+    bounds = {k: policy.slip_upper_bound(k, fails, confidence=confidence) for k in set(counts)}
+    upper = np.array([bounds[k] for k in counts])
+
+    def draw(axes: Any, palette: Palette) -> None:
+        axes.fill_between(share, counts / fails, upper, color=palette.accent, alpha=0.16, lw=0)
+        axes.plot(share, counts / fails, color=palette.accent, label="defects slipped")
+        axes.plot(share, upper, color=palette.accent, lw=1, ls=":", label="its upper bound")
+        axes.axhline(promise, color=palette.second, lw=1.2, ls="--", label="allowed")
+        axes.plot(*point, "o", ms=8, color=palette.ink, label="chosen", clip_on=False, zorder=5)
+        axes.set(xlabel="flags cleared", ylabel="defects slipped", xlim=(0, 1))
+        axes.set_ylim(0, max(4 * promise, point[1] * 1.3))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axes.legend(loc="upper left", frameon=False, fontsize=9)
+
+    return _chart(
+        draw,
+        title="Slip against review",
+        alt=f"Share of defects slipped over share of flags cleared. The chosen threshold clears "
+        f"{point[0]:.1%} of {len(rows):,} flags and lets {slips} of {fails:,} defects slip.",
+        caption=f"Each point of the curve is a threshold; out-of-fold scores of {len(rows):,} "
+        f"images, {fails:,} of them defects. The dotted line is the {confidence:.0%} upper bound, "
+        "which has to stay within the dashed one at the chosen point.",
+    )
+
+
+def auc_by_fold(evidence: Evidence) -> Chart | None:
+    """ROC AUC of every fold in the order of time, the pixel difference beside it."""
+    scopes = evidence.scopes("fold")
+    own = evidence.figures(scopes, "roc_auc")
+    pixels = evidence.figures(scopes, "baseline_roc_auc")
+    if not own:
+        return None
+    labels = [_period(evidence, int(scope[5:])) for scope in scopes]
+
+    def draw(axes: Any, palette: Palette) -> None:
+        _errorbars(axes, scopes, own, palette.accent, "model", -0.08 if pixels else 0.0)
+        _errorbars(axes, scopes, pixels, palette.second, "pixel difference", 0.08, marker="s")
+        axes.set_xticks(range(len(scopes)), labels)
+        axes.set(ylabel="AUC", xlim=(-0.5, len(scopes) - 0.5))
+        axes.set_ylim(_floor([*own.values(), *pixels.values()]), 1.002)
+        if pixels:
+            axes.legend(loc="lower right", frameon=False, fontsize=9)
+
+    return _chart(
+        draw,
+        title="AUC by fold, forward in time",
+        alt="AUC of each fold: " + _listed(own) + _listed(pixels, "; of the pixel difference: "),
+        caption="Each fold is scored by a classifier that saw only earlier days. Bars are "
+        "intervals by resampled boards"
+        + ("; squares are the pixel difference, no network." if pixels else "."),
+    )
+
+
+def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
+    """ROC AUC by lot, line or defect kind, the lowest ones where there are many."""
+    every = evidence.figures(evidence.scopes(prefix), "roc_auc")
+    if not every:
+        return None
+    lowest = sorted(every, key=lambda scope: every[scope].value or 0.0)[:_MOST_ROWS]
+    shown = [scope for scope in reversed(list(every)) if scope in lowest]
+
+    def draw(axes: Any, palette: Palette) -> None:
+        for height, scope in enumerate(shown):
+            figure = every[scope]
+            if figure.lower is not None and figure.upper is not None:
+                axes.plot([figure.lower, figure.upper], [height] * 2, color=palette.accent, lw=1.5)
+            axes.plot(figure.value, height, "o", ms=6, color=palette.accent)
+        axes.set_yticks(range(len(shown)), [_short(scope.partition("=")[2]) for scope in shown])
+        axes.set(xlabel="AUC", ylim=(-0.6, len(shown) - 0.4))
+        axes.set_xlim(_floor([every[scope] for scope in shown]), 1.004)
+        axes.grid(axis="x")
+
+    few = f" The lowest {len(shown)} of {len(every)}." if len(shown) < len(every) else ""
+    return _chart(
+        draw,
+        title=title,
+        alt=f"{title}: " + _listed({scope: every[scope] for scope in reversed(shown)}),
+        caption=f"Out-of-fold scores.{few}"
+        + (" Each kind is held against all good images." if prefix == "defect" else ""),
+        height=max(1.2, 0.75 + 0.27 * len(shown)),
+    )
+
+
+def reliability(evidence: Evidence) -> Chart | None:
+    """Score against the share that failed."""
+    rows = evidence.judged
+    bins = metrics.reliability_bins(rows["is_fail"], rows[s.PROBABILITY]) if len(rows) else []
+    if not bins:
+        return None
+    most = max(each.n for each in bins)
+
+    def draw(axes: Any, palette: Palette) -> None:
+        axes.plot([0, 1], [0, 1], color=palette.muted, lw=1, ls="--")
+        x, y = ([getattr(b, name) for b in bins] for name in ("mean_probability", "fail_share"))
+        sizes = [20 + 160 * (each.n / most) ** 0.5 for each in bins]
+        axes.plot(x, y, color=palette.accent, lw=1)
+        axes.scatter(x, y, s=sizes, color=palette.accent, alpha=0.85, zorder=3, clip_on=False)
+        axes.set(xlabel="score", ylabel="share that failed", xlim=(0, 1), ylim=(0, 1))
+
+    pairs = ", ".join(f"{b.mean_probability:.2f} → {b.fail_share:.2f} (n = {b.n})" for b in bins)
+    return _chart(
+        draw,
+        title="Calibration",
+        alt=f"Mean score and share that failed, by bin: {pairs}.",
+        caption="On the dashed line a score is the probability of a defect. The area of a dot "
+        "grows with its images; decisions rest on the order of scores, not on this.",
+    )
+
+
+def scores_by_verdict(evidence: Evidence) -> Chart | None:
+    """How scores spread, by verdict, with the threshold."""
+    rows = evidence.judged
+    if evidence.manifest is None or rows.empty:
+        return None
+    threshold = evidence.manifest.threshold["value"]
+    parts = [rows.loc[rows["is_fail"] == fail, s.PROBABILITY] for fail in (False, True)]
+
+    def draw(axes: Any, palette: Palette) -> None:
+        edges = np.linspace(0, 1, 41)
+        colours = (palette.accent, palette.second)
+        for part, colour, verdict in zip(parts, colours, ("pass", "fail"), strict=True):
+            axes.hist(
+                part, edges, histtype="stepfilled", fc=(colour, 0.3), ec=colour, label=verdict
+            )
+        axes.axvline(threshold, color=palette.ink, lw=1.2, ls="--", label="threshold")
+        axes.set_yscale("log")
+        axes.set(xlabel="score", ylabel="images", xlim=(0, 1))
+        axes.legend(loc="upper center", frameon=False, fontsize=9)
+
+    return _chart(
+        draw,
+        title="Scores by verdict",
+        alt=f"Histogram of scores of {len(parts[0]):,} good and {len(parts[1]):,} defective "
+        f"images; the threshold is {threshold:.3g}.",
+        caption="What scores below the threshold is cleared. The scale of images is logarithmic.",
+    )
+
+
+def learning_curve(evidence: Evidence) -> Chart | None:
+    """ROC AUC of the last fold against the days of history."""
+    found = evidence.figures(evidence.scopes("history_days"), "roc_auc")
+    days = [int(scope.partition("=")[2]) for scope in found]
+    if len(days) < 2:
+        return None
+
+    def draw(axes: Any, palette: Palette) -> None:
+        values = list(found.values())
+        axes.plot(days, [each.value for each in values], "-o", color=palette.accent)
+        for day, each in zip(days, values, strict=True):
+            if each.lower is not None and each.upper is not None:
+                axes.plot([day] * 2, [each.lower, each.upper], color=palette.accent, lw=1.5)
+        axes.set(xlabel="days of history", ylabel="AUC of the last fold")
+        axes.set_ylim(_floor(values), 1.002)
+        axes.set_xlim(0, None)
+
+    return _chart(
+        draw,
+        title="Learning curve",
+        alt="AUC of the last fold by days of history: " + _listed(found),
+        caption="The last fold, judged by classifiers that saw the last days before it alone. "
+        "Where the line still rises, more history helps.",
+    )
+
+
+def _errorbars(
+    axes: Any,
+    scopes: Sequence[str],
+    figures: Mapping[str, Figure],
+    color: str,
+    label: str,
+    offset: float,
+    marker: str = "o",
+) -> None:
+    for place, scope in enumerate(scopes):
+        figure = figures.get(scope)
+        if figure and figure.lower is not None and figure.upper is not None:
+            axes.plot([place + offset] * 2, [figure.lower, figure.upper], color=color, lw=1.6)
+    places = [place + offset for place, scope in enumerate(scopes) if scope in figures]
+    values = [figures[scope].value for scope in scopes if scope in figures]
+    if values:
+        axes.plot(places, values, marker=marker, color=color, ms=6, lw=1, alpha=0.9, label=label)
+
+
+def _period(evidence: Evidence, fold: int) -> str:
+    rows = evidence.out_of_fold
+    days = rows.loc[rows[s.FOLD] == fold, s.CAPTURED_AT]
+    return f"{fold}" if days.empty else f"{fold}\n{days.min():%d %b}"
+
+
+def _floor(figures: Sequence[Figure]) -> float:
+    """Lower end of an AUC axis: below all that is drawn, on a round number."""
+    lowest = min(figure.value if figure.lower is None else figure.lower for figure in figures)  # type: ignore[type-var]
+    return max(0.0, math.floor(float(lowest or 0) * 20 - 0.2) / 20)
+
+
+def _listed(figures: Mapping[str, Figure], before: str = "") -> str:
+    names = [f"{scope.partition('=')[2]} {figure.value:.3f}" for scope, figure in figures.items()]
+    return before + ", ".join(names) if names else ""
+
+
+def _short(label: str, most: int = 20) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
+def _chart(draw: Draw, *, title: str, alt: str, caption: str, height: float = _HEIGHT) -> Chart:
+    drawn = _svg(draw, LIGHT, height)
+    uris = [_data_uri(svg) for svg in (drawn, _in_dark(drawn))]
+    return Chart(title=title, alt=alt, caption=caption, light=uris[0], dark=uris[1])
+
+
+def _svg(draw: Draw, palette: Palette, height: float) -> str:
+    with mpl.rc_context(_style(palette)):
+        canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
+        axes = canvas.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes, palette)
+        file = io.StringIO()
+        canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return file.getvalue()
+
+
+def _in_dark(svg: str) -> str:
+    """Give every colour its counterpart, which takes a thousandth of drawing the chart again."""
+    colours = dict(zip(asdict(LIGHT).values(), asdict(DARK).values(), strict=True))
+    return re.sub("#[0-9a-f]{6}", lambda found: colours.get(found[0], found[0]), svg)
+
+
+def _data_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def _style(palette: Palette) -> Any:
+    """Settings of one chart; the salt makes equal charts equal bytes."""
+    return {
+        "axes.edgecolor": palette.muted,
+        "axes.labelcolor": palette.ink,
+        "axes.labelsize": 10,
+        "font.size": 10,
+        "grid.color": palette.line,
+        "legend.labelcolor": palette.ink,
+        "lines.linewidth": 1.8,
+        "svg.hashsalt": "pcb_spark",
+        "text.color": palette.ink,
+        "xtick.color": palette.muted,
+        "xtick.labelcolor": palette.ink,
+        "ytick.color": palette.muted,
+        "ytick.labelcolor": palette.ink,
+    }

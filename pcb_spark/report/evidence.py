@@ -1,0 +1,145 @@
+"""What a report is made of, as the tables hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pcb_spark import images, policy
+from pcb_spark import schemas as s
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pcb_spark.bundle import Bundle, Manifest
+    from pcb_spark.report.gallery import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of ``metrics``: a value in its bounds, None where undefined, of ``n`` images."""
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """What one run of the score job decided.
+
+    ``counts`` has a row for each combination of ``capture_date``, ``line``, ``decision``,
+    ``reason`` and ``audit``, and their ``count``; ``nearest`` the rows of ``scores`` nearest to
+    the threshold.
+    """
+
+    run_id: str
+    scored_at: datetime
+    model_version: str
+    counts: pd.DataFrame
+    nearest: pd.DataFrame
+
+    def total(self, **wanted: object) -> int:
+        """Count the images whose columns have these values: ``total(decision="pass")``."""
+        rows = self.counts
+        for column, value in wanted.items():
+            rows = rows[rows[column] == value]
+        return int(rows["count"].sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything that a report may use; what isn't there yet is None or empty.
+
+    Attributes
+    ----------
+    model : the bundle; its training run is the one whose figures are shown.
+    metrics : rows of ``metrics`` of that run.
+    out_of_fold : ``out_of_fold`` of that run.
+    night : the newest run of the score job.
+    runs : the newest row of ``runs`` for each job and kind.
+    rejects : ``stage``, ``kind``, ``reason`` and ``count`` of those runs.
+    suspects : verdicts that something contradicts, the worst first.
+    pairs : the bytes of image and reference, by ``image_id``, of what the gallery shows.
+    gallery : how many images each group of the gallery shows.
+    max_pixels : larger images aren't shown.
+    """
+
+    made_at: datetime
+    where: str
+    model: Bundle | None
+    metrics: pd.DataFrame
+    out_of_fold: pd.DataFrame
+    night: Night | None
+    runs: pd.DataFrame
+    rejects: pd.DataFrame
+    suspects: pd.DataFrame
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    gallery: int = 6
+    max_pixels: int = images.DEFAULT_MAX_PIXELS
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the bundle says of itself."""
+        return self.model.manifest if self.model else None
+
+    @property
+    def is_of_night(self) -> bool:
+        """Whether the newest thing that happened is a run of the score job by itself."""
+        if self.night is None or self.manifest is None:
+            return self.night is not None
+        trained_at = datetime.fromisoformat(self.manifest.created_at)
+        same_run = self.night.run_id == self.manifest.lineage["run_id"]
+        return not same_run and self.night.scored_at >= trained_at
+
+    def figure(self, scope: str, metric: str) -> Figure | None:
+        """Return one figure of the training run."""
+        return self.figures([scope], metric).get(scope)
+
+    def figures(self, scopes: Iterable[str], metric: str) -> dict[str, Figure]:
+        """Return a figure of each of these scopes that has it and has it defined."""
+        found = self.metrics[self.metrics["metric"] == metric].set_index("scope")
+        rows = {scope: found.loc[scope] for scope in scopes if scope in found.index}
+        return {
+            scope: Figure(row["value"], _bound(row["lower"]), _bound(row["upper"]), int(row["n"]))
+            for scope, row in rows.items()
+            if _bound(row["value"]) is not None
+        }
+
+    def scopes(self, prefix: str) -> list[str]:
+        """Return the scopes of one kind, ``fold`` or ``lot``, folds in the order of time."""
+        every = {scope for scope in self.metrics["scope"] if scope.startswith(f"{prefix}=")}
+        return sorted(every, key=_in_order)
+
+    @property
+    def thresholds(self) -> Any:
+        """The threshold of each row of ``out_of_fold``, float64: its segment's, or the pooled."""
+        found: dict[str, Any] = self.manifest.threshold if self.manifest else {"value": 0.0}
+        own = {name: each["value"] for name, each in found.get("by_segment", {}).items()}
+        segment = self.out_of_fold[found.get("segment_by") or s.LINE]
+        return segment.map(own).astype("float64").fillna(found["value"])
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """``out_of_fold`` with ``threshold``, ``decision`` and ``is_fail``."""
+        thresholds = self.thresholds
+        return self.out_of_fold.assign(
+            **{
+                s.THRESHOLD: thresholds,
+                s.DECISION: policy.decide(self.out_of_fold[s.PROBABILITY], thresholds),
+                "is_fail": self.out_of_fold[s.VERDICT] == s.VERDICT_FAIL,
+            }
+        )
+
+
+def _bound(value: Any) -> float | None:
+    """Null comes out of pandas as NaN or None."""
+    return None if value is None or value != value else float(value)
+
+
+def _in_order(scope: str) -> tuple[int, str]:
+    label = scope.partition("=")[2]
+    return (int(label), "") if label.isdigit() else (0, label)

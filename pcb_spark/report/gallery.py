@@ -1,0 +1,228 @@
+"""The report's pictures: which images it shows, each with its reference and its heat map."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from pcb_spark import heatmaps, images, policy
+from pcb_spark import schemas as s
+from pcb_spark.errors import ImageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from pcb_spark.report.evidence import Evidence
+
+    Pixels = NDArray[np.uint8]
+
+_JPEG_QUALITY = 85
+#: A map that is fainter than this share of the gallery's hottest one isn't stretched to full
+#: colour: where the model saw nothing, nothing should glow.
+_FAINTEST = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The camera's bytes of an image, and of its reference where there is one."""
+
+    image: bytes
+    reference: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A group of images; ``rows`` holds their traceability, score, threshold and decision."""
+
+    title: str
+    lead: str
+    empty: str
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture as a data URI, with its name and what it shows in words."""
+
+    name: str
+    uri: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One image of the gallery."""
+
+    heading: str
+    verdict: str
+    score: str
+    facts: str
+    pictures: tuple[Picture, ...]
+    missing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A decoded pair and its heat map."""
+
+    image: Pixels
+    reference: Pixels | None
+    heat: heatmaps.Map | None
+
+
+def choose(evidence: Evidence) -> list[Choice]:
+    """Pick the images that tell most; at most ``evidence.gallery`` of each group."""
+    most = evidence.gallery
+    groups = []
+    if evidence.night is not None and evidence.is_of_night:
+        groups.append(
+            Choice(
+                title="Nearest to the threshold, this run",
+                lead="Scored by the newest run of the score job.",
+                empty="This run scored no image.",
+                rows=evidence.night.nearest.head(most),
+            )
+        )
+    rows = evidence.judged
+    gap = (rows[s.PROBABILITY] - rows[s.THRESHOLD]).abs()
+    cleared = rows[s.DECISION] == policy.PASS
+    slips = rows[rows["is_fail"] & cleared].sort_values(s.PROBABILITY)
+    false_calls = rows[~rows["is_fail"] & ~cleared].sort_values(s.PROBABILITY, ascending=False)
+    return [
+        *groups,
+        Choice(
+            title="Worst slips",
+            lead="Defects that would have been cleared, the lowest scores first.",
+            empty="No defect of the out-of-fold scores would have been cleared.",
+            rows=slips.head(most),
+        ),
+        Choice(
+            title="Nearest to the threshold",
+            lead="Where a slightly different threshold would have decided otherwise.",
+            empty="There are no out-of-fold scores.",
+            rows=rows.loc[gap.sort_values(kind="stable").index].head(most),
+        ),
+        Choice(
+            title="Worst false calls",
+            lead="Good components that scored highest.",
+            empty="Every good component of the out-of-fold scores would have been cleared.",
+            rows=false_calls.head(most),
+        ),
+    ]
+
+
+def wanted(evidence: Evidence) -> dict[str, date]:
+    """Name the images to fetch, with the capture date of each."""
+    rows = [choice.rows for choice in choose(evidence)]
+    return {
+        image_id: captured_at.date()
+        for group in rows
+        for image_id, captured_at in zip(group[s.IMAGE_ID], group[s.CAPTURED_AT], strict=True)
+    }
+
+
+def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
+    """Draw the groups of ``choose`` with the pairs that were fetched."""
+    chosen = choose(evidence)
+    ids = dict.fromkeys(image_id for choice in chosen for image_id in choice.rows[s.IMAGE_ID])
+    seen = dict(_look(evidence, ids))
+    heats = [each.heat.max() for each in seen.values() if each.heat is not None]
+    floor = _FAINTEST * float(max(heats, default=0.0))
+    return [
+        (choice, [_card(row, seen, floor) for row in choice.rows.to_dict("records")])
+        for choice in chosen
+    ]
+
+
+def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _Seen]]:
+    mapper = heatmaps.HeatMapper(evidence.model) if evidence.model and evidence.pairs else None
+    for image_id in ids:
+        pair = evidence.pairs.get(image_id)
+        image = _decoded(pair.image, evidence.max_pixels) if pair else None
+        if pair is None or image is None:
+            continue
+        reference = _decoded(pair.reference, evidence.max_pixels)
+        explained = mapper is not None and (reference is not None or not mapper.difference)
+        heat = mapper.heat(image, reference) if mapper and explained else None
+        yield image_id, _Seen(image=image, reference=reference, heat=heat)
+
+
+def _decoded(data: bytes | None, max_pixels: int) -> Pixels | None:
+    try:
+        return images.decode(data, max_pixels=max_pixels) if data else None
+    except ImageError:
+        return None
+
+
+def _card(row: dict[str, Any], seen: Mapping[str, _Seen], floor: float) -> Card:
+    found = seen.get(row[s.IMAGE_ID])
+    name = _joined(row.get(s.BOARD_ID), row.get(s.POSITION))
+    return Card(
+        heading=name,
+        verdict=_verdict(row),
+        score=f"score {row[s.PROBABILITY]:.3g}, threshold {row[s.THRESHOLD]:.3g}",
+        facts=_joined(
+            row.get(s.PART_NUMBER),
+            f"line {row[s.LINE]}" if row.get(s.LINE) else None,
+            f"lot {row[s.LOT]}" if row.get(s.LOT) else None,
+            f"{row[s.CAPTURED_AT]:%Y-%m-%d}",
+        ),
+        pictures=tuple(_pictures(name, found, floor)) if found else (),
+        missing=""
+        if found
+        else "The image can't be shown: it isn't in the table any more, or can't be decoded.",
+    )
+
+
+def _pictures(name: str, seen: _Seen, floor: float) -> Iterator[Picture]:
+    yield _picture("image", f"Component image of {name}", _as_image(seen.image))
+    if seen.reference is not None:
+        yield _picture("reference", f"Golden reference of {name}", _as_image(seen.reference))
+    if seen.heat is not None:
+        hottest = heatmaps.hottest(seen.heat)
+        where = f"hottest {_place(*hottest)}" if hottest else "nothing is hot"
+        shown = heatmaps.overlay(seen.image, seen.heat, full=max(floor, float(seen.heat.max())))
+        yield _picture("heat map", f"Heat map of {name}: {where}", shown)
+
+
+def _place(row: int, column: int) -> str:
+    """Name a place of the image in words: ``at the upper left``."""
+    third = images.SIDE / 3
+    vertical = ("upper ", "", "lower ")[int(row // third)]
+    horizontal = ("left", "middle", "right")[int(column // third)]
+    return (
+        "in the middle"
+        if not vertical and horizontal == "middle"
+        else (f"at the {vertical}{horizontal}")
+    )
+
+
+def _picture(name: str, alt: str, image: Image.Image) -> Picture:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_JPEG_QUALITY)
+    uri = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return Picture(name=name, uri=uri, alt=alt)
+
+
+def _as_image(pixels: Pixels) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    verdict = row.get(s.VERDICT)
+    if not verdict:
+        return f"decision: {row[s.DECISION]}"
+    kinds = (row.get(s.DEFECTS) or "").replace("|", ", ").replace("_", " ")
+    return f"verdict: {verdict}" + (f" ({kinds})" if kinds else "")
+
+
+def _joined(*parts: str | None) -> str:
+    return " · ".join(str(part) for part in parts if part)

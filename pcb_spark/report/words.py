@@ -1,0 +1,201 @@
+"""What the report says in sentences and in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pcb_spark import policy
+from pcb_spark import schemas as s
+
+if TYPE_CHECKING:
+    from pcb_spark.report.evidence import Evidence, Figure, Night
+
+NONE = "n/a"
+TOO_HIGH = ", too high"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What happened, in one sentence, and what stands behind it in another."""
+
+    kicker: str
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One large number."""
+
+    label: str
+    value: str
+    note: str
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return ``0.125`` as ``12.5 %``, with a space that doesn't break."""
+    return NONE if value is None else f"{100 * value:.{digits}f}\u00a0%"
+
+
+def short_percent(value: float) -> str:
+    """Return ``0.02`` as ``2 %`` and ``0.005`` as ``0.5 %``."""
+    return f"{100 * value:g}\u00a0%"
+
+
+def headline(evidence: Evidence) -> Headline:
+    """Say what the newest run means."""
+    if evidence.night is not None and evidence.is_of_night:
+        return _of_night(evidence.night)
+    if evidence.manifest is None:
+        sentence = "No model has been trained yet"
+        return Headline("pcb_spark", sentence, "Below is what the tables hold so far.")
+    threshold, window = evidence.manifest.threshold, evidence.manifest.training_window
+    seen = (
+        f"Trained on {window['images']:,} images of {window['boards']:,} boards, "
+        f"{window['from']} to {window['until']}; judged on {len(evidence.out_of_fold):,} "
+        "of them by classifiers that saw only earlier days."
+    )
+    if not threshold["value"]:
+        return Headline("Training run", "Nothing is cleared yet", f"{_capital(threshold)}. {seen}")
+    cleared = (evidence.judged[s.DECISION] == policy.PASS).mean()
+    sentence = (
+        f"At most {short_percent(threshold['max_slip_rate'])} of defects slip "
+        f"({short_percent(threshold['confidence'])} confidence): "
+        f"{percent(cleared, 0)} of flags need no operator"
+    )
+    return Headline("Training run", sentence, seen)
+
+
+def _of_night(night: Night) -> Headline:
+    total, cleared = night.total(), night.total(decision=policy.PASS)
+    days = night.counts[s.CAPTURE_DATE]
+    if not total:
+        return Headline("Scoring run", "No image was scored", f"Run {night.run_id}.")
+    when = f"{days.min()}" if days.min() == days.max() else f"{days.min()} to {days.max()}"
+    return Headline(
+        f"Scoring run · images of {when}",
+        f"{percent(cleared / total, 0)} of {total:,} flags need no operator",
+        f"{cleared:,} cleared, {night.total(decision=policy.FAIL):,} to an operator, "
+        f"{night.total(decision=policy.UNSCORABLE):,} unscorable and to an operator as well; "
+        f"{night.total(audit=True):,} of the cleared ones are seen all the same, as an audit. "
+        f"Model {night.model_version}.",
+    )
+
+
+def notices(evidence: Evidence) -> Iterator[str]:
+    """Name what a reader must not miss."""
+    manifest = evidence.manifest
+    if manifest is None:
+        return
+    if not manifest.trained_backbone:
+        yield (
+            "The backbone is untrained: these figures show that the jobs work, and say nothing "
+            "about your boards."
+        )
+    promise = manifest.threshold["max_slip_rate"]
+    broken = [row for row in forward(evidence) if not row["within"]]
+    if broken:
+        yield (
+            f"Forward in time more than {short_percent(promise)} of defects slipped in "
+            f"{len(broken)} of {sum(row['scope'] != 'forward' for row in forward(evidence))} folds."
+        )
+    own, pixels = (evidence.figure("folds_mean", f"{p}roc_auc") for p in ("", "baseline_"))
+    if own and pixels and (own.value or 0) <= (pixels.value or 0):
+        yield (
+            f"The plain pixel difference ranks better (AUC {pixels.value:.3f}) than the network "
+            f"({own.value:.3f})."
+        )
+    night = evidence.night
+    if night and night.model_version != manifest.model_version:
+        yield f"The newest scores are by model {night.model_version}, not by the one shown here."
+
+
+def tiles(evidence: Evidence) -> list[Tile]:
+    """Give the numbers that belong at the top."""
+    forward_rows = [row for row in forward(evidence) if row["scope"] == "forward"]
+    rows = forward_rows or _pooled(evidence)
+    found = []
+    for row in rows:
+        note = f"{row['slips']}, threshold from earlier folds"
+        found += [
+            Tile("Defects slipped, forward", row["slip_rate"], note),
+            Tile("False calls cleared, forward", row["false_call_reduction"], "of good components"),
+            Tile("Fewer reviews, forward", row["review_reduction"], f"of {row['n']} flags"),
+        ]
+    auc, pixels = (evidence.figure("folds_mean", f"{p}roc_auc") for p in ("", "baseline_"))
+    if auc:
+        beside = f"pixel difference {pixels.value:.3f}" if pixels else "mean of the folds"
+        found.append(Tile("AUC, mean of folds", f"{auc.value:.3f}", beside))
+    return found
+
+
+def forward(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give a row for each fold: its threshold chosen on those before, its outcome counted."""
+    scopes = [*evidence.scopes("forward"), "forward"]
+    return [row for scope in scopes if (row := _forward_row(evidence, scope)) is not None]
+
+
+def _forward_row(evidence: Evidence, scope: str) -> dict[str, Any] | None:
+    slip = evidence.figure(scope, "slip_rate")
+    calls = evidence.figure(scope, "false_call_reduction")
+    reviews = evidence.figure(scope, "review_reduction")
+    if evidence.manifest is None or not (slip and calls and reviews):
+        return None
+    within = (slip.value or 0) <= evidence.manifest.threshold["max_slip_rate"]
+    return {
+        "scope": scope,
+        "fold": scope.partition("=")[2] or "all",
+        "slips": f"{round((slip.value or 0) * slip.n):,} of {slip.n:,}",
+        "slip_rate": percent(slip.value) + ("" if within else TOO_HIGH),
+        "false_call_reduction": percent(calls.value),
+        "review_reduction": percent(reviews.value),
+        "within": within,
+        "n": f"{reviews.n:,}",
+    }
+
+
+def _pooled(evidence: Evidence) -> list[dict[str, Any]]:
+    """Add up the folds where the metrics have no row of their own for all of them."""
+    names = ("slip_rate", "false_call_reduction", "review_reduction")
+    found = [evidence.figures(evidence.scopes("forward"), name) for name in names]
+    if not all(found):
+        return []
+    hits = [sum((f.value or 0) * f.n for f in figures.values()) for figures in found]
+    totals = [sum(f.n for f in figures.values()) for figures in found]
+    rates = {
+        name: percent(hit / n if n else None)
+        for name, hit, n in zip(names, hits, totals, strict=True)
+    }
+    return [{**rates, "slips": f"{round(hits[0]):,} of {totals[0]:,}", "n": f"{totals[2]:,}"}]
+
+
+def figures(evidence: Evidence) -> list[dict[str, str]]:
+    """Give the pooled figures of the model, the pixel difference beside them."""
+    labels = {
+        ("folds_mean", "roc_auc"): "AUC, mean of folds",
+        ("overall", "roc_auc"): "AUC, all folds pooled",
+        ("overall", "average_precision"): "Average precision",
+        ("overall", "brier"): "Brier score (lower is better)",
+    }
+    rows = []
+    for (scope, metric), label in labels.items():
+        own, pixels = (evidence.figure(scope, f"{p}{metric}") for p in ("", "baseline_"))
+        if own:
+            row = {"label": label, "model": _bounded(own), "pixels": _bounded(pixels)}
+            rows.append({**row, "n": f"{own.n:,}"})
+    return rows
+
+
+def _bounded(figure: Figure | None) -> str:
+    if figure is None:
+        return NONE
+    if figure.lower is None or figure.upper is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"
+
+
+def _capital(threshold: dict[str, Any]) -> str:
+    reason = str(threshold["reason"])
+    return reason[:1].upper() + reason[1:]

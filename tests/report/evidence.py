@@ -1,0 +1,132 @@
+"""Evidence for reports, by hand: twelve judged images of two folds, and one night."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pcb_spark import graphs
+from pcb_spark import schemas as s
+from pcb_spark.report import Evidence, Night, Pair
+from tests import models
+from tests.rows import png
+
+NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
+SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+
+#: Verdict, defects and score; at a threshold of .25 one of five defects slips.
+JUDGED = [
+    ("pass", None, 0.01), ("pass", None, 0.02), ("pass", None, 0.2), ("pass", None, 0.6),
+    ("fail", "open", 0.1), ("fail", "short", 0.9),
+    ("pass", None, 0.05), ("pass", None, 0.24), ("pass", None, 0.7), ("fail", "open", 0.3),
+    ("fail", "open|short", 0.8), ("fail", "short", 0.95),
+]  # fmt: skip
+
+METRICS = [
+    ("folds_mean", "roc_auc", 0.9876, 0.97, 0.995, 12),
+    ("folds_mean", "baseline_roc_auc", 0.75, 0.7, 0.8, 12),
+    ("overall", "roc_auc", 0.98, 0.96, 0.99, 12),
+    ("overall", "brier", 0.05, None, None, 12),
+    ("fold=1", "roc_auc", 0.95, 0.9, 0.99, 6),
+    ("fold=2", "roc_auc", 0.99, 0.97, 1.0, 6),
+    ("fold=1", "baseline_roc_auc", 0.7, 0.6, 0.8, 6),
+    ("defect=open", "roc_auc", 0.9, None, None, 9),
+    ("lot=A", "roc_auc", 0.97, None, None, 6),
+    ("lot=B", "roc_auc", None, None, None, 6),
+    ("forward=2", "slip_rate", 0.04, 0.0, 0.1, 50),
+    ("forward=2", "false_call_reduction", 0.9, 0.8, 0.95, 60),
+    ("forward=2", "review_reduction", 0.5, 0.4, 0.6, 110),
+]
+
+
+def out_of_fold() -> pd.DataFrame:
+    rows = []
+    for number, (verdict, defects, score) in enumerate(JUDGED):
+        described: dict[str, Any] = {
+            s.IMAGE_ID: f"i{number:02d}", s.SOURCE_URI: "file:/x.png", s.LINE: "L1",
+            s.LOT: "AB"[number % 2], s.BOARD_ID: f"b{number // 4}", s.POSITION: f"R{number}",
+            s.PART_NUMBER: None, s.CAPTURED_AT: pd.Timestamp(2026, 2, 1 + number),
+            s.VERDICT: verdict, s.DEFECTS: defects, s.FOLD: 1 + number // 6,
+            s.PROBABILITY: score, s.MODEL_VERSION: "v", s.RUN_ID: "r",
+        }  # fmt: skip
+        rows.append(described)
+    return pd.DataFrame(rows)
+
+
+def night() -> Night:
+    counts = [
+        (date(2026, 3, 1), "L1", "pass", None, False, 60),
+        (date(2026, 3, 1), "L1", "pass", None, True, 2),
+        (date(2026, 3, 1), "L2", "fail", None, False, 35),
+        (date(2026, 3, 2), "L2", "unscorable", "truncated_image", False, 3),
+    ]
+    columns = [s.CAPTURE_DATE, s.LINE, s.DECISION, s.REASON, s.AUDIT, "count"]
+    nearest = out_of_fold().head(2).assign(threshold=0.25, decision=["pass", "fail"])
+    return Night(
+        run_id="20260302T060000Z-00ff00",
+        scored_at=datetime(2026, 3, 2, 6, tzinfo=UTC),
+        model_version="2026-02-27-0123456789ab",
+        counts=pd.DataFrame(counts, columns=columns),
+        nearest=nearest.drop(columns=[s.VERDICT, s.DEFECTS, s.FOLD]),
+    )
+
+
+def model(**changes: object) -> Any:
+    rng = np.random.default_rng(0)
+    text = models.train(rng.normal(size=(40, SPEC.width)).astype(np.float32), rng.random(40) > 0.5)
+    return models.in_memory(SPEC, text, **changes)
+
+
+def runs() -> pd.DataFrame:
+    rows = [
+        ("20260302T060000Z-00ff00", "score", "image", 100, 100, 0),
+        ("20260301T000000Z-00ff00", "ingest", "image", 104, 101, 3),
+    ]
+    frame = pd.DataFrame(
+        rows, columns=[s.RUN_ID, "job", s.KIND, "rows_in", "rows_out", "rows_rejected"]
+    )
+    return frame.assign(
+        started_at=pd.to_datetime(["2026-03-02 06:00", "2026-03-01 00:00"]), seconds=12.3,
+        versions='{"pcb_spark": "0.1.0"}', git_sha="0123abcd", config_sha256="c" * 64,
+    )  # fmt: skip
+
+
+def pair(seed: int) -> Pair:
+    pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    return Pair(png(pixels), png(pixels[::-1].copy()))
+
+
+def full(**changes: Any) -> Evidence:
+    """A training run with everything in it, but the night."""
+    frame = pd.DataFrame(METRICS, columns=["scope", "metric", "value", "lower", "upper", "n"])
+    whole = Evidence(
+        made_at=NOW,
+        where="out/test",
+        model=model(),
+        metrics=frame,
+        out_of_fold=out_of_fold(),
+        night=None,
+        runs=runs(),
+        rejects=pd.DataFrame(
+            [("ingest", "image", "truncated_image", 3)],
+            columns=[s.STAGE, s.KIND, s.REASON, "count"],
+        ),
+        suspects=pd.DataFrame(),
+        pairs={"i04": pair(1), "i08": pair(2)},
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def empty() -> Evidence:
+    """What there is when only the first job has run."""
+    return full(
+        model=None,
+        metrics=full().metrics.head(0),
+        out_of_fold=out_of_fold().head(0),
+        rejects=full().rejects.head(0),
+        pairs={},
+    )

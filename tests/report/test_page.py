@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from pcb_spark import schemas as s
+from pcb_spark.report import render
+from tests.report import evidence
+
+
+class Page(HTMLParser):
+    """What a reader of the page gets: its text, its pictures, its headings and its links."""
+
+    VOID = ("meta", "img", "source", "br", "link")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.images: list[dict[str, str]] = []
+        self.headings: list[int] = []
+        self.addresses: list[str] = []
+        self.cells: list[str] = []
+        self.feed(html)
+        assert self.open == []
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.addresses += [found[name] for name in ("src", "srcset", "href") if name in found]
+        if tag == "img":
+            self.images.append(found)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells.append(data)
+        if "style" not in self.open:
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render(evidence.full())
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_headline_says_what_is_promised_and_what_it_saves(page: Page) -> None:
+    promise = "At most 2 % of defects slip (95 % confidence): 50 % of flags need no operator"
+    assert promise in page.text
+
+
+def test_page_needs_nothing_else(html: str, page: Page) -> None:
+    assert page.addresses
+    assert {address.partition(",")[0] for address in page.addresses} == {
+        "data:image/svg+xml;base64", "data:image/jpeg;base64",
+    }  # fmt: skip
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_every_picture_says_in_words_what_it_shows(page: Page) -> None:
+    assert len(page.images) > 10
+    assert [image for image in page.images if len(image.get("alt", "")) < 15] == []
+
+
+def test_headings_leave_no_level_out(page: Page) -> None:
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    steps = zip(page.headings, page.headings[1:], strict=False)
+    assert [(upper, lower) for upper, lower in steps if lower > upper + 1] == []
+
+
+def test_forward_in_time_is_counted(page: Page) -> None:
+    row = page.cells.index("2 of 50")
+    assert page.cells[row - 1 : row + 5] == [
+        "2", "2 of 50", "4.0\u00a0%, too high", "90.0\u00a0%", "50.0\u00a0%", "110",
+    ]  # fmt: skip
+    assert "Forward in time more than 2 % of defects slipped in 1 of 1 folds." in page.text
+
+
+def test_pixel_difference_stands_beside_the_model(page: Page) -> None:
+    assert "0.988 [0.970, 0.995]" in page.cells
+    assert "0.750 [0.700, 0.800]" in page.cells
+
+
+def test_worst_slip_comes_with_image_reference_and_heat_map(page: Page) -> None:
+    alts = [image["alt"] for image in page.images]
+    assert "Component image of b1 · R4" in alts
+    assert "Golden reference of b1 · R4" in alts
+    assert any(alt.startswith("Heat map of b1 · R4: ") for alt in alts)
+    assert "verdict: fail (open)" in page.text
+
+
+def test_image_that_is_gone_is_said_to_be(page: Page) -> None:
+    assert "The image can't be shown" in page.text
+
+
+def test_books_and_rejects_are_accounted_for(page: Page) -> None:
+    assert page.cells[page.cells.index("104") :][:3] == ["104", "101", "3"]
+    assert "truncated_image" in page.cells
+
+
+def test_rows_that_are_missing_are_not_overlooked() -> None:
+    lost = evidence.runs().assign(rows_out=90)
+    assert "rows are missing" in Page(render(evidence.full(runs=lost))).cells
+
+
+def test_untrained_backbone_is_named() -> None:
+    untrained = evidence.model(trained_backbone=False)
+    assert "The backbone is untrained" in Page(render(evidence.full(model=untrained))).text
+
+
+def test_threshold_that_clears_nothing_says_why() -> None:
+    known = evidence.model().manifest.threshold
+    few = {**known, "value": 0.0, "reason": "clears nothing: 149 defects are needed"}
+    page = Page(render(evidence.full(model=evidence.model(threshold=few))))
+    assert "Nothing is cleared yet" in page.text
+    assert "Clears nothing: 149 defects are needed" in page.text
+    assert "No defect of the out-of-fold scores would have been cleared." in page.text
+
+
+def test_segments_with_thresholds_of_their_own_are_shown_and_used() -> None:
+    known = evidence.model().manifest.threshold
+    split = {**known, "segment_by": "lot", "by_segment": {"A": {**known, "value": 0.0}}}
+    page = Page(render(evidence.full(model=evidence.model(threshold=split))))
+    assert "0" in page.cells[page.cells.index("A") :][:2]
+    assert "17\u00a0% of flags need no operator" in page.text.replace("17 %", "17\u00a0%")
+
+
+def test_without_a_model_each_section_says_what_is_missing() -> None:
+    page = Page(render(evidence.empty()))
+    for sentence in (
+        "No model has been trained yet",
+        "There are no out-of-fold scores yet: train a model first.",
+        "There are no metrics of a training run yet.",
+        "Nothing has been scored yet.",
+        "These runs rejected nothing.",
+    ):
+        assert sentence in page.text
+
+
+def test_night_comes_first_when_it_is_the_newest() -> None:
+    page = Page(render(evidence.full(night=evidence.night())))
+    assert "62 % of 100 flags need no operator" in page.text
+    assert "62 cleared, 35 to an operator, 3 unscorable" in page.text
+    assert "2 of the cleared ones are seen all the same, as an audit" in page.text
+    assert page.text.index("Decisions of the newest") < page.text.index("What is promised")
+    assert page.cells[page.cells.index("truncated_image") + 1] == "3"
+    assert "decision: pass" in page.text
+
+
+def test_night_of_the_training_run_itself_stands_behind() -> None:
+    night = dataclasses.replace(evidence.night(), run_id="20260301T000000Z-00ff00")
+    page = Page(render(evidence.full(night=night)))
+    assert "At most 2 % of defects slip" in page.text
+    assert page.text.index("Decisions of the newest") > page.text.index("What is promised")
+
+
+def test_night_without_images_says_so() -> None:
+    night = evidence.night()
+    idle = dataclasses.replace(night, counts=night.counts.head(0), nearest=night.nearest.head(0))
+    page = Page(render(evidence.full(night=idle)))
+    assert "No image was scored" in page.text
+    assert "This run scored no image." in page.text
+
+
+def test_scores_by_another_model_are_said_to_be() -> None:
+    other = dataclasses.replace(evidence.night(), model_version="2025-12-31-ffff")
+    page = Page(render(evidence.full(night=other)))
+    assert "The newest scores are by model 2025-12-31-ffff" in page.text
+
+
+def test_suspected_verdicts_are_listed() -> None:
+    rows = evidence.out_of_fold().head(1).assign(reason="score_contradicts", probability=0.98)
+    page = Page(render(evidence.full(suspects=rows)))
+    row = page.cells.index("b0 R0")
+    assert page.cells[row : row + 6] == [
+        "b0 R0", "A", "2026-02-01", "pass", "0.980", "score contradicts",
+    ]  # fmt: skip
+
+
+def test_names_from_the_line_are_text_and_not_markup() -> None:
+    rows = evidence.out_of_fold().assign(**{s.BOARD_ID: "<script>alert(1)</script>"})
+    html = render(evidence.full(out_of_fold=rows))
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_gallery_of_none_shows_no_photographs() -> None:
+    html = render(evidence.full(gallery=0, pairs={}))
+    assert "image/jpeg" not in html
+
+
+def test_one_model_is_told_by_its_spec(page: Page) -> None:
+    assert "layer1, max, difference to the reference, fp32; 512 numbers" in page.text
+
+
+def test_nulls_of_parquet_are_no_figures() -> None:
+    found = evidence.full()
+    assert found.figure("lot=B", "roc_auc") is None
+    assert found.figure("lot=C", "roc_auc") is None
+    bounds = found.figure("defect=open", "roc_auc")
+    assert bounds is not None
+    assert (bounds.value, bounds.lower, bounds.upper, bounds.n) == (0.9, None, None, 9)
+    assert isinstance(found.metrics, pd.DataFrame)
