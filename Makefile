@@ -18,6 +18,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 PCB := $(VENV)/bin/pcb-spark
+RAY := out/bench/venv-ray
 
 # Named for the contents of what it installs, so that only a change of those, or of the folder that
 # the editable install points to, runs pip again.
@@ -27,6 +28,7 @@ DATA ?=
 BACKBONE ?=
 OUT ?=
 SET ?=
+QUICK ?=
 PYTEST_ARGS ?=
 FUZZ_CASES ?= 1000000
 
@@ -47,6 +49,18 @@ require-drop:
 .PHONY: doctor
 doctor: jars ## Check Java, Python, jars, native libraries, memory and write access
 	$(PCB) doctor
+
+.PHONY: bench
+bench: jars $(if $(QUICK),,$(RAY)) ## Speed against ONNX Runtime and others: [QUICK=1] [DATA=drop] [BACKBONE=file]
+	$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)') \
+		$(if $(BACKBONE),--backbone '$(BACKBONE)')
+
+# Ray wants a newer pyarrow than petastorm allows, so it gets an environment of its own.
+$(RAY): benchmarks/ray-requirements.txt
+	@rm -rf $@
+	@$(PYTHON) -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 ##@ Check
 .PHONY: test

@@ -1,0 +1,180 @@
+"""What is measured on: a camera drop, made into ``images`` tables of the sizes that are asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from pyspark.sql import functions as F
+
+from pcb_spark import config as configuration
+from pcb_spark import schemas as s
+from pcb_spark import session, tables
+from pcb_spark.backbone import UNTRAINED
+from pcb_spark.demo import drop as demo
+from pcb_spark.pipeline.job import IMAGES, Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from pcb_spark.config import Config
+
+_SHARED = Path("../shared")
+#: Every fourth row of the drop's list is taken, so that a few hundred images are of several days.
+_STEP = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A camera drop (None: rendered) and the weights to run on it."""
+
+    drop: Path | None
+    weights: str
+
+    @property
+    def described(self) -> str:
+        """Which images and weights these are, without their place on this machine."""
+        images = self.drop.name if self.drop else "rendered images"
+        return f"{images}, weights {Path(self.weights).name}"
+
+    @property
+    def overrides(self) -> list[str]:
+        """The configuration that uses these weights."""
+        allowed = ["backbone.allow_untrained=true"] if self.weights == UNTRAINED else []
+        return [f"backbone.weights='{self.weights}'", *allowed]
+
+
+def find(drop: Path | None, weights: str | None) -> Source:
+    """Fill in what isn't named: the data beside the checkout, else rendered and untrained."""
+    beside = _SHARED / "data" / "deeppcb"
+    file = _SHARED / "weights" / "resnet50_imagenet.onnx"
+    return Source(
+        drop=drop or (beside if beside.is_dir() else None),
+        weights=weights or (str(file) if file.is_file() else UNTRAINED),
+    )
+
+
+def configure(out: Path, source: Source, *overrides: str) -> Config:
+    """Return the configuration of a run on this machine whose tables are in ``out``."""
+    own = [f"paths.out='{out}'", *source.overrides, *overrides]
+    return configuration.load(session.conf_file("local.toml"), own)
+
+
+def sample_drop(source: Source, folder: Path, n: int) -> int:
+    """Copy a drop of ``n`` images with their references and verdicts, and return its bytes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if source.drop is None:
+        demo.render_drop(folder, images=n, seed=0)
+    else:
+        _copy_rows(source.drop, folder, n)
+    pictures = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".csv")
+    return sum(path.stat().st_size for path in pictures)
+
+
+def _copy_rows(drop: Path, folder: Path, n: int) -> None:
+    with (drop / "verdicts.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = rows[:: max(1, min(_STEP, len(rows) // n))][:n]
+    for name in {row[key] for row in kept for key in ("image", "reference") if row.get(key)}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(drop / name, folder / name)
+    with (folder / "verdicts.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def images(spark: SparkSession, folder: Path) -> DataFrame:
+    """Read the ``images`` table in ``folder``."""
+    return tables.read(spark, str(folder / IMAGES), s.IMAGES)
+
+
+def write(df: DataFrame, folder: Path) -> Path:
+    """Write ``df`` as the ``images`` table in ``folder`` and return ``folder``."""
+    tables.replace(df, str(folder / IMAGES), s.IMAGES, by_date=True)
+    return folder
+
+
+def resized(df: DataFrame, n: int) -> DataFrame:
+    """Take ``n`` rows, again and again under new ids if there are fewer.
+
+    A copy has a reference of its own: its bytes end in the number of the copy, which no decoder
+    reads, so that what shares references can't gain by the copies.
+    """
+    copies = math.ceil(n / df.count())
+    number = F.explode(F.sequence(F.lit(0), F.lit(copies - 1)))
+    many = df.withColumn("copy", number).orderBy("copy", s.CAPTURED_AT, s.IMAGE_ID).limit(n)
+    return _with_own_reference(many, F.col("copy").cast("string")).drop("copy").withColumn(
+        s.IMAGE_ID, F.concat(s.IMAGE_ID, F.lit("-"), F.monotonically_increasing_id())
+    )  # fmt: skip
+
+
+def _with_own_reference(df: DataFrame, mark: Column) -> DataFrame:
+    return df.withColumns({
+        s.REFERENCE: F.concat(s.REFERENCE, mark.cast("binary")),
+        s.REFERENCE_SHA256: F.sha2(F.concat(s.REFERENCE, mark.cast("binary")), 256),
+    })  # fmt: skip
+
+
+def unshared(df: DataFrame) -> DataFrame:
+    """Give every image a reference of its own, with the same picture in it."""
+    return _with_own_reference(df, F.col(s.IMAGE_ID))
+
+
+def one_reference(df: DataFrame) -> DataFrame:
+    """Give all images the same reference."""
+    first = df.where(F.col(s.REFERENCE).isNotNull()).orderBy(s.IMAGE_ID).first()
+    if first is None:
+        return df
+    return df.withColumns({
+        s.REFERENCE: F.lit(bytes(first[s.REFERENCE])),
+        s.REFERENCE_SHA256: F.lit(first[s.REFERENCE_SHA256]),
+    })  # fmt: skip
+
+
+def camera_sized(df: DataFrame, *, megapixels: int, distinct: int) -> DataFrame:
+    """Put JPEGs of so many megapixels, in colour, in the place of images and references."""
+    rng = np.random.default_rng(0)
+    files = [_camera_file(rng, megapixels) for _ in range(distinct)]
+    spark = df.sparkSession
+    pictures = spark.createDataFrame(list(enumerate(files)), "kind int, big binary")
+    kind = F.pmod(F.xxhash64(s.IMAGE_ID), F.lit(distinct)).cast("int")
+    big = df.withColumn("kind", kind).join(F.broadcast(pictures), "kind")
+    placed = big.withColumns({s.IMAGE: F.col("big"), s.REFERENCE: F.col("big")})
+    return _with_own_reference(placed, F.col(s.IMAGE_ID)).select(s.IMAGES.names)
+
+
+def _camera_file(rng: np.random.Generator, megapixels: int) -> bytes:
+    """Coarse structure under fine noise: about as many bytes a pixel as a photograph has."""
+    width = round(math.sqrt(megapixels * 1e6 * 4 / 3))
+    size = (width, width * 3 // 4)
+    coarse = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    picture = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+    noise = rng.integers(-6, 7, picture.shape, dtype=np.int16)
+    noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noisy).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def job_in(spark: SparkSession, folder: Path, source: Source, *overrides: str) -> Job:
+    """Return a job of the project whose tables are in ``folder``."""
+    config = configure(folder, source, *overrides)
+    return Job(spark=spark, config=config, run_id=f"bench-{folder.name}")
+
+
+def linked(folder: Path, parts: Sequence[tuple[str, Path]]) -> Path:
+    """Make ``folder`` afresh with links to tables that are elsewhere."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, target in parts:
+        (folder / name).symlink_to(target.resolve())
+    return folder

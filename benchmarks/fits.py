@@ -1,0 +1,116 @@
+"""LightGBM on Spark against LightGBM by itself on the same matrix, and its trees in ONNX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from benchmarks import packing, rows, ways
+from pcb_spark import classifier, graphs, session, trees
+from pcb_spark import schemas as s
+from pcb_spark.config import ClassifierConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame, SparkSession
+
+#: F of the default model: excess and lack of layer1 and layer2.
+WIDTH = 1536
+_BATCH = 8
+ON_SPARK, ALONE = "LightGBM on Spark", "lightgbm alone"
+
+
+def measure(spark: SparkSession, *, n: int, repeats: int) -> list[rows.Row]:
+    """Fit both on a seeded matrix, in turn, and run the trees of the last fit."""
+    features, labels = _matrix(n)
+    table = _table(spark, features, labels)
+    config = ClassifierConfig()
+    slots = session.task_slots(spark)
+
+    def natively() -> object:
+        return _fit_natively(features, labels, config, threads=slots)
+
+    def on_spark() -> Any:
+        return classifier.fit(table, config, seed=0)
+
+    text = on_spark().getNativeModel()
+    took: dict[str, list[float]] = {ON_SPARK: [], ALONE: []}
+    for _ in range(repeats):
+        took[ON_SPARK].append(ways.seconds(on_spark))
+        took[ALONE].append(ways.seconds(natively))
+    table.unpersist()
+    found = [_row(way, "fit", n, took[way], repeats) for way in took]
+    return [*found, _tree_row(text, features, repeats)]
+
+
+def _matrix(n: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    rng = np.random.default_rng(0)
+    features = rng.random((n, WIDTH), dtype=np.float32)
+    noise = rng.normal(0, 0.5, n)
+    labels = (features[:, :20].sum(1) + noise > 11).astype(np.int32)
+    return features, labels
+
+
+def _table(
+    spark: SparkSession, features: NDArray[np.float32], labels: NDArray[np.int32]
+) -> DataFrame:
+    frame = pd.DataFrame({
+        s.IMAGE_ID: [f"{i:08d}" for i in range(len(labels))],
+        classifier.LABEL: labels,
+        s.FEATURES: list(features),
+    })  # fmt: skip
+    schema = f"{s.IMAGE_ID} string, {classifier.LABEL} int, {s.FEATURES} array<float>"
+    table = spark.createDataFrame(frame.to_dict("records"), schema)
+    table = table.repartition(session.task_slots(spark), s.IMAGE_ID).persist()
+    table.count()
+    return table
+
+
+def _fit_natively(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    config: ClassifierConfig,
+    *,
+    threads: int,
+) -> lightgbm.Booster:
+    parameters = {
+        "objective": "binary",
+        "learning_rate": config.learning_rate,
+        "num_leaves": config.num_leaves,
+        "min_data_in_leaf": config.min_data_in_leaf,
+        "feature_fraction": config.feature_fraction,
+        "lambda_l2": config.lambda_l2,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": threads,
+        "seed": 0,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(features, labels)
+    return lightgbm.train(parameters, data, num_boost_round=config.num_iterations)
+
+
+def _tree_row(text: str, features: NDArray[np.float32], repeats: int) -> rows.Row:
+    graph = graphs.with_threads(graphs.trees_graph(trees.convert(text, WIDTH), WIDTH), 1)
+    own = packing.one_thread_session(graph.SerializeToString())
+    starts = range(0, len(features) - _BATCH + 1, _BATCH)
+    feeds = [{graphs.FEATURES: features[np.newaxis, i : i + _BATCH]} for i in starts]
+    took = [ways.seconds(lambda: ways.run_turns(own, feeds, len(feeds))) for _ in range(repeats)]
+    return _row("one core, Python", "trees", len(feeds) * _BATCH, took, repeats)
+
+
+def _row(way: str, stage: str, n: int, took: list[float], repeats: int) -> rows.Row:
+    middle = rows.median(took) or float("nan")
+    return rows.Row(
+        way=way,
+        stage=stage,
+        images_per_s=n / middle,
+        seconds=middle,
+        n=n,
+        repeats=repeats,
+        spread=rows.spread(took),
+        note=f"{WIDTH} features",
+    )

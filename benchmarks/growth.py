@@ -1,0 +1,131 @@
+"""Runs in processes of their own: start-up, cost against size, executors, camera-sized files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import child, data, models, rows, ways
+from pcb_spark.pipeline.job import BUNDLE, IMAGES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from benchmarks.setup import Task
+
+_FACTORS = (1, 4, 16)
+_MEGAPIXELS = 12
+_DISTINCT_FILES = 8
+_STARTS = 2
+#: A Spark standalone master and workers in the driver's JVM, executors in processes of their own.
+_CLUSTER = "spark.master='local-cluster[{executors},1,{megabytes}]'"
+_EXECUTOR_MB = 2048
+
+
+def write_tables(spark: SparkSession, task: Task) -> None:
+    """Write the ``images`` tables that the runs below score."""
+    base = data.images(spark, task.work / "base")
+    data.write(base.limit(1), _table(task, "one"))
+    if not task.size.complete:
+        return
+    for factor in _FACTORS:
+        data.write(data.resized(base, factor * task.size.growth), _table(task, f"x{factor}"))
+    few = data.resized(base, 4 * task.size.camera)
+    big = data.camera_sized(few, megapixels=_MEGAPIXELS, distinct=_DISTINCT_FILES)
+    data.write(big, _table(task, "camera-x4"))
+    data.write(big.limit(task.size.camera), _table(task, "camera-x1"))
+
+
+def start_up(task: Task) -> list[rows.Row]:
+    """From the command to the session, and to the first image's score in Parquet."""
+    folder = _folder(task, "one")
+    runs = [child.score(folder, task.source) for _ in range(_STARTS)]
+    ready, scored = [run.ready for run in runs], [run.scored for run in runs]
+    commands = [_time_command(folder, task.source) for _ in range(_STARTS)]
+    figures = (
+        ("start-up: session ready", ready),
+        ("start-up: first image scored", scored),
+        ("start-up: whole `pcb-spark score` of one image", commands),
+    )
+    return [
+        rows.Row(
+            way=ways.OURS, stage=stage, model=models.DEFAULT, precision="fp32",
+            seconds=rows.median(took), n=1, repeats=_STARTS, spread=rows.spread(took),
+        )
+        for stage, took in figures
+    ]  # fmt: skip
+
+
+def _time_command(folder: Path, source: data.Source) -> float:
+    command = [str(Path(sys.executable).with_name("pcb-spark")), "score"]
+    settings = [f"paths.out='{folder}'", "scoring.reuse_features=false", *source.overrides]
+    words = [*command, *(word for setting in settings for word in ("--set", setting))]
+    began = time.perf_counter()
+    subprocess.run(words, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def growth(task: Task) -> list[rows.Row]:
+    """1, 4 and 16 times as many images, each in a fresh process, all cores."""
+    return [
+        _row(task, f"x{factor}", f"growth: {factor} x", factor * task.size.growth)
+        for factor in _FACTORS
+    ]
+
+
+def executors(task: Task) -> list[rows.Row]:
+    """The largest of these on one executor of one core, and on two."""
+    factor = _FACTORS[-1]
+    n = factor * task.size.growth
+    return [
+        _row(task, f"x{factor}", f"executors of one core: {count}", n, _cluster(count))
+        for count in (1, 2)
+    ]
+
+
+def camera(task: Task) -> list[rows.Row]:
+    """JPEGs of 12 megapixels, image and reference, on one executor of one core."""
+    return [
+        _row(
+            task, f"camera-x{factor}", f"{_MEGAPIXELS} MP files: {factor} x",
+            factor * task.size.camera, _cluster(1),
+        )
+        for factor in (1, 4)
+    ]  # fmt: skip
+
+
+def _cluster(executors: int) -> tuple[str, ...]:
+    master = _CLUSTER.format(executors=executors, megabytes=_EXECUTOR_MB)
+    memory = f'spark.conf={{"spark.executor.memory"="{_EXECUTOR_MB}m"}}'
+    return (master, memory)
+
+
+def _row(task: Task, table: str, stage: str, n: int, overrides: tuple[str, ...] = ()) -> rows.Row:
+    run = child.score(_folder(task, table), task.source, *overrides)
+    peak = run.peak
+    parts = f"JVMs {peak.java:,.0f} MB, Python {peak.python:,.0f} MB"
+    executor = f", largest executor with its Python {peak.executor:,.0f} MB"
+    return rows.Row(
+        way=ways.OURS,
+        stage=stage,
+        model=models.DEFAULT,
+        precision="fp32",
+        images_per_s=n / run.job,
+        seconds=run.job,
+        megabytes=peak.total,
+        n=n,
+        note=parts + executor * bool(peak.executor),
+    )
+
+
+def _table(task: Task, name: str) -> Path:
+    return task.work / f"table-{name}"
+
+
+def _folder(task: Task, name: str) -> Path:
+    model = task.work / models.folder_name(models.DEFAULT, "fp32")
+    parts = [(IMAGES, _table(task, name) / IMAGES), (BUNDLE, model / BUNDLE)]
+    return data.linked(task.work / f"run-{name}", parts)

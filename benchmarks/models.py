@@ -1,0 +1,81 @@
+"""The models that are measured, trained by the project's own jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from benchmarks import data
+from pcb_spark import bundle, config, graphs
+from pcb_spark.pipeline import run_featurize, run_train
+from pcb_spark.pipeline.job import BUNDLE, IMAGES, VERDICTS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DEFAULT = "default"
+FULL = "full depth"
+#: What is set for a model besides the defaults.
+SETTINGS = {
+    DEFAULT: (),
+    FULL: ('features.reference="none"', 'features.levels=["avgpool"]'),
+}
+#: Enough trees for graphs of the usual size; how well they judge doesn't matter here.
+_QUICK_TRAINING = ("folds.n=1", "policy.bootstrap_resamples=20", "classifier.min_data_in_leaf=2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A trained bundle in ``folder``, and the graph that scores by it."""
+
+    name: str
+    precision: str
+    folder: Path
+    difference: bool
+    graph: onnx.ModelProto
+
+    @property
+    def one_thread(self) -> bytes:
+        """The graph as one task of Spark runs it."""
+        content: bytes = graphs.with_threads(self.graph, 1).SerializeToString()
+        return content
+
+
+def precisions() -> tuple[str, ...]:
+    """Return the precisions that this version of the project knows."""
+    return ("fp32", "int8") if "backbone.precision" in config.known_keys() else ("fp32",)
+
+
+def folder_name(name: str, precision: str) -> str:
+    """Return the name of the folder that this model is in."""
+    return f"model-{name}-{precision}".replace(" ", "-")
+
+
+def settings(name: str, precision: str) -> tuple[str, ...]:
+    """Return the overrides that make this model."""
+    chosen = (f'backbone.precision="{precision}"',) if len(precisions()) > 1 else ()
+    return (*SETTINGS[name], *chosen)
+
+
+def train(
+    spark: SparkSession, source: data.Source, work: Path, *, name: str, precision: str
+) -> Model:
+    """Featurize and train on the images in ``work/train``; the bundle stays in ``work``."""
+    folder = work / folder_name(name, precision)
+    parts = [(IMAGES, work / "train" / IMAGES), (VERDICTS, work / "base" / VERDICTS)]
+    data.linked(folder, parts)
+    chosen = settings(name, precision)
+    job = data.job_in(spark, folder, source, *chosen, *_QUICK_TRAINING)
+    run_featurize(job)
+    run_train(job)
+    made = bundle.read(folder / BUNDLE)
+    return Model(
+        name=name,
+        precision=precision,
+        folder=folder,
+        difference=made.manifest.difference,
+        graph=onnx.load_from_string(made.parts[bundle.GRAPH]),
+    )

@@ -1,0 +1,149 @@
+"""What others would use for the same work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pyarrow as pa
+from onnx import TensorProto, helper
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+from benchmarks import packing
+from benchmarks.ways import Tables, Way, on_spark
+from pcb_spark import backbone, graphs
+from pcb_spark import schemas as s
+from pcb_spark.pipeline.job import IMAGES
+
+if TYPE_CHECKING:
+    from benchmarks.models import Model
+
+MAP_IN_ARROW = "mapInArrow"
+TEXTBOOK = "textbook SynapseML"
+RAY = "Ray Data"
+
+_SCORED = t.StructType([
+    t.StructField(s.IMAGE_ID, t.StringType()),
+    t.StructField(s.PROBABILITY, t.FloatType()),
+])  # fmt: skip
+
+
+def map_in_arrow(model: Model, tables: Tables) -> Way:
+    """Spark's mapInArrow with onnxruntime in the Python worker: same graph, decoder and batches."""
+    graph = tables.spark.sparkContext.broadcast(model.one_thread)
+    batch_size, difference = tables.batch_size, model.difference
+
+    def score(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        own = packing.one_thread_session(graph.value)
+        for records in record_batches:
+            rows = records.to_pylist()
+            samples = [packing.Sample(row[s.IMAGE], row.get(s.REFERENCE)) for row in rows]
+            found = [
+                own.run([graphs.PROBABILITY], feed)[0][0]
+                for feed in packing.feeds(samples, batch_size, difference=difference)
+            ]
+            columns = {
+                s.IMAGE_ID: pa.array([row[s.IMAGE_ID] for row in rows]),
+                s.PROBABILITY: pa.array(np.concatenate(found), pa.float32()),
+            }
+            yield pa.RecordBatch.from_pydict(columns)
+
+    def run(n: int) -> None:
+        columns = [s.IMAGE_ID, s.IMAGE, *([s.REFERENCE] if difference else [])]
+        placed = tables.images(n).select(columns).repartition(tables.slots, s.IMAGE_ID)
+        scored = placed.mapInArrow(score, _SCORED)
+        scored.write.mode("overwrite").parquet(str(tables.scratch / "map_in_arrow"))
+
+    return on_spark(MAP_IN_ARROW, model, tables, run)
+
+
+def textbook(model: Model, tables: Tables, source: backbone.Backbone) -> Way:
+    """SynapseML as its guide shows it: ImageTransformer, arrays of floats, ONNXModel, avgpool."""
+    from synapse.ml.onnx import ONNXModel
+
+    network = ONNXModel().setModelPayload(average_pooled(source).SerializeToString())
+    network = network.setDeviceType("CPU").setMiniBatchSize(tables.batch_size)
+    network = network.setFeedDict({backbone.INPUT: "tensor"}).setFetchDict({"pooled": "pooled"})
+
+    def run(n: int) -> None:
+        placed = tables.images(n).select(s.IMAGE_ID, s.IMAGE)
+        tensors = _image_transformer().transform(placed.repartition(tables.slots, s.IMAGE_ID))
+        pooled = network.transform(tensors.select(s.IMAGE_ID, "tensor"))
+        kept = pooled.select(s.IMAGE_ID, F.col("pooled"))
+        kept.write.mode("overwrite").parquet(str(tables.scratch / "textbook"))
+
+    return on_spark(TEXTBOOK, model, tables, run)
+
+
+def average_pooled(source: backbone.Backbone) -> onnx.ModelProto:
+    """ResNet-50 without its last layer, from ``data`` to ``pooled`` [N, 2048]."""
+    model = backbone.cut(source, ["layer4"])
+    model.graph.node.extend([
+        helper.make_node("GlobalAveragePool", ["layer4"], ["averages"], "averages"),
+        helper.make_node("Flatten", ["averages"], ["pooled"], "pooled"),
+    ])  # fmt: skip
+    del model.graph.output[:]
+    pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["N", 2048])
+    model.graph.output.append(pooled)
+    return model
+
+
+def _image_transformer() -> Any:
+    from synapse.ml.opencv import ImageTransformer
+
+    transformer = ImageTransformer(inputCol=s.IMAGE, outputCol="tensor").resize((224, 224))
+    return (
+        transformer.setToTensor(True)
+        .setNormalizeMean(list(backbone.MEAN))
+        .setNormalizeStd(list(backbone.STD))
+        .setColorScaleFactor(1 / 255)
+        .setTensorElementType(t.FloatType())
+        .setTensorChannelOrder("RGB")
+        .setAutoConvertToColor(True)
+    )
+
+
+def ray_data(model: Model, tables: Tables, python: Path) -> Way:
+    """Ray Data: an actor of one thread for each task slot; same graph, decoder and batches."""
+    graph = tables.scratch / "graph.onnx"
+
+    def measure() -> float:
+        graph.parent.mkdir(parents=True, exist_ok=True)
+        graph.write_bytes(model.one_thread)
+        small, large = _time_ray(model, tables, python, graph)
+        return (tables.large - tables.small) / (large - small) if large > small else float("nan")
+
+    return Way(
+        name=RAY,
+        model=model.name,
+        precision=model.precision,
+        n=tables.large - tables.small,
+        measure=measure,
+        warm_up=lambda: None,
+    )
+
+
+def _time_ray(model: Model, tables: Tables, python: Path, graph: Path) -> tuple[float, float]:
+    """Seconds for both tables; Ray and its actors start anew with each call and for each table."""
+    words = [
+        graph.resolve(),
+        tables.slots,
+        "yes" if model.difference else "no",
+        tables.batch_size,
+        (tables.scratch / "ray").resolve(),
+        *((tables.folders[n] / IMAGES).resolve() for n in (tables.small, tables.large)),
+    ]
+    command = [str(python), "-m", "benchmarks.ray_data", *map(str, words)]
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment, timeout=900
+    )
+    small, large = json.loads(done.stdout.splitlines()[-1])
+    return small, large

@@ -1,0 +1,86 @@
+"""The parts of a benchmark, and the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from benchmarks import (
+    compare,
+    data,
+    fits,
+    growth,
+    models,
+    peers,
+    rows,
+    setup,
+    sharing,
+    stages,
+    ways,
+)
+from pcb_spark import session
+from pcb_spark.pipeline.job import load_backbone
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from benchmarks.setup import Bench, Task
+
+
+def throughput(task: Task) -> list[rows.Row]:
+    """Ingest, the ways against one another, the stages of ours, and LightGBM, in one session."""
+    with _session(task) as spark:
+        ingested = setup.ingest(spark, task)
+        bench = setup.prepare(spark, task)
+        compared = compare.compare(_ways(bench, task), task.size.repeats)
+        staged = stages.measure(bench.tables, bench.models, bench.samples)
+        written = stages.write(bench.tables, bench.models[models.DEFAULT, "fp32"])
+        fitted = fits.measure(spark, n=task.size.fit, repeats=task.size.repeats)
+        growth.write_tables(spark, task)
+        shared = sharing.measure(bench, task.size.repeats) if task.size.complete else []
+    return [ingested, *compared, *staged, written, *fitted, *shared]
+
+
+def _ways(bench: Bench, task: Task) -> list[ways.Way]:
+    found = []
+    ray = task.out / "venv-ray" / "bin" / "python"
+    for model in bench.models.values():
+        found += [ways.limit(model, bench.tables, bench.samples), ways.ours(model, bench.tables)]
+        if task.size.complete or model.name == models.DEFAULT:
+            found.append(peers.map_in_arrow(model, bench.tables))
+        if task.size.complete and ray.exists():
+            found.append(peers.ray_data(model, bench.tables, ray))
+    plain = bench.models[models.FULL, "fp32"]
+    job = data.job_in(bench.tables.spark, bench.tables.scratch, bench.tables.source)
+    found.append(peers.textbook(plain, bench.tables, load_backbone(job.config)))
+    return found
+
+
+@contextmanager
+def _session(task: Task) -> Iterator[SparkSession]:
+    spark = session.get(data.configure(task.work, task.source), app_name="benchmarks")
+    try:
+        yield spark
+    finally:
+        session.stop(spark)
+
+
+#: Measurements by name, in the order in which they run.
+PARTS: dict[str, Callable[[Task], list[rows.Row]]] = {
+    "throughput": throughput,
+    "start_up": growth.start_up,
+    "growth": growth.growth,
+    "executors": growth.executors,
+    "camera": growth.camera,
+}
+#: Those that ``--quick`` leaves out.
+LONG = ("growth", "executors", "camera")
+
+
+def report(found: Sequence[rows.Row], source: data.Source) -> str:
+    """Return the figures as Markdown: the ways first, then the stages."""
+    scores = [row for row in found if row.stage == rows.SCORE]
+    others = [row for row in found if row.stage != rows.SCORE]
+    tables = [rows.markdown(each) for each in (scores, others) if each]
+    return "\n\n".join([f"{rows.machine()}; {source.described}", *tables]) + "\n"

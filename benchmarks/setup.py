@@ -1,0 +1,119 @@
+"""What all parts share: sizes, tables and trained models, made once into ``out/work``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from benchmarks import data, models, packing, rows, ways
+from pcb_spark import schemas as s
+from pcb_spark.pipeline import run_ingest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger("benchmarks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured; in component images but ``repeats``."""
+
+    small: int
+    large: int
+    train: int
+    repeats: int
+    #: The smallest of the runs that show growth; the others have 4 and 16 times as many.
+    growth: int
+    #: Camera files of 12 megapixels.
+    camera: int
+    #: Whether everything is measured, or what takes minutes.
+    complete: bool
+    #: Rows of the matrix that LightGBM is fitted to.
+    fit: int
+
+
+QUICK = Size(
+    small=16, large=96, train=64, repeats=3, growth=32, camera=16, fit=1000, complete=False
+)
+COMPLETE = Size(
+    small=64, large=448, train=128, repeats=5, growth=64, camera=32, fit=4000, complete=True
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be measured on what; ``out`` gets the figures, ``work`` below it the tables."""
+
+    source: data.Source
+    out: Path
+    size: Size
+
+    @property
+    def work(self) -> Path:
+        """Return the folder of tables and models."""
+        return self.out / "work"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Tables, models by name and precision, and samples in memory."""
+
+    tables: ways.Tables
+    models: Mapping[tuple[str, str], models.Model]
+
+    @cached_property
+    def samples(self) -> Sequence[packing.Sample]:
+        """The files of the smaller table's images."""
+        picked = self.tables.images(self.tables.small).select(s.IMAGE, s.REFERENCE).collect()
+        return [packing.Sample(bytes(row[0]), row[1] and bytes(row[1])) for row in picked]
+
+
+def ingest(spark: SparkSession, task: Task) -> rows.Row:
+    """Make the drop and ingest it, again and again."""
+    n, repeats = task.size.large, task.size.repeats
+    volume = data.sample_drop(task.source, task.work / "drop", n)
+    drop = f"paths.drop='{task.work / 'drop'}'"
+    job = data.job_in(spark, task.work / "base", task.source, drop)
+    run_ingest(job)  # warm-up
+    took = [ways.seconds(lambda: run_ingest(job)) for _ in range(repeats)]
+    middle = rows.median(took) or float("nan")
+    return rows.Row(
+        way=ways.OURS,
+        stage="ingest",
+        images_per_s=n / middle,
+        megabytes=volume / 1e6 / middle,
+        seconds=middle,
+        n=n,
+        repeats=repeats,
+        spread=rows.spread(took),
+        note="MB a second, of files; the whole job, no steady state",
+    )
+
+
+def prepare(spark: SparkSession, task: Task) -> Bench:
+    """Write tables of both sizes and train the models on some of the images."""
+    base = data.images(spark, task.work / "base")
+    data.write(base.orderBy(F.rand(0)).limit(task.size.train), task.work / "train")
+    for n in (task.size.small, task.size.large):
+        data.write(data.resized(base, n), task.work / str(n))
+    made = {}
+    for name in models.SETTINGS:
+        for precision in models.precisions():
+            log.info("train the model %s, %s", name, precision)
+            made[name, precision] = models.train(
+                spark, task.source, task.work, name=name, precision=precision
+            )
+    return Bench(tables=_tables(spark, task), models=made)
+
+
+def _tables(spark: SparkSession, task: Task) -> ways.Tables:
+    folders = {n: task.work / str(n) for n in (task.size.small, task.size.large)}
+    scratch = task.work / "scratch"
+    return ways.Tables(spark=spark, source=task.source, folders=folders, scratch=scratch)

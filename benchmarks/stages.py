@@ -1,0 +1,145 @@
+"""Where the time goes: each stage by itself, on one core, and then as Spark runs them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from benchmarks import data, packing, rows, ways
+from benchmarks.models import FULL
+from pcb_spark import batches, bundle, images, inference, scoring
+from pcb_spark import schemas as s
+from pcb_spark.pipeline.job import BUNDLE, SCORES
+from pcb_spark.tables import replace_dates
+
+if TYPE_CHECKING:
+    from benchmarks.models import Model
+
+_REPEATS = 3
+ONE_CORE = "one core, Python"
+ON_SPARK = "Spark, all cores"
+
+
+def measure(
+    tables: ways.Tables, models: Mapping[tuple[str, str], Model], samples: Sequence[packing.Sample]
+) -> list[rows.Row]:
+    """Return the stages of every model."""
+    found = []
+    for model in models.values():
+        found += _on_one_core(model, tables, samples)
+        if model.name != FULL:
+            found += _on_spark(model, tables)
+    return found
+
+
+def write(tables: ways.Tables, model: Model) -> rows.Row:
+    """Decide on probabilities that are there and write the ``scores`` table."""
+    job = data.job_in(tables.spark, tables.scratch, tables.source)
+    manifest = bundle.read(model.folder / BUNDLE).manifest
+    scored = tables.images(tables.large).select(*s.TRACEABILITY, s.CAPTURE_DATE)
+    scored = scored.withColumns({
+        s.PROBABILITY: F.rand(0).cast("float"),
+        s.REASON: F.lit(None).cast("string"),
+        s.DETAIL: F.lit(None).cast("string"),
+    }).persist()  # fmt: skip
+    scored.count()
+
+    def run() -> None:
+        decided = scoring.decide(scored, manifest, audit_share=0.02, seed=0)
+        marked = decided.withColumns({s.RUN_ID: F.lit(""), s.SCORED_AT: F.current_timestamp()})
+        replace_dates(marked, job.table(SCORES), s.SCORES)
+
+    run()
+    row = _row("decide, write", ON_SPARK, model, tables.large, run)
+    scored.unpersist()
+    return row
+
+
+def _on_one_core(
+    model: Model, tables: ways.Tables, samples: Sequence[packing.Sample]
+) -> list[rows.Row]:
+    n = len(samples)
+    files = [file for sample in samples for file in _files(sample, model)]
+    pixels = [images.decode(file) for file in files]
+    feeds = list(packing.feeds(samples, tables.batch_size, difference=model.difference))
+    own = packing.one_thread_session(model.one_thread)
+    ways.run_turns(own, feeds, 1)
+    stages: list[tuple[str, Callable[[], object]]] = [
+        ("decode", lambda: [images.decode(file) for file in files]),
+        ("pack", lambda: batches.feed(pixels)),
+        ("infer, trees in it", lambda: ways.run_turns(own, feeds, len(feeds))),
+    ]
+    found = [_row(name, ONE_CORE, model, n, run) for name, run in stages]
+    created = [
+        ways.seconds(lambda: packing.one_thread_session(model.one_thread)) for _ in range(_REPEATS)
+    ]
+    session_cost = rows.Row(
+        way=ONE_CORE,
+        stage="create a session",
+        model=model.name,
+        precision=model.precision,
+        seconds=rows.median(created),
+        n=1,
+        repeats=_REPEATS,
+        spread=rows.spread(created),
+    )
+    return [*found, session_cost]
+
+
+def _files(sample: packing.Sample, model: Model) -> list[bytes]:
+    both = model.difference and sample.reference
+    return [sample.image, sample.reference] if both and sample.reference else [sample.image]
+
+
+def _on_spark(model: Model, tables: ways.Tables) -> list[rows.Row]:
+    """To nowhere after each stage; the next one's figure holds the work of those before."""
+    plan = data.job_in(tables.spark, tables.scratch, tables.source).plan(tables.large)
+
+    def pack(n: int) -> None:
+        packed = inference.pack(tables.images(n), plan, difference=model.difference)
+        packed.write.format("noop").mode("overwrite").save()
+
+    def score(n: int) -> None:
+        scored = scoring.score(
+            tables.images(n), model.one_thread, plan, difference=model.difference
+        )
+        scored.write.format("noop").mode("overwrite").save()
+
+    steps: list[tuple[str, Callable[[int], None]]] = [
+        ("read, decode, pack", pack),
+        ("read to probability", score),
+    ]
+    found = []
+    for name, run in steps:
+        run(tables.large)
+        rates = [ways.steady(tables, run) for _ in range(_REPEATS)]
+        found.append(
+            rows.Row(
+                way=ON_SPARK,
+                stage=name,
+                model=model.name,
+                precision=model.precision,
+                images_per_s=rows.median(rates),
+                n=tables.large - tables.small,
+                repeats=_REPEATS,
+                spread=rows.spread(rates),
+            )
+        )
+    return found
+
+
+def _row(stage: str, way: str, model: Model, n: int, run: Callable[[], object]) -> rows.Row:
+    took = [ways.seconds(run) for _ in range(_REPEATS)]
+    middle = rows.median(took) or float("nan")
+    return rows.Row(
+        way=way,
+        stage=stage,
+        model=model.name,
+        precision=model.precision,
+        images_per_s=n / middle,
+        n=n,
+        repeats=_REPEATS,
+        spread=rows.spread(took),
+    )

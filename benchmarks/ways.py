@@ -1,0 +1,144 @@
+"""From file bytes to a probability in Parquet: the limit, and this project.
+
+A *way* gives the images a second of one round. Those on Spark run over two sizes of table, and the
+rate is that of the images that the larger one has more: what every run costs once, whatever its
+size, drops out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import data, packing
+from pcb_spark import graphs, session
+from pcb_spark.pipeline import run_score
+from pcb_spark.pipeline.job import BUNDLE, IMAGES
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+    from pyspark.sql import DataFrame, SparkSession
+
+    from benchmarks.models import Model
+
+LIMIT = "onnxruntime alone"
+OURS = "pcb_spark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A way of scoring; ``measure`` is one round and returns images a second."""
+
+    name: str
+    model: str
+    precision: str
+    n: int
+    measure: Callable[[], float]
+    warm_up: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Two sizes of ``images`` tables in ``folders``, and a folder to write to."""
+
+    spark: SparkSession
+    source: data.Source
+    folders: Mapping[int, Path]
+    scratch: Path
+
+    @property
+    def small(self) -> int:
+        """Return the number of images in the smaller table."""
+        return min(self.folders)
+
+    @property
+    def large(self) -> int:
+        """Return the number of images in the larger table."""
+        return max(self.folders)
+
+    @property
+    def slots(self) -> int:
+        """Return how many tasks run side by side."""
+        return session.task_slots(self.spark)
+
+    @property
+    def batch_size(self) -> int:
+        """Return the number of images in a batch of this project."""
+        job = data.job_in(self.spark, self.scratch, self.source)
+        return job.plan(self.large).batch_size
+
+    def images(self, n: int) -> DataFrame:
+        """Read the table with ``n`` images."""
+        return data.images(self.spark, self.folders[n])
+
+
+def steady(tables: Tables, run: Callable[[int], object]) -> float:
+    """Images a second beyond the small table; NaN where the clock says nothing."""
+    small, large = (seconds(lambda n=n: run(n)) for n in (tables.small, tables.large))  # type: ignore[misc]
+    return (tables.large - tables.small) / (large - small) if large > small else float("nan")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Time one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def on_spark(name: str, model: Model, tables: Tables, run: Callable[[int], object]) -> Way:
+    """Return a way whose ``run`` scores the table with so many images."""
+    return Way(
+        name=name,
+        model=model.name,
+        precision=model.precision,
+        n=tables.large - tables.small,
+        measure=lambda: steady(tables, run),
+        warm_up=lambda: run(tables.large),
+    )
+
+
+def limit(model: Model, tables: Tables, samples: Sequence[packing.Sample]) -> Way:
+    """Onnxruntime alone: a session of one thread for each task slot, over packed batches."""
+    kept = samples[: max(1, len(samples) // tables.batch_size) * tables.batch_size]
+    feeds = list(packing.feeds(kept, tables.batch_size, difference=model.difference))
+    a_batch = len(kept) / len(feeds)
+    sessions = [packing.one_thread_session(model.one_thread) for _ in range(tables.slots)]
+    n = tables.large - tables.small
+    turns = max(1, round(n / a_batch / len(sessions)))
+
+    def measure(turns: int = turns) -> float:
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            took = seconds(lambda: list(pool.map(lambda s: run_turns(s, feeds, turns), sessions)))
+        return turns * len(sessions) * a_batch / took
+
+    return Way(
+        name=LIMIT,
+        model=model.name,
+        precision=model.precision,
+        n=n,
+        measure=measure,
+        warm_up=lambda: measure(2),
+    )
+
+
+def run_turns(own: ort.InferenceSession, feeds: Iterable[packing.Feed], turns: int) -> None:
+    """Run ``turns`` batches, from the first one on again after the last."""
+    for feed in islice(cycle(feeds), turns):
+        own.run([graphs.PROBABILITY], feed)
+
+
+def ours(model: Model, tables: Tables) -> Way:
+    """Measure the score job as it is: tables in, tables and books out."""
+
+    def run(n: int) -> None:
+        name = f"{model.name}-{model.precision}-{n}".replace(" ", "-")
+        parts = [(IMAGES, tables.folders[n] / IMAGES), (BUNDLE, model.folder / BUNDLE)]
+        folder = data.linked(tables.scratch / name, parts)
+        run_score(data.job_in(tables.spark, folder, tables.source))
+
+    return on_spark(OURS, model, tables, run)

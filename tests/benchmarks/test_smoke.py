@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightgbm
+import numpy as np
+import pytest
+
+from benchmarks import compare, data, packing, peers, rows, stages, ways
+from benchmarks.models import Model
+from pcb_spark import graphs, tables, trees
+from pcb_spark import schemas as s
+from tests.rows import images_table, noise
+from tests.trunks import averaging_trunk
+
+if TYPE_CHECKING:
+    import onnx
+    from pyspark.sql import DataFrame, SparkSession
+
+SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+
+
+def tiny_graph() -> onnx.ModelProto:
+    features = graphs.features_graph(averaging_trunk("layer1"), SPEC)
+    matrix = np.random.default_rng(0).random((100, SPEC.width), dtype=np.float32)
+    parameters = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    labels = matrix[:, 0] > 0.5
+    booster = lightgbm.train(parameters, lightgbm.Dataset(matrix, labels), num_boost_round=3)
+    return graphs.scoring_graph(features, trees.convert(booster.model_to_string(), SPEC.width))
+
+
+def small_tables(spark: SparkSession, folder: Path) -> ways.Tables:
+    table = images_table(spark, [(noise(1), noise(3)), (noise(2), noise(3))])
+    folders = {n: data.write(data.resized(table, n), folder / str(n)) for n in (2, 6)}
+    source = data.Source(drop=None, weights="untrained")
+    return ways.Tables(spark=spark, source=source, folders=folders, scratch=folder / "scratch")
+
+
+@pytest.mark.slow
+def test_limit_and_a_way_on_spark_are_measured(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "_REPEATS", 1)
+    sizes = small_tables(spark, tmp_path)
+    model = Model(
+        name="tiny", precision="fp32", folder=tmp_path, difference=True, graph=tiny_graph()
+    )
+    samples = [packing.Sample(noise(seed), noise(3)) for seed in range(8)]
+    compared = [
+        ways.limit(model, sizes, samples),
+        peers.map_in_arrow(model, sizes),
+    ]
+    found = compare.compare(compared, 1)
+    found += stages.measure(sizes, {("tiny", "fp32"): model}, samples)
+    assert [(row.way, row.n) for row in found[:2]] == [("onnxruntime alone", 4), ("mapInArrow", 4)]
+    assert {row.stage for row in found} >= {rows.SCORE, "decode", "pack", "create a session"}
+    written = spark.read.parquet(str(sizes.scratch / "map_in_arrow"))
+    assert written.where("probability between 0 and 1").count() == 6
+
+
+def test_a_larger_table_repeats_images_under_new_ids_with_references_of_their_own(
+    spark: SparkSession,
+) -> None:
+    table = images_table(spark, [(noise(1), noise(3)), (noise(2), noise(3))])
+    many = data.resized(table, 5)
+    assert many.columns == table.columns
+    assert distinct(many, s.IMAGE_ID) == 5
+    assert distinct(many, s.IMAGE) == 2
+    assert distinct(many, s.REFERENCE_SHA256) == 3
+    assert distinct(data.unshared(many), s.REFERENCE_SHA256) == 5
+    assert distinct(data.one_reference(many), s.REFERENCE_SHA256) == 1
+
+
+def distinct(df: DataFrame, column: str) -> int:
+    return df.select(column).distinct().count()
+
+
+def test_links_stand_in_for_tables(spark: SparkSession, tmp_path: Path) -> None:
+    written = data.write(images_table(spark, [(noise(1), None)]), tmp_path / "written")
+    folder = data.linked(tmp_path / "run", [("images", written / "images")])
+    assert tables.read(spark, str(folder / "images"), s.IMAGES).count() == 1
