@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import backbone, graphs, inference
+from pcb_spark import backbone, graphs, images, inference, precision, quantization
 from pcb_spark import schemas as s
-from pcb_spark.errors import InputError
+from pcb_spark.errors import ImageError, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
     from pcb_spark.config import FeaturesConfig
@@ -41,7 +45,7 @@ class FeatureSet:
     precision: str
 
 
-def choose_spec(config: FeaturesConfig, *, images: int, with_reference: int) -> graphs.FeatureSpec:
+def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> graphs.FeatureSpec:
     """Settle ``auto`` and the empty defaults by what the images have.
 
     Raises
@@ -49,10 +53,10 @@ def choose_spec(config: FeaturesConfig, *, images: int, with_reference: int) -> 
     InputError : references are demanded and not a single image has one.
     """
     difference = config.reference == "difference" or (
-        config.reference == "auto" and with_reference >= REFERENCE_SHARE * images
+        config.reference == "auto" and with_reference >= REFERENCE_SHARE * total
     )
     if difference and with_reference == 0:
-        what = f"features.reference asks for references, and none of {images} images has one"
+        what = f"features.reference asks for references, and none of {total} images has one"
         raise InputError(what, hint="fill the reference column, or --set features.reference=none")
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
@@ -61,9 +65,23 @@ def choose_spec(config: FeaturesConfig, *, images: int, with_reference: int) -> 
     )
 
 
-def build(source: backbone.Backbone, spec: graphs.FeatureSpec) -> FeatureSet:
-    """Cut the backbone where ``spec`` needs it and build the fp32 features graph."""
-    graph = graphs.features_graph(backbone.cut(source, spec.stages), spec)
+def build(
+    source: backbone.Backbone,
+    spec: graphs.FeatureSpec,
+    *,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+) -> FeatureSet:
+    """Cut the backbone where ``spec`` needs it and build the features graph.
+
+    Parameters
+    ----------
+    calibration : images uint8 (3, 224, 224) to quantise the backbone with; without any it stays in
+        float32.
+    """
+    trunk = backbone.cut(source, spec.stages)
+    if calibration:
+        trunk = quantization.quantize(trunk, calibration)
+    graph = graphs.features_graph(trunk, spec)
     return FeatureSet(
         spec=spec,
         graph=graph,
@@ -71,19 +89,40 @@ def build(source: backbone.Backbone, spec: graphs.FeatureSpec) -> FeatureSet:
         backbone_source=source.source,
         backbone_sha256=source.sha256,
         trained=source.trained,
-        precision="fp32",
+        precision=precision.INT8 if calibration else precision.FP32,
     )
 
 
+def calibration_sample(
+    table: DataFrame, *, difference: bool, max_pixels: int, seed: int
+) -> list[NDArray[np.uint8]]:
+    """Decode a random sample of the ``images`` table for ``quantization``.
+
+    The draw is a hash of image and seed. With ``difference`` half of the sample are references,
+    since the backbone sees those too. What can't be decoded is left out; the featurize stage
+    rejects it.
+    """
+    count = quantization.CALIBRATION_IMAGES // (2 if difference else 1)
+    drawn = table.select(s.IMAGE_ID).orderBy(F.xxhash64(s.IMAGE_ID, F.lit(seed))).limit(count)
+    ids = sorted(row[0] for row in drawn.collect())
+    columns = [s.IMAGE, s.REFERENCE] if difference else [s.IMAGE]
+    rows = table.where(F.col(s.IMAGE_ID).isin(ids)).orderBy(s.IMAGE_ID).select(columns).collect()
+    decoded = []
+    for data in (data for row in rows for data in row if data is not None):
+        with contextlib.suppress(ImageError):
+            decoded.append(images.decode(data, max_pixels=max_pixels))
+    return decoded
+
+
 def featurize(
-    images: DataFrame, feature_set: FeatureSet, plan: inference.InferencePlan
+    table: DataFrame, feature_set: FeatureSet, plan: inference.InferencePlan
 ) -> DataFrame:
-    """Run the features graph over the ``images`` table.
+    """Run the features graph over ``table``, rows of ``images``.
 
     Returns
     -------
     ``image_id``, ``source_uri``, ``features`` (null where there is a ``reason``), ``feature_set``,
-    ``capture_date``, ``reason``, ``detail``: as many rows as ``images`` has.
+    ``capture_date``, ``reason``, ``detail``: as many rows as ``table`` has.
     """
     difference = feature_set.spec.difference
     columns = [s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, s.IMAGE]
@@ -91,6 +130,6 @@ def featurize(
         columns += [s.REFERENCE, s.REFERENCE_SHA256]
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
     made = inference.run_images(
-        images.select(columns), graph, graphs.FEATURES, plan, difference=difference
+        table.select(columns), graph, graphs.FEATURES, plan, difference=difference
     )
     return made.withColumn(s.FEATURE_SET, F.lit(feature_set.fingerprint))

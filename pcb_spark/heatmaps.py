@@ -140,9 +140,13 @@ def _pools(graph: onnx.GraphProto) -> tuple[_Pool, ...]:
             node = makers[node.input[0]]
         return node
 
+    def as_float(tensor: str) -> str:
+        maker: onnx.NodeProto = makers[tensor]
+        return maker.input[0] if maker.op_type == "QuantizeLinear" else tensor
+
     pooled = above(graphs.FEATURES, "Concat").input
     nodes = [above(tensor, _MAXIMUM, _MEAN) for tensor in pooled]
-    return tuple(_Pool(node.input[0], node.op_type) for node in nodes)
+    return tuple(_Pool(as_float(node.input[0]), node.op_type) for node in nodes)
 
 
 def _exposed(model: onnx.ModelProto, pools: tuple[_Pool, ...]) -> onnx.ModelProto:

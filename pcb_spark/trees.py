@@ -15,6 +15,9 @@ from pcb_spark import graphs
 if TYPE_CHECKING:
     import onnx
 
+# The tree node, all that is kept of the conversion, is the same in every opset.
+_TARGET_OPSET = 13
+
 _THRESHOLDS = re.compile(r"^threshold=(.*)$", re.MULTILINE)
 _TREE_SIZES = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
 
@@ -30,7 +33,7 @@ def convert(classifier_text: str, width: int) -> onnx.ModelProto:
         booster,
         initial_types=[(graphs.FEATURES, FloatTensorType([None, width]))],
         zipmap=False,
-        target_opset=graphs.OPSET,
+        target_opset=_TARGET_OPSET,
     )
     return converted
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 
-from pcb_spark import bundle, graphs, trees
+from pcb_spark import bundle, graphs, quantization, trees
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
@@ -35,9 +36,14 @@ MANIFEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-def features_graph(spec: graphs.FeatureSpec) -> onnx.ModelProto:
-    """Features over the averages of an image's squares."""
-    return graphs.features_graph(averaging_trunk(*spec.stages), spec)
+def features_graph(
+    spec: graphs.FeatureSpec, calibration: Sequence[NDArray[np.uint8]] = ()
+) -> onnx.ModelProto:
+    """Features over the averages of an image's squares, int8 with images to calibrate on."""
+    trunk = averaging_trunk(*spec.stages)
+    if calibration:
+        trunk = quantization.quantize(trunk, calibration)
+    return graphs.features_graph(trunk, spec)
 
 
 def train(rows: NDArray[np.float32], is_fail: NDArray[np.bool_]) -> str:
@@ -50,9 +56,14 @@ def train(rows: NDArray[np.float32], is_fail: NDArray[np.bool_]) -> str:
     return lightgbm.train(parameters, data, num_boost_round=60).model_to_string()
 
 
-def in_memory(spec: graphs.FeatureSpec, classifier: str, **changes: object) -> bundle.Bundle:
+def in_memory(
+    spec: graphs.FeatureSpec,
+    classifier: str,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+    **changes: object,
+) -> bundle.Bundle:
     """A bundle that was never written."""
-    graph = features_graph(spec)
+    graph = features_graph(spec, calibration)
     fused = graphs.scoring_graph(graph, trees.convert(classifier, spec.width))
     parts = {
         bundle.GRAPH: fused.SerializeToString(),

@@ -44,22 +44,22 @@ def test_references_are_used_as_asked_and_where_half_of_the_images_have_one(
     reference: str, with_reference: int, difference: bool
 ) -> None:
     chosen = features.choose_spec(
-        configured(reference=reference), images=100, with_reference=with_reference
+        configured(reference=reference), total=100, with_reference=with_reference
     )
     assert chosen.difference is difference
 
 
 def test_references_that_nobody_has_are_refused() -> None:
     with pytest.raises(InputError, match="none of 100 images has one"):
-        features.choose_spec(configured(reference="difference"), images=100, with_reference=0)
+        features.choose_spec(configured(reference="difference"), total=100, with_reference=0)
 
 
 def test_empty_settings_mean_the_measured_defaults() -> None:
-    with_reference = features.choose_spec(configured(), images=9, with_reference=9)
+    with_reference = features.choose_spec(configured(), total=9, with_reference=9)
     assert with_reference == graphs.FeatureSpec(
         levels=("layer1", "layer2"), pooling=("max",), difference=True
     )
-    without = features.choose_spec(configured(), images=9, with_reference=0)
+    without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
         levels=("layer2", "layer3", "avgpool"), pooling=("mean", "max"), difference=False
     )
@@ -67,7 +67,7 @@ def test_empty_settings_mean_the_measured_defaults() -> None:
 
 def test_levels_and_pooling_are_taken_as_set() -> None:
     chosen = features.choose_spec(
-        configured(levels=["layer4"], pooling=["mean"]), images=9, with_reference=9
+        configured(levels=["layer4"], pooling=["mean"]), total=9, with_reference=9
     )
     assert (chosen.levels, chosen.pooling) == (("layer4",), ("mean",))
 
@@ -103,6 +103,32 @@ def test_feature_set_says_where_it_comes_from(untrained: backbone.Backbone) -> N
     assert made.backbone_sha256 == untrained.sha256
     assert not made.trained
     assert made.precision == "fp32"
+
+
+def test_calibration_images_make_an_int8_feature_set(untrained: backbone.Backbone) -> None:
+    pairs = rendered_pairs(4)
+    pixels = [images.decode(image, max_pixels=1_000_000) for image, _ in pairs]
+    made = features.build(untrained, spec("layer1"), calibration=pixels)
+    assert made.precision == "int8"
+    assert made.fingerprint != features.build(untrained, spec("layer1")).fingerprint
+
+
+def test_calibration_sample_is_drawn_by_seed_and_leaves_damaged_files_out(
+    spark: SparkSession,
+) -> None:
+    pairs: list[tuple[bytes, bytes | None]] = [
+        *rendered_pairs(38), (NO_IMAGE, None),
+    ]  # fmt: skip
+    table = images_table(spark, pairs)
+    drawn = features.calibration_sample(table, difference=True, max_pixels=10**6, seed=1)
+    assert 60 <= len(drawn) <= 64  # 32 of the 39 images, the damaged one perhaps among them
+    assert all(each.shape == (3, 224, 224) for each in drawn)
+    again = features.calibration_sample(
+        table.repartition(3), difference=True, max_pixels=10**6, seed=1
+    )
+    assert all(map(np.array_equal, drawn, again))
+    other = features.calibration_sample(table, difference=True, max_pixels=10**6, seed=2)
+    assert not all(map(np.array_equal, drawn, other))
 
 
 def maps(

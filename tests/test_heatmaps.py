@@ -40,14 +40,15 @@ def spotted(seed: int, row: int, column: int) -> Pixels:
     return pixels
 
 
-def spot_model(spec: graphs.FeatureSpec) -> Bundle:
+def spot_model(spec: graphs.FeatureSpec, *, int8: bool = False) -> Bundle:
     """A model that has learnt that bright squares are defects."""
     places = np.random.default_rng(3).integers(0, 192, (20, 2)).tolist()
     pixels = [board(n) for n in range(20)] + [spotted(n, *at) for n, at in enumerate(places)]
     golden = np.stack([board(100)]) if spec.difference else None
     inputs = feed(np.stack(pixels), golden, [0] * 40)
-    rows = run_graph(models.features_graph(spec), graphs.FEATURES, inputs)[0]
-    return models.in_memory(spec, models.train(rows, np.arange(40) >= 20))
+    calibration = pixels[::8] if int8 else []
+    rows = run_graph(models.features_graph(spec, calibration), graphs.FEATURES, inputs)[0]
+    return models.in_memory(spec, models.train(rows, np.arange(40) >= 20), calibration)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
@@ -61,6 +62,16 @@ def test_hottest_pixel_lies_on_the_defect(spec: graphs.FeatureSpec, row: int, co
     assert place is not None
     assert row <= place[0] < row + 32
     assert column <= place[1] < column + 32
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
+def test_an_int8_backbone_shows_the_same_place(spec: graphs.FeatureSpec) -> None:
+    place = heatmaps.hottest(
+        heatmaps.HeatMapper(spot_model(spec, int8=True)).heat(spotted(7, 64, 160), board(100))
+    )
+    assert place is not None
+    assert 64 <= place[0] < 96
+    assert 160 <= place[1] < 192
 
 
 def test_good_image_is_colder_than_a_defect() -> None:

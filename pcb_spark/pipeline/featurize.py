@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from pcb_spark import features, logs, tables
+from pcb_spark import features, logs, precision, tables
 from pcb_spark import schemas as s
 from pcb_spark.errors import InputError
 from pcb_spark.pipeline.job import (
@@ -27,6 +27,9 @@ from pcb_spark.pipeline.job import (
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from pcb_spark.features import FeatureSet
+    from pcb_spark.graphs import FeatureSpec
+
 log = logging.getLogger(__name__)
 
 
@@ -35,16 +38,17 @@ def run_featurize(job: Job) -> Counts:
     began = time.monotonic()
     images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
     total, with_reference = _reference_counts(images)
-    spec = features.choose_spec(job.config.features, images=total, with_reference=with_reference)
-    feature_set = features.build(load_backbone(job.config), spec)
+    spec = features.choose_spec(job.config.features, total=total, with_reference=with_reference)
+    feature_set = _build(job, images, spec)
     log.info(
-        "featurize %d images: %s, %s, %s, %d numbers each, backbone %s",
+        "featurize %d images: %s, %s, %s, %d numbers each, backbone %s in %s",
         total,
         "+".join(spec.levels),
         "+".join(spec.pooling),
         "difference to the reference" if spec.difference else "no reference",
         spec.width,
         feature_set.backbone_source,
+        feature_set.precision,
     )
     with logs.progress(job.spark, "featurize"):
         made = features.featurize(images, feature_set, job.plan(total))
@@ -67,6 +71,22 @@ def run_featurize(job: Job) -> Counts:
     )
     close_books(job, "featurize", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
+
+
+def _build(job: Job, images: DataFrame, spec: FeatureSpec) -> FeatureSet:
+    """Build the features graph; ``auto`` is int8 here, and train puts it to the test."""
+    source = load_backbone(job.config)
+    if job.config.backbone.precision == precision.FP32:
+        return features.build(source, spec)
+    sample = features.calibration_sample(
+        images,
+        difference=spec.difference,
+        max_pixels=job.config.ingest.max_pixels,
+        seed=job.config.seed,
+    )
+    if not sample:
+        log.warning("no image of the calibration sample can be decoded: the backbone stays in fp32")
+    return features.build(source, spec, calibration=sample)
 
 
 def _reference_counts(images: DataFrame) -> tuple[int, int]:

@@ -1,0 +1,105 @@
+"""Whether int8 features serve as well as float32 ones: both are judged on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcb_spark import metrics, policy
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+FP32, INT8 = "fp32", "int8"
+
+#: How much AUC, mean of folds, int8 may cost.
+MAX_AUC_LOSS = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What int8 costs on ``images`` images with out-of-fold scores of both.
+
+    AUCs are means over the folds. ``cleared_*`` is the share of images cleared at the threshold
+    that the policy chooses on the scores themselves; ``cleared_gain`` is int8's less fp32's, with
+    the interval of whole boards drawn anew.
+    """
+
+    images: int
+    auc_fp32: float
+    auc_int8: float
+    cleared_fp32: float
+    cleared_int8: float
+    cleared_gain_lower: float | None
+    cleared_gain_upper: float | None
+
+    @property
+    def keeps_int8(self) -> bool:
+        """AUC falls by no more than ``MAX_AUC_LOSS``, and no more images surely go to people."""
+        enough = self.auc_fp32 - self.auc_int8 <= MAX_AUC_LOSS
+        clears = self.cleared_int8 >= self.cleared_fp32 or (self.cleared_gain_upper or 0.0) >= 0
+        return enough and clears
+
+    @property
+    def chosen(self) -> str:
+        """``int8`` or ``fp32``."""
+        return INT8 if self.keeps_int8 else FP32
+
+
+def compare(
+    is_fail: ArrayLike,
+    fp32: ArrayLike,
+    int8: ArrayLike,
+    *,
+    fold: ArrayLike,
+    board_id: Sequence[str],
+    max_slip_rate: float,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Comparison:
+    """Compare two sets of out-of-fold scores, each (n,), of the same images.
+
+    A fold with one class only counts for nothing.
+    """
+    fails = policy.known_verdicts(is_fail, len(np.asarray(fold)))
+    cleared = [
+        _cleared(fails, scores, max_slip_rate=max_slip_rate, confidence=confidence)
+        for scores in (fp32, int8)
+    ]
+    gain = cleared[1].astype(np.float64) - cleared[0]
+    draws = metrics.bootstrap_by_group(
+        lambda weights: (weights @ gain / weights.sum(axis=1))[:, np.newaxis],
+        board_id,
+        resamples=resamples,
+        seed=seed,
+    )
+    lower, upper = metrics.percentile_interval(draws[:, 0], confidence=confidence)
+    return Comparison(
+        images=len(fails),
+        auc_fp32=_auc(fails, fp32, fold),
+        auc_int8=_auc(fails, int8, fold),
+        cleared_fp32=float(cleared[0].mean()),
+        cleared_int8=float(cleared[1].mean()),
+        cleared_gain_lower=lower,
+        cleared_gain_upper=upper,
+    )
+
+
+def _cleared(
+    fails: NDArray[np.bool_], scores: ArrayLike, *, max_slip_rate: float, confidence: float
+) -> NDArray[np.bool_]:
+    threshold = policy.choose_threshold(
+        fails, scores, max_slip_rate=max_slip_rate, confidence=confidence
+    )
+    cleared: NDArray[np.bool_] = policy.decide(scores, threshold.value) == policy.PASS
+    return cleared
+
+
+def _auc(fails: NDArray[np.bool_], scores: ArrayLike, fold: ArrayLike) -> float:
+    folds, values = np.asarray(fold), np.asarray(scores)
+    found = [metrics.roc_auc(fails[folds == k], values[folds == k]) for k in np.unique(folds)]
+    return float(np.mean([auc for auc in found if auc is not None]))
