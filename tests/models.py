@@ -60,7 +60,7 @@ def in_memory(
     spec: graphs.FeatureSpec,
     classifier: str,
     calibration: Sequence[NDArray[np.uint8]] = (),
-    **changes: object,
+    **changes: Any,
 ) -> bundle.Bundle:
     """A bundle that was never written."""
     graph = features_graph(spec, calibration)

@@ -75,7 +75,7 @@ def night() -> Night:
     )
 
 
-def model(**changes: object) -> Any:
+def model(**changes: Any) -> Any:
     rng = np.random.default_rng(0)
     text = models.train(rng.normal(size=(40, SPEC.width)).astype(np.float32), rng.random(40) > 0.5)
     return models.in_memory(SPEC, text, **changes)
