@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     from pcb_spark.config import Config
 
+T = TypeVar("T")
+
 _SHARED = Path("../shared")
-#: Every fourth row of the drop's list is taken, so that a few hundred images are of several days.
-_STEP = 4
+#: Days that images are taken from: enough for a fold, few enough for files of a usual size.
+_DAYS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def sample_drop(source: Source, folder: Path, n: int) -> int:
 def _copy_rows(drop: Path, folder: Path, n: int) -> None:
     with (drop / "verdicts.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    kept = rows[:: max(1, min(_STEP, len(rows) // n))][:n]
+    kept = _of_some_days(rows, n)
     for name in {row[key] for row in kept for key in ("image", "reference") if row.get(key)}:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(drop / name, folder / name)
@@ -90,6 +92,20 @@ def _copy_rows(drop: Path, folder: Path, n: int) -> None:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(kept)
+
+
+def _of_some_days(rows: Sequence[dict[str, str]], n: int) -> list[dict[str, str]]:
+    """Take ``n`` rows, evenly from days that lie evenly in time."""
+    by_day: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        day = row["captured_at"][:10] if row.get("captured_at") else Path(row["image"]).parent.name
+        by_day.setdefault(day, []).append(row)
+    days = _evenly(sorted(by_day), _DAYS)
+    return [row for day in days for row in _evenly(by_day[day], math.ceil(n / len(days)))][:n]
+
+
+def _evenly(values: Sequence[T], count: int) -> Sequence[T]:
+    return values[:: max(1, len(values) // count)][:count]
 
 
 def images(spark: SparkSession, folder: Path) -> DataFrame:
