@@ -31,8 +31,8 @@ PARTS = (GRAPH, FEATURES, CLASSIFIER)
 class Manifest:
     """What a bundle says of itself.
 
-    ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` holds the fields of
-    ``policy.Threshold``; ``metrics`` the pooled and fold figures at training time.
+    ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
+    ``policy.Thresholds.evidence``; ``metrics`` the pooled and fold figures at training time.
     """
 
     format: int

@@ -124,7 +124,7 @@ def out_of_fold(
         model = fit(train, config, seed=seed)
         scored = predict(model, test).select(*kept, s.PROBABILITY)
         parts.append(scored.withColumn(s.FOLD, F.lit(fold.index)).localCheckpoint())
-        log.info("fold %d of %d judged, test from %s", fold.index, len(folds), fold.test_from)
+        log.info("fold %d judged, test from %s", fold.index, fold.test_from)
     whole = parts[0]
     for part in parts[1:]:
         whole = whole.unionByName(part)

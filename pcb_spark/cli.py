@@ -27,6 +27,7 @@ from pcb_spark.pipeline import (
     run_report,
     run_score,
     run_train,
+    run_tune,
 )
 from pcb_spark.pipeline.job import load_backbone, required
 
@@ -41,6 +42,10 @@ JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
     "train": ("features and verdicts to a judged model bundle", (run_train, run_report)),
     "score": ("images and a bundle to scores", (run_score, run_report)),
     "report": ("tables and bundle to one HTML file", (run_report,)),
+    "tune": (
+        "images and verdicts to trials of features and trees, ranked forward in time",
+        (run_tune,),
+    ),
     "run": (
         "ingest, featurize, train, score and report in one session",
         (run_ingest, run_featurize, run_train, run_score, run_report),

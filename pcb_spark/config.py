@@ -97,12 +97,16 @@ class InferenceConfig(Section):
 
 
 class FoldsConfig(Section):
-    """Time-based cross-validation: an expanding window by capture date."""
+    """Time-based cross-validation: an expanding window by capture date.
+
+    ``learning_curve`` is how often the history is halved to see what less of it would do.
+    """
 
     n: int = Field(default=4, ge=1)
     first_fraction: float = Field(default=0.4, gt=0, lt=1)
     group: Literal["board", "lot"] = "board"
     gap_days: int = Field(default=0, ge=0)
+    learning_curve: int = Field(default=3, ge=0, le=10)
 
 
 class ClassifierConfig(Section):
@@ -119,11 +123,32 @@ class ClassifierConfig(Section):
 
 
 class PolicyConfig(Section):
-    """How many true defects may be cleared, and how sure that has to be."""
+    """How many true defects may be cleared, and how sure that has to be.
+
+    ``segments`` have a threshold of their own where their defects are enough for one. ``bound``
+    says whether the defects of one board count as independent. ``caught_ppm`` is how many defects
+    the test machine catches in a million components; with it slips are told in ppm as well.
+    """
 
     max_slip_rate: float = Field(default=0.02, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    segments: Literal["none", "line", "part_number"] = "none"
+    bound: Literal["independent", "board"] = "independent"
     bootstrap_resamples: int = Field(default=500, ge=0)
+    caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)
+
+
+class TuneConfig(Section):
+    """Model search: how many trials, on how much, and from which levels.
+
+    ``levels`` left empty means layer1 to layer3, and avgpool where there is no reference.
+    ``storage`` is a local SQLite file that an interrupted search is resumed from.
+    """
+
+    trials: int = Field(default=40, ge=1)
+    levels: tuple[Level, ...] = ()
+    max_images: int = Field(default=10_000, ge=1)
+    storage: str = "~/.cache/pcb_spark/tune.db"
 
 
 class ScoringConfig(Section):
@@ -163,6 +188,7 @@ class Config(Section):
     policy: PolicyConfig = PolicyConfig()
     scoring: ScoringConfig = ScoringConfig()
     report: ReportConfig = ReportConfig()
+    tune: TuneConfig = TuneConfig()
     spark: SparkConfig = SparkConfig()
 
     def sha256(self) -> str:

@@ -42,10 +42,21 @@ class FeatureSpec:
     @property
     def width(self) -> int:
         """F, the length of the feature vector."""
-        return sum(
-            WIDTHS[level] * len(_pooling_of(level, self)) * (2 if self.difference else 1)
-            for level in self.levels
-        )
+        return sum(columns.stop - columns.start for columns in column_slices(self).values())
+
+
+def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
+    """Say where the numbers of each (level, pooling) lie in the feature vector, in its order.
+
+    With ``difference`` the first half of a slice is the excess, the second the lack.
+    """
+    slices, start = {}, 0
+    for level in spec.levels:
+        width = WIDTHS[level] * (2 if spec.difference else 1)
+        for kind in _pooling_of(level, spec):
+            slices[level, kind] = slice(start, start + width)
+            start += width
+    return slices
 
 
 def _pooling_of(level: str, spec: FeatureSpec) -> tuple[str, ...]:

@@ -8,31 +8,40 @@ without one counts in the rates as not cleared, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcb_spark.policy import PASS, count_outcome, decide, known_verdicts, round_scores
+from pcb_spark.bootstrap import (
+    Floats,
+    Interval,
+    Statistic,
+    bootstrap_by_group,
+    percentile_interval,
+)
+from pcb_spark.policy import (
+    PASS,
+    Rate,
+    count_outcome,
+    decide,
+    known_verdicts,
+    round_scores,
+)
 
 Label = TypeVar("Label", int, str)
-Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]
 Verdicts: TypeAlias = NDArray[np.bool_]
-#: (k, n) image weights, whole numbers, to (k, m) values, NaN where undefined.
-Statistic: TypeAlias = Callable[[Floats], Floats]
-Interval: TypeAlias = tuple[float | None, float | None]
 Labels: TypeAlias = Sequence[str | None]
 
 #: What every scope reports, in the order of the statistic's columns.
 RANKING = ("roc_auc", "average_precision", "brier")
-METRICS = (*RANKING, "slip_rate", "false_call_reduction", "review_reduction")
+DECISIONS = ("slip_rate", "false_call_reduction", "review_reduction")
+METRICS = (*RANKING, *DECISIONS)
 #: What a defect kind reports; its other rates would repeat those of the good images.
 OF_DEFECT_KIND = ("roc_auc", "average_precision", "slip_rate")
-#: Image weights held at once by the bootstrap: 8 MiB each for a handful of arrays.
-_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +54,6 @@ class Metric:
     lower: float | None
     upper: float | None
     n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReliabilityBin:
-    """Images that score in [lower, upper): the mean score against the share that failed."""
-
-    lower: float
-    upper: float
-    n: int
-    mean_probability: float
-    fail_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +83,6 @@ def brier(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
     return _values(_judge(is_fail, probability))[2]
 
 
-def bootstrap_by_group(
-    statistic: Statistic, groups: ArrayLike, *, resamples: int, seed: int | Sequence[int]
-) -> Floats:
-    """Values (resamples, m) of ``statistic`` on whole groups redrawn; all NaN for one group.
-
-    Parameters
-    ----------
-    statistic : from (k, n) weights to (k, m) values; called in chunks of the resamples.
-    groups : (n,) group of each image, e.g. its board_id; drawn with replacement.
-    """
-    names, codes = np.unique(np.asarray(groups), return_inverse=True)
-    rng = np.random.default_rng(seed)
-    most = max(1, _CELLS // max(1, len(codes)))
-    chunks = [statistic(np.ones((0, len(codes))))]
-    for done in range(0, resamples, most):
-        size = min(most, resamples - done)
-        weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size)
-        chunks.append(statistic(weights[:, codes].astype(np.float64)))
-    samples = np.concatenate(chunks)
-    return samples if len(names) > 1 else np.full_like(samples, np.nan)
-
-
-def percentile_interval(samples: Floats, *, confidence: float = 0.95) -> Interval:
-    """Two-sided percentile interval (Efron, 1979); NaN samples are left out, none give None."""
-    finite = samples[np.isfinite(samples)]
-    if not len(finite):
-        return None, None
-    lower, upper = np.quantile(finite, ((1 - confidence) / 2, (1 + confidence) / 2))
-    return float(lower), float(upper)
-
-
 def evaluate_scores(
     is_fail: ArrayLike,
     probability: ArrayLike,
@@ -131,9 +98,10 @@ def evaluate_scores(
 ) -> list[Metric]:
     """Metrics by scope: ``overall``, ``folds_mean``, ``fold=1``, ``line=L1``, ``defect=short``.
 
-    Bounds are by board for ``overall``, ``folds_mean`` and folds; elsewhere ``Outcome.rates``', and
-    None for RANKING. ``slip_rate`` always has the latter: a bootstrap of no slips promises none.
-    Folds of one class are left out of ``folds_mean``; a kind is held against all good images.
+    Bounds of RANKING are by board, None where there is one. Those of the rates are by board for
+    ``overall`` and folds; elsewhere ``Outcome.rates``', since few boards often agree by chance.
+    ``slip_rate`` always has the latter: a bootstrap of no slips promises none. Folds of one class
+    are left out of ``folds_mean``; a kind is held against all good images.
 
     Parameters
     ----------
@@ -149,34 +117,56 @@ def evaluate_scores(
         bound = _statistic(judged[rows])
         return bootstrap_by_group(bound, boards[rows], resamples=resamples, seed=(seed, stream))
 
-    by_fold = _rows_by_label([index] for index in np.asarray(fold, dtype=np.int64).tolist())
+    by_fold = rows_by_label([index] for index in np.asarray(fold, dtype=np.int64).tolist())
     folds = {index: (judged[rows], draw(rows, index)) for index, rows in by_fold.items()}
     metrics = _scope("overall", judged, confidence, draw(np.arange(len(boards)), 0))
     metrics += _folds_mean(list(folds.values()), confidence)
     for index, (part, samples) in folds.items():
         metrics += _scope(f"fold={index}", part, confidence, samples)
     for column, labels in segments.items():
-        for label, rows in _rows_by_label([label] if label else [] for label in labels).items():
-            metrics += _scope(f"{column}={label}", judged[rows], confidence)
-    return metrics + _defect_metrics(judged, defects, confidence)
+        for label, rows in rows_by_label([label] if label else [] for label in labels).items():
+            samples = draw(rows, 0)
+            metrics += _scope(f"{column}={label}", judged[rows], confidence, samples, RANKING)
+    for kind, rows in _rows_by_defect(judged.is_fail, defects).items():
+        whole = _scope(f"defect={kind}", judged[rows], confidence, draw(rows, 0), RANKING)
+        metrics += [row for row in whole if row.metric in OF_DEFECT_KIND]
+    return metrics
 
 
-def reliability_bins(
-    is_fail: ArrayLike, probability: ArrayLike, *, bins: int = 10
-) -> list[ReliabilityBin]:
-    """Reliability diagram: ``bins`` of equal width, empty ones left out; the last includes 1."""
-    judged = _judge(is_fail, probability)
-    scored = judged[np.flatnonzero(~np.isnan(judged.score))]
-    codes = np.minimum((scored.score * bins).astype(np.int64), bins - 1)
+def evaluate_scope(
+    scope: str,
+    is_fail: ArrayLike,
+    probability: ArrayLike,
+    *,
+    board_id: Sequence[str],
+    names: Sequence[str] = METRICS,
+    threshold: ArrayLike = 0.0,
+    seed: int,
+    resamples: int,
+    confidence: float = 0.95,
+) -> list[Metric]:
+    """Give the metrics ``names`` of one scope, by board; as for ``evaluate_scores``."""
+    judged = _judge(is_fail, probability, threshold)
+    samples = bootstrap_by_group(_statistic(judged), board_id, resamples=resamples, seed=seed)
+    return [row for row in _scope(scope, judged, confidence, samples) if row.metric in names]
+
+
+def escape_ppm(metrics: Iterable[Metric], caught_ppm: float) -> list[Metric]:
+    """Tell every ``slip_rate`` as defects per million components that pass both machine and rule.
+
+    ``caught_ppm`` is how many the test machine catches in a million; 0..1,000,000.
+    """
     return [
-        ReliabilityBin(
-            lower=code / bins,
-            upper=(code + 1) / bins,
-            n=len(rows),
-            mean_probability=float(scored.score[rows].mean()),
-            fail_share=float(scored.is_fail[rows].mean()),
+        Metric(
+            row.scope,
+            "escape_ppm_added",
+            row.value * caught_ppm,
+            None if row.lower is None else row.lower * caught_ppm,
+            None if row.upper is None else row.upper * caught_ppm,
+            row.n,
         )
-        for code, rows in _rows_by_label([code] for code in codes.tolist()).items()
+        for row in metrics
+        if row.metric == "slip_rate" and row.value is not None
     ]
 
 
@@ -245,19 +235,23 @@ def _values(judged: _Judged) -> list[float | None]:
 
 
 def _scope(
-    scope: str, judged: _Judged, confidence: float, samples: Floats | None = None
+    scope: str,
+    judged: _Judged,
+    confidence: float,
+    samples: Floats,
+    drawn: Sequence[str] = (*RANKING, *DECISIONS[1:]),
 ) -> list[Metric]:
-    """Rows of one scope; ``samples`` (resamples, 6) where its intervals are by board."""
+    """Rows of one scope; those named in ``drawn`` take their bounds from ``samples`` (k, 6)."""
     counts = count_outcome(judged.is_fail, judged.score, judged.threshold)
     rates = counts.rates(confidence=confidence)
     n_scored = np.count_nonzero(~np.isnan(judged.score))
     metrics = []
     for column, (name, value) in enumerate(zip(METRICS, _values(judged), strict=True)):
-        rate = rates.get(name)
-        bounds: Interval = (rate.lower, rate.upper) if rate and rate.n else (None, None)
-        if samples is not None and name != "slip_rate":
+        found = rates.get(name, Rate(value, 0.0, 1.0, n_scored))
+        bounds: Interval = (found.lower, found.upper) if found.n else (None, None)
+        if name in drawn:
             bounds = percentile_interval(samples[:, column], confidence=confidence)
-        metrics.append(Metric(scope, name, value, *bounds, rate.n if rate else n_scored))
+        metrics.append(Metric(scope, name, value, *bounds, found.n))
     return metrics
 
 
@@ -275,22 +269,17 @@ def _folds_mean(folds: Sequence[tuple[_Judged, Floats]], confidence: float) -> l
     ]
 
 
-def _defect_metrics(judged: _Judged, defects: Labels, confidence: float) -> list[Metric]:
-    """Hold the images of each kind against all good ones."""
-    kinds = _rows_by_label(
-        filter(None, (kinds or "").split("|")) if is_fail else ()
-        for kinds, is_fail in zip(defects, judged.is_fail, strict=True)
+def _rows_by_defect(is_fail: Verdicts, defects: Labels) -> dict[str, Rows]:
+    """Row numbers of each kind of defect, and with them those of all good images."""
+    kinds = rows_by_label(
+        filter(None, (kinds or "").split("|")) if fails else ()
+        for kinds, fails in zip(defects, is_fail, strict=True)
     )
-    good = np.flatnonzero(~judged.is_fail)
-    return [
-        row
-        for kind, rows in kinds.items()
-        for row in _scope(f"defect={kind}", judged[np.concatenate((rows, good))], confidence)
-        if row.metric in OF_DEFECT_KIND
-    ]
+    good = np.flatnonzero(~is_fail)
+    return {kind: np.concatenate((rows, good)) for kind, rows in kinds.items()}
 
 
-def _rows_by_label(labels: Iterable[Iterable[Label]]) -> dict[Label, Rows]:
+def rows_by_label(labels: Iterable[Iterable[Label]]) -> dict[Label, Rows]:
     """Row numbers of each label, in the labels' order; a row may have none or several."""
     rows: dict[Label, list[int]] = {}
     for row, of_row in enumerate(labels):

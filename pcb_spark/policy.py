@@ -1,14 +1,6 @@
-"""From score to decision: the one rule that clears an image, and the threshold it uses.
+"""From score to decision: the one rule that clears an image, and what a threshold did.
 
-The threshold is chosen on scores of images that their model was not trained on (out of fold). It
-is the (k+1)-th lowest score among n true defects, for the largest k whose one-sided
-Clopper-Pearson upper bound, BetaInv(confidence; k+1, n-k), stays within ``max_slip_rate``
-(Clopper and Pearson, Biometrika 26, 1934). The bound covers the choice itself: the share of
-defects below an order statistic is Beta(k+1, n-k) distributed whatever the scores' distribution
-(Wilks, Ann. Math. Stat. 12, 1941), so no correction for having looked at the data is due.
-
-It speaks of new defects that resemble the old ones and are independent of one another: ten alike
-on one board count as ten here, though they tell less. ``metrics`` shows intervals by board.
+``thresholds`` chooses the threshold; this module is all that a machine needs that only decides.
 
 Rounding: Spark scores in float64, the fused graph in float32. Rule and choice both round to
 float32 first, so that an image gets one decision whichever of the two carries its score.
@@ -16,18 +8,15 @@ float32 first, so that an image gets one decision whichever of the two carries i
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pcb_spark.errors import ConfigError, TrainingError
+from pcb_spark.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
 PASS = "pass"
@@ -62,9 +51,9 @@ class Outcome:
         total, cleared = self.defects + self.good, self.slips + self.cleared_good
         two_sided = (1 + confidence) / 2
         return {
-            "slip_rate": _rate(self.slips, self.defects, confidence),
-            "false_call_reduction": _rate(self.cleared_good, self.good, two_sided),
-            "review_reduction": _rate(cleared, total, two_sided),
+            "slip_rate": rate(self.slips, self.defects, confidence),
+            "false_call_reduction": rate(self.cleared_good, self.good, two_sided),
+            "review_reduction": rate(cleared, total, two_sided),
         }
 
 
@@ -77,6 +66,7 @@ class Threshold:
     value : scores below it are cleared; exactly a float32; 0.0 clears nothing.
     max_slip_rate, confidence : what was asked for, between 0 and 1.
     slips, defects : true defects below ``value``, and all true defects that have a score.
+    design_effect : how many defects tell as much as one independent one; 1.0 and up.
     slip_rate_upper : bound on the slip rate; above ``max_slip_rate`` only where nothing is cleared
         for want of defects: the best that so few could show.
     cleared_good, good : good images below ``value``, and all good images.
@@ -92,6 +82,29 @@ class Threshold:
     cleared_good: int
     good: int
     reason: str
+    design_effect: float = 1.0
+
+
+class SegmentThresholds(NamedTuple):
+    """The pooled threshold, and those of the segments that have one of their own.
+
+    ``column`` is the traceability column that tells segments apart, None where there are none.
+    """
+
+    pooled: float
+    column: str | None
+    by_segment: Mapping[str, float]
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any]) -> SegmentThresholds:
+        """Read them off ``Thresholds.evidence``, which a bundle's manifest holds."""
+        own = {name: float(each["value"]) for name, each in evidence.get("by_segment", {}).items()}
+        return cls(float(evidence["value"]), evidence.get("segment_by"), own)
+
+    def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
+        """Threshold of each row (n,), the pooled one where its segment has none."""
+        chosen = (self.by_segment.get(each or "", self.pooled) for each in segments)
+        return np.fromiter(chosen, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,60 +112,55 @@ class Thresholds:
     """The pooled threshold, and one for each segment that has defects enough of its own.
 
     The pooled bound holds for the mix of all segments, not for each of them.
+
+    Attributes
+    ----------
+    segment_by : column of the segments, e.g. ``line``; None where there are none.
+    by_segment : segments with a threshold of their own.
+    pooled_segments : those that use the pooled one, each with the reason.
     """
 
     pooled: Threshold
-    by_segment: dict[str, Threshold]
+    segment_by: str | None = None
+    by_segment: Mapping[str, Threshold] = field(default_factory=dict)
+    pooled_segments: Mapping[str, str] = field(default_factory=dict)
 
-    def values(self, segments: Sequence[str | None]) -> NDArray[np.float64]:
+    def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
         """Threshold of each row (n,), the pooled one where its segment has none."""
-        chosen = (self.by_segment.get(s, self.pooled) if s else self.pooled for s in segments)
-        return np.fromiter((threshold.value for threshold in chosen), dtype=np.float64)
+        return SegmentThresholds.of(self.evidence()).values(segments)
+
+    def evidence(self) -> dict[str, Any]:
+        """Give the manifest's form: the pooled threshold's fields, then the segments."""
+        return {
+            **asdict(self.pooled),
+            "segment_by": self.segment_by,
+            "by_segment": {name: asdict(each) for name, each in self.by_segment.items()},
+            "pooled_segments": dict(self.pooled_segments),
+        }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forward:
-    """A threshold chosen on all folds before ``fold``, and what it did on ``fold``."""
+def slip_upper_bound(
+    slips: int, defects: int, *, confidence: float = 0.95, design_effect: float = 1.0
+) -> float:
+    """One-sided Clopper-Pearson upper bound, 0..1; 1.0 where all slipped, or there are none.
 
-    fold: int
-    threshold: Threshold
-    outcome: Outcome
-
-
-def slip_upper_bound(slips: int, defects: int, *, confidence: float = 0.95) -> float:
-    """One-sided Clopper-Pearson upper bound, 0..1; 1.0 where all slipped, or there are none."""
+    With a ``design_effect`` above 1 both counts shrink by it: the effective sample size of Korn
+    and Graubard (Survey Methodology 24, 1998).
+    """
     if slips == defects:
         return 1.0
     # Imported here: the edge runtime shares decide() and installs no scipy. betaincinv is what
     # scipy.stats.beta.ppf calls, without the time that importing scipy.stats takes.
     from scipy.special import betaincinv
 
-    return float(betaincinv(slips + 1, defects - slips, confidence))
+    slipped, held = slips / design_effect, (defects - slips) / design_effect
+    return float(betaincinv(slipped + 1, held, confidence))
 
 
-def _rate(hits: int, n: int, side: float) -> Rate:
-    """``hits / n`` in its bounds, each of which holds with confidence ``side``."""
+def rate(hits: int, n: int, side: float) -> Rate:
+    """Give ``hits / n`` in its bounds, each of which holds with confidence ``side``."""
     lower = 1 - slip_upper_bound(n - hits, n, confidence=side)
     return Rate(hits / n if n else None, lower, slip_upper_bound(hits, n, confidence=side), n)
-
-
-def defects_needed(max_slip_rate: float, *, confidence: float = 0.95, slips: int = 0) -> int:
-    """Fewest defects with which ``slips`` slips still show a rate within ``max_slip_rate``.
-
-    Raises
-    ------
-    ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
-    """
-    for key, got in (("max_slip_rate", max_slip_rate), ("confidence", confidence)):
-        if not 0 < got < 1:
-            what = f"policy.{key} is out of range"
-            raise ConfigError(what, expected="above 0 and below 1", got=got)
-
-    def enough(defects: int) -> bool:
-        return slip_upper_bound(slips, defects, confidence=confidence) <= max_slip_rate
-
-    # 10**12 defects would show a slip rate of 3e-12: nobody needs more.
-    return slips + bisect_left(range(slips, 10**12), True, key=enough)
 
 
 def round_scores(probability: ArrayLike) -> NDArray[np.float32]:
@@ -206,94 +214,8 @@ def count_outcome(is_fail: ArrayLike, probability: ArrayLike, threshold: ArrayLi
     )
 
 
-def choose_threshold(
-    is_fail: ArrayLike, probability: ArrayLike, *, max_slip_rate: float, confidence: float = 0.95
-) -> Threshold:
-    """Largest threshold whose bound on the slip rate stays within ``max_slip_rate``.
-
-    Walks upward over the defects' scores and stops at the first whose bound is too high; slips
-    change nowhere else, and the bound grows with them, so bisection ends at the same place. The
-    value is the score of the last defect that holds, the largest that clears no more: scores equal
-    to it stay with the operator, so ties go together. Defects without a score, which can't slip,
-    are left out: that can only raise the bound.
-
-    Parameters
-    ----------
-    is_fail : (n,) bool, true for a true defect.
-    probability : (n,) out-of-fold scores, 0..1, or NaN.
-
-    Raises
-    ------
-    ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
-    TrainingError : verdicts and scores differ in length, or a verdict is null.
-    """
-    needed = defects_needed(max_slip_rate, confidence=confidence)
-    scores = round_scores(probability)
-    ranked = np.sort(scores[known_verdicts(is_fail, len(scores)) & ~np.isnan(scores)])
-    defects = len(ranked)
-    bound = partial(slip_upper_bound, defects=defects, confidence=confidence)
-    holding = bisect_right(range(defects), max_slip_rate, key=bound)
-    value = float(ranked[holding - 1]) if holding else 0.0
-    outcome = count_outcome(is_fail, scores, value)
-    promise = f"at most {max_slip_rate:.4g} of defects slip ({confidence:.4g} confidence)"
-    return Threshold(
-        value=value,
-        max_slip_rate=max_slip_rate,
-        confidence=confidence,
-        slips=outcome.slips,
-        defects=defects,
-        slip_rate_upper=bound(outcome.slips),
-        cleared_good=outcome.cleared_good,
-        good=outcome.good,
-        reason=f"{promise}: {outcome.slips} of {defects} defects and {outcome.cleared_good} of "
-        f"{outcome.good} good images score below the threshold"
-        if holding
-        else f"clears nothing: to show that {promise} takes {needed} defects, "
-        f"{defects} are there, {needed - defects} more are needed",
-    )
-
-
-def choose_thresholds(
-    is_fail: ArrayLike,
-    probability: ArrayLike,
-    segments: Sequence[str | None],
-    *,
-    max_slip_rate: float,
-    confidence: float = 0.95,
-) -> Thresholds:
-    """Pooled threshold, and one for each segment (line, part number) with defects enough."""
-    scores, labels = round_scores(probability), np.asarray(segments, dtype=object)
-    fails = known_verdicts(is_fail, len(scores))
-    options = {"max_slip_rate": max_slip_rate, "confidence": confidence}
-    own = {
-        name: choose_threshold(fails[labels == name], scores[labels == name], **options)
-        for name in sorted({segment for segment in segments if segment})
-    }
-    return Thresholds(
-        pooled=choose_threshold(fails, scores, **options),
-        by_segment={k: v for k, v in own.items() if v.slip_rate_upper <= max_slip_rate},
-    )
-
-
-def evaluate_forward(
-    is_fail: ArrayLike,
-    probability: ArrayLike,
-    fold: ArrayLike,
-    *,
-    max_slip_rate: float,
-    confidence: float = 0.95,
-) -> tuple[Forward, ...]:
-    """Show what the rule would have done: for each fold but the first, chosen on those before.
-
-    ``fold`` (n,) int is the fold in whose test period an image lies, in the order of time.
-    """
-    scores, folds = round_scores(probability), np.asarray(fold, dtype=np.int64)
-    fails = known_verdicts(is_fail, len(scores))
-    options = {"max_slip_rate": max_slip_rate, "confidence": confidence}
-    steps = []
-    for index in np.unique(folds)[1:]:
-        past, now = folds < index, folds == index
-        threshold = choose_threshold(fails[past], scores[past], **options)
-        outcome = count_outcome(fails[now], scores[now], threshold.value)
-        steps.append(Forward(fold=int(index), threshold=threshold, outcome=outcome))
-    return tuple(steps)
+def total(outcomes: Iterable[Outcome]) -> Outcome:
+    """Add outcomes up, each at a threshold of its own."""
+    counts = [(0, 0, 0, 0), *((o.slips, o.defects, o.cleared_good, o.good) for o in outcomes)]
+    slips, defects, cleared_good, good = (sum(column) for column in zip(*counts, strict=True))
+    return Outcome(slips=slips, defects=defects, cleared_good=cleared_good, good=good)

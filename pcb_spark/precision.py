@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcb_spark import metrics, policy
+from pcb_spark import metrics, policy, thresholds
+from pcb_spark.bootstrap import bootstrap_by_group, percentile_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -71,13 +72,13 @@ def compare(
         for scores in (fp32, int8)
     ]
     gain = cleared[1].astype(np.float64) - cleared[0]
-    draws = metrics.bootstrap_by_group(
+    draws = bootstrap_by_group(
         lambda weights: (weights @ gain / weights.sum(axis=1))[:, np.newaxis],
         board_id,
         resamples=resamples,
         seed=seed,
     )
-    lower, upper = metrics.percentile_interval(draws[:, 0], confidence=confidence)
+    lower, upper = percentile_interval(draws[:, 0], confidence=confidence)
     return Comparison(
         images=len(fails),
         auc_fp32=_auc(fails, fp32, fold),
@@ -92,7 +93,7 @@ def compare(
 def _cleared(
     fails: NDArray[np.bool_], scores: ArrayLike, *, max_slip_rate: float, confidence: float
 ) -> NDArray[np.bool_]:
-    threshold = policy.choose_threshold(
+    threshold = thresholds.choose_threshold(
         fails, scores, max_slip_rate=max_slip_rate, confidence=confidence
     )
     cleared: NDArray[np.bool_] = policy.decide(scores, threshold.value) == policy.PASS

@@ -51,6 +51,7 @@ AUDIT: Final = "audit"
 MODEL_VERSION: Final = "model_version"
 MODEL_SHA256: Final = "model_sha256"
 SCORED_AT: Final = "scored_at"
+RANK: Final = "rank"
 
 VERDICT_PASS: Final = "pass"
 VERDICT_FAIL: Final = "fail"
@@ -79,6 +80,11 @@ REJECT_REASONS: Final = (
     VERDICT_UNKNOWN,
     VERDICT_SUPERSEDED,
 )
+
+#: Why a verdict is suspected to be wrong.
+SCORE_CONTRADICTS: Final = "score_contradicts"
+DUPLICATE_CONTRADICTS: Final = "duplicate_contradicts"
+SUSPECT_REASONS: Final = (SCORE_CONTRADICTS, DUPLICATE_CONTRADICTS)
 
 
 def _struct(*fields: tuple[str, t.DataType, bool]) -> t.StructType:
@@ -152,6 +158,17 @@ OUT_OF_FOLD: Final = _struct(
     (RUN_ID, _STRING, False),
 )
 
+SUSPECTS: Final = _struct(
+    *_TRACEABILITY,
+    (VERDICT, _STRING, False),
+    (DEFECTS, _STRING, True),
+    (CONTENT_SHA256, _STRING, False),
+    (PROBABILITY, _DOUBLE, True),
+    (REASON, _STRING, False),
+    (RANK, t.IntegerType(), False),
+    (RUN_ID, _STRING, False),
+)
+
 SCORES: Final = _struct(
     *_TRACEABILITY,
     (STATUS, _STRING, False),
@@ -166,6 +183,24 @@ SCORES: Final = _struct(
     (RUN_ID, _STRING, False),
     (SCORED_AT, _TIME, False),
     (CAPTURE_DATE, _DATE, False),
+)
+
+TRIALS: Final = _struct(
+    (RUN_ID, _STRING, False),
+    ("study", _STRING, False),
+    ("trial", t.IntegerType(), False),
+    ("levels", t.ArrayType(_STRING, containsNull=False), False),
+    ("pooling", t.ArrayType(_STRING, containsNull=False), False),
+    ("difference", t.BooleanType(), False),
+    ("classifier", _STRING, False),
+    ("roc_auc", _DOUBLE, False),
+    ("lower", _DOUBLE, True),
+    ("upper", _DOUBLE, True),
+    ("roc_auc_by_fold", t.ArrayType(_DOUBLE, containsNull=True), False),
+    ("slip_rate", _DOUBLE, True),
+    ("review_reduction", _DOUBLE, True),
+    ("feature_count", t.IntegerType(), False),
+    ("milliseconds", _DOUBLE, False),
 )
 
 METRICS: Final = _struct(

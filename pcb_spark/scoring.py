@@ -12,7 +12,7 @@ from pcb_spark import graphs, inference, policy
 from pcb_spark import schemas as s
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from pcb_spark.bundle import Manifest
 
@@ -65,9 +65,8 @@ def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: i
     cleared images would never get a verdict again. The draw is a hash of image and seed, so that a
     repeated run draws the same ones.
     """
-    threshold = float(manifest.threshold["value"])
 
-    def decide_series(probability: pd.Series) -> pd.Series:
+    def decide_series(probability: pd.Series, threshold: pd.Series) -> pd.Series:
         return pd.Series(policy.decide(probability.to_numpy(dtype="float64"), threshold))
 
     decision = pandas_udf(decide_series, "string")  # type: ignore[call-overload]
@@ -75,11 +74,21 @@ def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: i
     return scored.withColumns({
         s.PROBABILITY: F.col(s.PROBABILITY).cast("double"),
         s.STATUS: F.when(F.col(s.REASON).isNull(), s.STATUS_OK).otherwise(s.STATUS_UNSCORABLE),
-        s.THRESHOLD: F.lit(threshold),
-        s.DECISION: decision(F.col(s.PROBABILITY).cast("double")),
+        s.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
+    }).withColumns({
+        s.DECISION: decision(F.col(s.PROBABILITY).cast("double"), F.col(s.THRESHOLD)),
     }).withColumns({
         s.AUDIT: (F.col(s.DECISION) == policy.PASS) & (unit < audit_share),
         s.MODEL_VERSION: F.lit(manifest.model_version),
         s.MODEL_SHA256: F.lit(manifest.model_sha256),
         s.FEATURE_SET: F.lit(manifest.feature_set),
     })  # fmt: skip
+
+
+def _threshold(thresholds: policy.SegmentThresholds) -> Column:
+    """Threshold of each row: its segment's own, else the pooled one."""
+    pooled = F.lit(thresholds.pooled)
+    if thresholds.column is None or not thresholds.by_segment:
+        return pooled
+    pairs = [F.lit(each) for pair in thresholds.by_segment.items() for each in pair]
+    return F.coalesce(F.create_map(*pairs)[F.col(thresholds.column)], pooled)

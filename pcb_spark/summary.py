@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from pcb_spark.pipeline import Job
 
-_ORDER = ("ingest", "featurize", "train", "score")
+_ORDER = ("ingest", "featurize", "train", "score", "tune")
+_BEST_TRIALS = 10
 
 
 def of_run(job: Job) -> str:
     """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
-    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_decisions(job)]
+    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job), *_decisions(job)]
     lines.append(f"tables  {job.config.paths.out}")
     if tables.exists(job.spark, job.table(shared.REPORT)):
         lines.append(f"report  {job.table(shared.REPORT)}")
@@ -76,6 +77,30 @@ def _auc(by_name: Mapping[tuple[str, str], Row], scope: str, metric: str) -> str
         return f"{label}: undefined, one class only, n = {row['n']}"
     bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
     return f"{label}: {row['value']:.4f}{bounds}, n = {row['n']}"
+
+
+def _trials(job: Job) -> list[str]:
+    """The best trials of a search with their cost, and the settings of the best one."""
+    if not tables.exists(job.spark, job.table(shared.TRIALS)):
+        return []
+    trials = tables.read(job.spark, job.table(shared.TRIALS), s.TRIALS)
+    own = trials.where(F.col(s.RUN_ID) == job.run_id).sort(F.desc("roc_auc"), "trial")
+    best = own.limit(_BEST_TRIALS).collect()
+    if not best:
+        return []
+    heading = f"{'AUC':17} {'fewer reviews':>13} {'ms/image':>8} {'F':>5}  features"
+    lines = [f"best of {own.count()} trials", heading, *(_trial(row) for row in best)]
+    return [*lines, f"classifier of the best: {best[0]['classifier']}"]
+
+
+def _trial(row: Row) -> str:
+    bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
+    saved = "-" if row["review_reduction"] is None else f"{row['review_reduction']:.1%}"
+    mode = "difference" if row["difference"] else "no reference"
+    return (
+        f"{row['roc_auc']:.4f}{bounds} {saved:>10} {row['milliseconds']:>8.1f} "
+        f"{row['feature_count']:>5}  {'+'.join(row['levels'])} {'+'.join(row['pooling'])} {mode}"
+    )
 
 
 def _decisions(job: Job) -> list[str]:

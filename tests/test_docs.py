@@ -27,7 +27,9 @@ def test_readme_names_every_job_file(path: str) -> None:
     assert f"`jobs/{path}`" in README
 
 
-@pytest.mark.parametrize("reason", [*images.REASONS, *schemas.REJECT_REASONS])
+@pytest.mark.parametrize(
+    "reason", [*images.REASONS, *schemas.REJECT_REASONS, *schemas.SUSPECT_REASONS]
+)
 def test_readme_names_every_reason(reason: str) -> None:
     assert f"`{reason}`" in README
 

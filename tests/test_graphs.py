@@ -12,6 +12,7 @@ from pcb_spark.graphs import (
     FEATURES,
     WIDTHS,
     FeatureSpec,
+    column_slices,
     features_graph,
     with_threads,
 )
@@ -216,3 +217,14 @@ def test_every_node_has_a_name_of_its_own() -> None:
 
 def test_widths_are_those_of_resnet50() -> None:
     assert WIDTHS == {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048, "avgpool": 2048}
+
+
+def test_where_each_level_and_pooling_lies_in_the_vector() -> None:
+    spec = FeatureSpec(levels=("layer1", "avgpool"), pooling=("mean", "max"), difference=True)
+
+    assert column_slices(spec) == {
+        ("layer1", "mean"): slice(0, 512),
+        ("layer1", "max"): slice(512, 1024),
+        ("avgpool", "mean"): slice(1024, 5120),
+    }
+    assert spec.width == 5120

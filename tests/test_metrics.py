@@ -7,15 +7,14 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pcb_spark.metrics import (
-    Floats,
+    DECISIONS,
+    RANKING,
     Metric,
-    Statistic,
     average_precision,
-    bootstrap_by_group,
     brier,
+    escape_ppm,
+    evaluate_scope,
     evaluate_scores,
-    percentile_interval,
-    reliability_bins,
     roc_auc,
     suspected_wrong_verdicts,
 )
@@ -66,61 +65,6 @@ def test_ranking_agrees_with_scikit_learn_on_many_ties() -> None:
     )
 
 
-def test_bootstrap_draws_whole_boards_and_as_many_as_there_are() -> None:
-    def weights_themselves(weights: Floats) -> Floats:
-        return weights
-
-    drawn = bootstrap_by_group(
-        weights_themselves, ["B2", "B1", "B2", "B3", "B2"], resamples=400, seed=1
-    )
-
-    assert drawn.shape == (400, 5)
-    assert (drawn[:, 0] == drawn[:, 2]).all()
-    assert (drawn[:, 0] == drawn[:, 4]).all()
-    assert (drawn[:, 0] + drawn[:, 1] + drawn[:, 3] == 3).all()
-    assert set(drawn[:, 1]) == {0.0, 1.0, 2.0, 3.0}
-
-
-def share_of(hits: Floats) -> Statistic:
-    def statistic(weights: Floats) -> Floats:
-        share: Floats = (weights * hits).sum(axis=1) / weights.sum(axis=1)
-        return share[:, np.newaxis]
-
-    return statistic
-
-
-def test_bootstrap_is_the_same_for_a_seed_and_another_for_another() -> None:
-    hits = np.array([1.0, 0.0] * 50)
-    boards = np.arange(100)
-
-    one, again, other = (
-        bootstrap_by_group(share_of(hits), boards, resamples=20, seed=seed) for seed in (1, 1, 2)
-    )
-
-    assert (one == again).all()
-    assert (one != other).any()
-
-
-def test_one_board_says_nothing_of_how_boards_differ() -> None:
-    samples = bootstrap_by_group(share_of(np.ones(3)), ["B1"] * 3, resamples=20, seed=1)
-
-    assert percentile_interval(samples[:, 0]) == (None, None)
-
-
-def test_interval_by_board_is_wider_than_by_image_where_defects_cluster() -> None:
-    # 40 boards of ten alike: sqrt(0.25 / 40) by board, sqrt(0.25 / 400) by image.
-    hits = np.repeat([1.0, 0.0] * 20, 10)
-    boards = np.repeat(np.arange(40), 10)
-
-    widths = []
-    for groups in (boards, np.arange(400)):
-        samples = bootstrap_by_group(share_of(hits), groups, resamples=2000, seed=3)
-        lower, upper = percentile_interval(samples[:, 0])
-        widths.append((upper or math.nan) - (lower or math.nan))
-
-    assert widths == pytest.approx([2 * 1.96 * 0.0791, 2 * 1.96 * 0.025], rel=0.1)
-
-
 def test_auc_interval_by_board_is_wider_where_ten_defects_share_a_board() -> None:
     rng = np.random.default_rng(11)
     board_score = np.concatenate((rng.beta(4, 3, 30), rng.beta(3, 4, 30)))
@@ -141,12 +85,6 @@ def test_auc_interval_by_board_is_wider_where_ten_defects_share_a_board() -> Non
         widths.append((auc.upper or math.nan) - (auc.lower or math.nan))
 
     assert widths[0] > 2 * widths[1]
-
-
-def test_percentile_interval_leaves_undefined_samples_out() -> None:
-    samples = np.array([*range(101), math.nan])
-
-    assert percentile_interval(samples, confidence=0.9) == pytest.approx((5.0, 95.0))
 
 
 # Fold 1: two boards, one defect each; fold 2 the same; fold 3 has good ones only.
@@ -239,7 +177,9 @@ def test_bounds_come_from_boards_where_the_scope_is_drawn_and_from_counts_elsewh
     assert auc.lower is not None
     assert auc.upper is not None
     assert auc.lower < 17 / 20 < auc.upper <= 1.0
-    assert found["line=L1", "roc_auc"].lower is None
+    # Line L1's boards are both perfect; L2's fail and good images sit on different ones.
+    assert found["line=L1", "roc_auc"] == Metric("line=L1", "roc_auc", 1.0, 1.0, 1.0, 4)
+    assert found["defect=short", "roc_auc"].lower is not None
     # Line L1 clears both good ones: 0.025 ** (1 / 2) below.
     cleared = found["line=L1", "false_call_reduction"]
     assert (cleared.lower, cleared.upper) == pytest.approx((0.158114, 1.0), abs=1e-6)
@@ -279,16 +219,6 @@ def test_no_fold_with_both_classes_has_no_mean() -> None:
     assert [m.value for m in metrics if m.metric == "review_reduction"] == [0.5, 0.0, 1.0]
 
 
-def test_reliability_bins() -> None:
-    bins = reliability_bins(
-        [False, False, True, True, True, True], [0.0, 0.2, 0.1, 0.75, 1.0, math.nan], bins=4
-    )
-
-    assert [(row.lower, row.upper, row.n) for row in bins] == [(0.0, 0.25, 3), (0.75, 1.0, 2)]
-    assert [row.mean_probability for row in bins] == pytest.approx([0.1, 0.875])
-    assert [row.fail_share for row in bins] == pytest.approx([1 / 3, 1.0])
-
-
 def test_suspected_wrong_verdicts_are_ranked_by_contradiction() -> None:
     is_fail = [True, False, False, True, True, False, True]
     scores = [0.3, 0.99, 0.2, 0.05, 0.5, 0.7, math.nan]
@@ -297,3 +227,45 @@ def test_suspected_wrong_verdicts_are_ranked_by_contradiction() -> None:
     assert suspected_wrong_verdicts(is_fail, scores, most=10).tolist() == [1, 3, 0, 5]
     assert suspected_wrong_verdicts(is_fail, scores, most=2).tolist() == [1, 3]
     assert suspected_wrong_verdicts([True], [0.9], most=2).tolist() == []
+
+
+def test_decisions_of_a_scope_are_drawn_by_board() -> None:
+    # Forty boards of ten good images, every second board cleared.
+    cleared = np.repeat([0.1, 0.9] * 20, 10)
+    boards = [f"b{row // 10}" for row in range(400)]
+
+    rows = evaluate_scope(
+        "forward", [False] * 400, cleared,
+        board_id=boards, names=DECISIONS, threshold=0.5, seed=3, resamples=2000,
+    )  # fmt: skip
+
+    slips, good, review = rows
+    assert slips == Metric("forward", "slip_rate", None, None, None, 0)
+    assert (good.metric, review.metric) == ("false_call_reduction", "review_reduction")
+    assert (review.value, review.n) == (0.5, 400)
+    width = (review.upper or math.nan) - (review.lower or math.nan)
+    assert width == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 40), rel=0.1)
+
+
+def test_ranking_of_a_scope() -> None:
+    rows = evaluate_scope(
+        "history_days=3", IS_FAIL, SCORES,
+        board_id=["a", "a", "b", "b"], names=RANKING, seed=1, resamples=10,
+    )  # fmt: skip
+
+    assert [(row.scope, row.metric, row.n) for row in rows] == [
+        ("history_days=3", "roc_auc", 4),
+        ("history_days=3", "average_precision", 4),
+        ("history_days=3", "brier", 4),
+    ]
+    assert rows[0].value == 3.5 / 4
+
+
+def test_escapes_in_ppm_are_slips_of_what_the_machine_catches() -> None:
+    rows = [
+        Metric("forward", "slip_rate", 0.01, 0.0, 0.02, 400),
+        Metric("forward", "review_reduction", 0.6, 0.5, 0.7, 900),
+        Metric("line=L9", "slip_rate", None, None, None, 0),
+    ]
+
+    assert escape_ppm(rows, 300.0) == [Metric("forward", "escape_ppm_added", 3.0, 0.0, 6.0, 400)]

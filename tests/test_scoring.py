@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
@@ -21,7 +21,7 @@ PLAN = InferencePlan(batch_size=4, partitions=2, threads=1, max_pixels=1_000_000
 SCORED = "image_id string, probability double, reason string, detail string"
 
 
-def manifest(threshold: float) -> bundle.Manifest:
+def manifest(threshold: float, **segments: Any) -> bundle.Manifest:
     return bundle.Manifest(
         format=1,
         model_version="2026-02-27-0123456789ab",
@@ -34,7 +34,7 @@ def manifest(threshold: float) -> bundle.Manifest:
         precision="fp32",
         trained_backbone=True,
         backbone={"source": "resnet50.onnx", "sha256": "b" * 64},
-        threshold={"value": threshold},
+        threshold={"value": threshold, **segments},
         metrics={},
         training_window={},
         lineage={},
@@ -78,6 +78,24 @@ def test_threshold_of_zero_clears_nothing(spark: SparkSession) -> None:
     scored = spark.createDataFrame([("a", 0.0, None, None), ("b", 0.5, None, None)], SCORED)
     assert [row.decision for row in decide(scored, 0.0, audit_share=1.0)] == ["fail", "fail"]
     assert [row.audit for row in decide(scored, 0.0, audit_share=1.0)] == [False, False]
+
+
+def test_a_line_with_a_threshold_of_its_own_uses_it(spark: SparkSession) -> None:
+    scored = spark.createDataFrame(
+        [("a", "L1", 0.5), ("b", "L2", 0.5), ("c", None, 0.1), ("d", "L1", 0.6), ("e", "L1", None)],
+        "image_id string, line string, probability double",
+    ).withColumn(s.REASON, F.when(F.col(s.PROBABILITY).isNull(), "not_an_image"))
+    own = manifest(0.2, segment_by="line", by_segment={"L1": {"value": 0.6}})
+
+    decided = scoring.decide(scored, own, audit_share=0.0, seed=0).orderBy(s.IMAGE_ID)
+
+    assert [(row.threshold, row.decision) for row in decided.collect()] == [
+        (0.6, "pass"),
+        (0.2, "fail"),
+        (0.2, "pass"),
+        (0.6, "fail"),
+        (0.6, "unscorable"),
+    ]
 
 
 @pytest.fixture(scope="module")

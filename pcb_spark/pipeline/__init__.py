@@ -9,5 +9,15 @@ from pcb_spark.pipeline.job import Counts, Job
 from pcb_spark.pipeline.report import run_report
 from pcb_spark.pipeline.score import run_score
 from pcb_spark.pipeline.train import run_train
+from pcb_spark.pipeline.tune import run_tune
 
-__all__ = ["Counts", "Job", "run_featurize", "run_ingest", "run_report", "run_score", "run_train"]
+__all__ = [
+    "Counts",
+    "Job",
+    "run_featurize",
+    "run_ingest",
+    "run_report",
+    "run_score",
+    "run_train",
+    "run_tune",
+]

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 IMAGES, REJECTS, VERDICTS = "images", "rejects", "verdicts"
 FEATURES, FEATURE_SET = "features", "feature_set"
 OUT_OF_FOLD, SCORES, METRICS, RUNS = "out_of_fold", "scores", "metrics", "runs"
+SUSPECTS, TRIALS = "suspects", "trials"
 BUNDLE = "bundle"
 REPORT, REPORTS = "report.html", "reports"
 

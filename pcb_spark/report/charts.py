@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
-from pcb_spark import metrics, policy
+from pcb_spark import calibration, policy
 from pcb_spark import schemas as s
 from pcb_spark.report.palette import DARK, LIGHT, Palette
 
@@ -142,7 +142,7 @@ def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
 def reliability(evidence: Evidence) -> Chart | None:
     """Score against the share that failed."""
     rows = evidence.judged
-    bins = metrics.reliability_bins(rows["is_fail"], rows[s.PROBABILITY]) if len(rows) else []
+    bins = calibration.reliability_bins(rows["is_fail"], rows[s.PROBABILITY]) if len(rows) else []
     if not bins:
         return None
     most = max(each.n for each in bins)

@@ -14,7 +14,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from pcb_spark import bundle
+from pcb_spark import bundle, policy
 from pcb_spark.demo.drop import DropSummary, render_drop
 from pcb_spark.errors import BackboneError, BundleError, InputError
 from pcb_spark.pipeline import (
@@ -40,6 +40,7 @@ SETTINGS = (
     "features.levels=['layer1']", "folds.n=3", "folds.first_fraction=0.4",
     "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
     "policy.bootstrap_resamples=50", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
+    "policy.segments=line", "policy.caught_ppm=100", "folds.learning_curve=1",
 )  # fmt: skip
 
 
@@ -136,14 +137,16 @@ def test_every_file_of_the_drop_is_scored_or_rejected(
 
 def test_decisions_follow_from_score_and_threshold(spark: SparkSession, out: Path) -> None:
     manifest = bundle.read(out / "bundle").manifest
-    threshold = manifest.threshold["value"]
-    columns = ("probability", "threshold", "decision", "audit", "model_version", "feature_set")
+    thresholds = policy.SegmentThresholds.of(manifest.threshold)
+    assert thresholds.column == "line"
+    columns = (
+        "probability", "threshold", "decision", "audit", "model_version", "feature_set", "line"
+    )  # fmt: skip
     rows = drops.rows(spark, out, "scores", *columns)
-    assert threshold > 0
     decided: dict[str, int] = {"pass": 0, "fail": 0, "unscorable": 0}
-    for probability, used, decision, audit, version, feature_set in rows:
-        assert used == threshold
-        cleared = probability is not None and np.float32(probability) < np.float32(threshold)
+    for probability, used, decision, audit, version, feature_set, line in rows:
+        assert used == thresholds.values([line])[0] > 0
+        cleared = probability is not None and np.float32(probability) < np.float32(used)
         assert (decision == "pass") == cleared
         assert cleared or not audit
         assert (version, feature_set) == (manifest.model_version, manifest.feature_set)
@@ -211,16 +214,37 @@ def test_metrics_are_told_by_scope(spark: SparkSession, out: Path, drop: Drop) -
     assert named - {"overall", "folds_mean", *folds, *lines} <= defects
     assert len(named & defects) > 1
     assert scopes["slip_rate"] >= {"overall", *folds, *lines, "forward=2", "forward=3"}
+    assert scopes["review_reduction"] >= {"forward", "forward=2", "forward=3"}
+    assert scopes["threshold"] == {"overall", "forward=2", "forward=3"}
     assert scopes["baseline_roc_auc"] >= {"overall", "folds_mean", *folds}
+    assert {"history_days=8", "history_days=4"} <= scopes["roc_auc"]
+    assert any(scope.startswith("reliability=") for scope in scopes["fail_share"])
+    assert scopes["escape_ppm_added"] <= scopes["slip_rate"]
     assert len({metric_scope[:2] for metric_scope in rows}) == len(rows)
     by_name = {row[:2]: row[2:] for row in rows}
     judged = len(drops.rows(spark, out, "out_of_fold", "image_id"))
+    whole, last = (by_name["roc_auc", scope] for scope in ("history_days=8", "fold=3"))
+    assert (whole[0], whole[3]) == (last[0], last[3])
+    slipped = by_name["slip_rate", "overall"][0]
+    assert by_name["escape_ppm_added", "overall"][0] == pytest.approx(100 * slipped)
     value, lower, upper, n = by_name["roc_auc", "overall"]
     assert 0 <= lower <= value <= upper <= 1
     assert n == judged
     mean = sum(by_name["roc_auc", fold][0] for fold in folds) / 3
     assert by_name["roc_auc", "folds_mean"][0] == pytest.approx(mean, abs=1e-12)
     assert sum(by_name["roc_auc", fold][3] for fold in folds) == judged
+
+
+def test_suspected_verdicts_are_those_that_scores_contradict(
+    spark: SparkSession, out: Path
+) -> None:
+    columns = ("image_id", "verdict", "probability", "reason", "rank")
+    found = drops.rows(spark, out, "suspects", *columns)
+    judged = drops.rows(spark, out, "out_of_fold", "image_id", "verdict", "probability")
+    doubtful = {row[0] for row in judged if abs((row[1] == "fail") - row[2]) > 0.5}
+    by_score = [row for row in found if row[3] == "score_contradicts"]
+    assert {row[0] for row in by_score} == doubtful
+    assert sorted(row[4] for row in by_score) == list(range(1, len(doubtful) + 1))
 
 
 def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> None:
@@ -243,7 +267,7 @@ def test_nothing_half_written_is_left(out: Path) -> None:
     tables = {path.name for path in out.iterdir()}
     assert tables == {
         "bundle", "feature_set", "features", "images", "metrics", "out_of_fold", "rejects", "runs",
-        "scores", "verdicts",
+        "scores", "suspects", "verdicts",
     }  # fmt: skip
 
 

@@ -1,0 +1,222 @@
+"""The tune job: ``images`` and ``verdicts`` become ``trials``, and the setting that ranks best."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyspark.sql import functions as F
+
+from pcb_spark import (
+    backbone,
+    classifier,
+    features,
+    graphs,
+    logs,
+    metrics,
+    session,
+    tables,
+    tuning,
+)
+from pcb_spark import schemas as s
+from pcb_spark.pipeline.job import (
+    IMAGES,
+    TRIALS,
+    VERDICTS,
+    Counts,
+    Job,
+    close_books,
+    load_backbone,
+    refuse_untrained,
+)
+from pcb_spark.pipeline.judge import GROUP_COLUMN, plan_dates, write_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger(__name__)
+
+_LEVELS = {
+    True: ("layer1", "layer2", "layer3"),
+    False: ("layer1", "layer2", "layer3", graphs.AVGPOOL),
+}
+_POOLING = ("mean", "max")
+_BUCKETS = 10_000
+
+
+def run_tune(job: Job) -> Counts:
+    """Compute features once for all levels, search on the driver, write ``trials`` and metrics."""
+    began = time.monotonic()
+    source = load_backbone(job.config)
+    refuse_untrained(job.config, trained=source.trained, source=source.source)
+    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
+    verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
+    judged = images.join(
+        verdicts.where(F.col(s.VERDICT).isNotNull()).select(s.IMAGE_ID), s.IMAGE_ID, "left_semi"
+    )
+    total = judged.count()
+    chosen = _sample(judged, total, job.config.tune.max_images)
+    specs = _specs(job, chosen)
+    with logs.progress(job.spark, "tune"):
+        rows = [_rows(job, source, spec, chosen, verdicts) for spec in specs]
+    examples = _examples(job, specs, rows)
+    log.info("tune on %d images, up to %d trials", len(examples.is_fail), job.config.tune.trials)
+    found = tuning.search(
+        examples,
+        job.config,
+        study_name=_study_name(job, source, examples),
+        storage=Path(job.config.tune.storage).expanduser(),
+        threads=session.task_slots(job.spark),
+    )
+    _write(job, source, found, _study_name(job, source, examples))
+    used = len(examples.is_fail)
+    counts = Counts(rows_in=total, rows_out=used, rows_rejected=total - used)
+    close_books(job, "tune", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    return counts
+
+
+def _sample(images: DataFrame, total: int, most: int) -> DataFrame:
+    """Leave out whole boards, drawn by a hash of their id, until about ``most`` images are left."""
+    if total <= most:
+        return images
+    bucket = F.pmod(F.xxhash64(s.BOARD_ID), F.lit(_BUCKETS))
+    return images.where(bucket < F.lit(_BUCKETS * most // total))
+
+
+def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
+    """All levels and poolings of each reference mode that the images and ``auto`` leave open."""
+    total, with_reference = images.agg(F.count("*"), F.count(s.REFERENCE_SHA256)).first() or (0, 0)
+    config = job.config.features
+    settled = features.choose_spec(config, total=total, with_reference=with_reference)
+    modes = [True, False] if settled.difference and config.reference == "auto" else []
+    return [
+        graphs.FeatureSpec(
+            levels=job.config.tune.levels or _LEVELS[difference],
+            pooling=_POOLING,
+            difference=difference,
+        )
+        for difference in modes or [settled.difference]
+    ]
+
+
+def _rows(
+    job: Job,
+    source: backbone.Backbone,
+    spec: graphs.FeatureSpec,
+    images: DataFrame,
+    verdicts: DataFrame,
+) -> pd.DataFrame:
+    """Features and labels on the driver; features that are there from before are used again."""
+    kept = _features(job, features.build(source, spec), images)
+    rows = classifier.training_rows(kept, images, verdicts)
+    rows = classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
+    columns = [s.IMAGE_ID, s.BOARD_ID, classifier.GROUP_DATE, classifier.LABEL, s.FEATURES]
+    collected: pd.DataFrame = rows.select(columns).toPandas()
+    return collected.set_index(s.IMAGE_ID).sort_index()
+
+
+def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
+    """Features of ``images``; what a search before made by the same graph is used again."""
+    uri = job.table(f"tune_features_{'difference' if feature_set.spec.difference else 'none'}")
+    again = _made_before(job, uri, feature_set.fingerprint)
+    missing = images if again is None else images.join(again, s.IMAGE_ID, "left_anti")
+    count = missing.count()
+    if count:
+        log.info("tune: features of %d images, %s", count, "+".join(feature_set.spec.levels))
+        made = features.featurize(missing, feature_set, job.plan(count))
+        usable = made.where(F.col(s.REASON).isNull())
+        if again is None:
+            tables.replace(usable, uri, s.FEATURES_TABLE)
+        else:
+            tables.append(usable, uri, s.FEATURES_TABLE)
+    return tables.read(job.spark, uri, s.FEATURES_TABLE)
+
+
+def _made_before(job: Job, uri: str, fingerprint: str) -> DataFrame | None:
+    if not tables.exists(job.spark, uri):
+        return None
+    made = tables.read(job.spark, uri, s.FEATURES_TABLE)
+    others = made.where(F.col(s.FEATURE_SET) != fingerprint)
+    return made.select(s.IMAGE_ID) if others.isEmpty() else None
+
+
+def _examples(
+    job: Job, specs: Sequence[graphs.FeatureSpec], rows: Sequence[pd.DataFrame]
+) -> tuning.Examples:
+    """Keep the images that have features in every mode, so that modes can be compared."""
+    shared = rows[0].index
+    for each in rows[1:]:
+        shared = shared.intersection(each.index)
+    aligned = [each.loc[shared] for each in rows]
+    first = aligned[0]
+    dates = first[classifier.GROUP_DATE].to_numpy()
+    windows = plan_dates(job.config, dates.tolist())
+    return tuning.Examples(
+        is_fail=first[classifier.LABEL].to_numpy(dtype=bool),
+        board_id=first[s.BOARD_ID].to_numpy(dtype=object),
+        folds=[
+            (
+                np.flatnonzero(dates < fold.train_before),
+                np.flatnonzero((dates >= fold.test_from) & (dates <= fold.test_until)),
+            )
+            for fold in windows
+        ],
+        tables=[
+            tuning.FeatureTable(
+                spec=spec, values=np.stack(each[s.FEATURES].to_list()).astype(np.float32)
+            )
+            for spec, each in zip(specs, aligned, strict=True)
+        ],
+    )
+
+
+def _study_name(job: Job, source: backbone.Backbone, examples: tuning.Examples) -> str:
+    """Name what trials can be compared: images, verdicts, folds, weights, seed and search."""
+    digest = hashlib.sha256(examples.is_fail.tobytes())
+    for train, test in examples.folds:
+        digest.update(train.tobytes() + test.tobytes())
+    specs = [asdict(table.spec) for table in examples.tables]
+    about = [source.sha256, job.config.seed, specs, job.config.policy.model_dump()]
+    digest.update(json.dumps(about).encode())
+    return digest.hexdigest()[:12]
+
+
+def _write(job: Job, source: backbone.Backbone, found: Sequence[tuning.Trial], study: str) -> None:
+    """Append every trial of the study to ``trials``, and its figures to ``metrics``."""
+    cost = functools.cache(functools.partial(_milliseconds, source))
+    rows, figures = [], list[metrics.Metric]()
+    for trial in found:
+        spec = trial.spec
+        milliseconds = cost(spec.stages[-1], difference=spec.difference)
+        rows.append(
+            (
+                job.run_id, study, trial.number, list(spec.levels), list(spec.pooling),
+                spec.difference, trial.classifier.model_dump_json(), trial.roc_auc, trial.lower,
+                trial.upper, list(trial.roc_auc_by_fold), trial.slip_rate, trial.review_reduction,
+                spec.width, milliseconds,
+            )
+        )  # fmt: skip
+        scope = f"trial={trial.number}"
+        figures += [
+            metrics.Metric(scope, "roc_auc", trial.roc_auc, trial.lower, trial.upper, trial.n),
+            metrics.Metric(scope, "review_reduction", trial.review_reduction, None, None, trial.n),
+            metrics.Metric(scope, "milliseconds", milliseconds, None, None, trial.n),
+        ]
+    tables.append_rows(job.spark, rows, job.table(TRIALS), s.TRIALS)
+    write_metrics(job, figures, study)
+
+
+def _milliseconds(source: backbone.Backbone, stage: str, *, difference: bool) -> float:
+    """Time the cut at ``stage``: what lies before it has to be computed in any case."""
+    spec = graphs.FeatureSpec(levels=(stage,), pooling=_POOLING, difference=difference)
+    graph = graphs.features_graph(backbone.cut(source, spec.stages), spec)
+    return tuning.milliseconds(graph, difference=difference)
