@@ -46,6 +46,10 @@ require-drop:
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'run-local: say DATA=<camera drop> and OUT=<folder>,' \
 		'for example: make run-local DATA=drop BACKBONE=resnet50.onnx OUT=out/run' >&2; exit 2; }
 
+.PHONY: screenshots
+screenshots: venv ## Pictures of the demo's report for docs/, with headless Chromium
+	$(PY) docs/screenshots.py out/demo/report.html
+
 .PHONY: doctor
 doctor: jars ## Check Java, Python, jars, native libraries, memory and write access
 	$(PCB) doctor

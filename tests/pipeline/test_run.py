@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 #: Ten working days of two boards with ten positions each.
 IMAGES = 200
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
 SETTINGS = (
     "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
@@ -322,6 +325,24 @@ def test_report_after_the_first_job_says_what_is_missing(copy: Job) -> None:
     html = (out / "report.html").read_text(encoding="utf-8")
     assert "No model has been trained yet" in html
     assert "Nothing has been scored yet." in html
+
+
+def test_notebook_runs_from_top_to_bottom(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PCB_OUT", str(out))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    kinds = {
+        name
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for name in output.get("data", {})
+    }
+    assert {"image/png", "text/html"} <= kinds
+
+
+def test_notebook_is_kept_without_outputs() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert [cell for cell in notebook.cells if cell.get("outputs")] == []
 
 
 def without_leave(job: Job) -> Job:
