@@ -1,44 +1,24 @@
-"""The report's charts: each comes for light and for dark, and says in words what it shows."""
+"""What the report's charts show, in lines and in words."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
 from pcb_spark import calibration, policy
 from pcb_spark import schemas as s
-from pcb_spark.report.palette import DARK, LIGHT, Palette
+from pcb_spark.report.drawing import Chart, chart
 
 if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence, Figure
+    from pcb_spark.report.palette import Palette
 
-Draw: TypeAlias = Callable[[Any, Palette], None]
-
-#: Inches at 96 px: as wide as a phone shows it, so that letters stay readable there.
-_WIDTH, _HEIGHT = 4.6, 3.1
 #: Segments that one chart shows; the worst ones, where there are more.
 _MOST_ROWS = 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """One chart: data URIs for either colour scheme, and the words for those who can't see it."""
-
-    title: str
-    alt: str
-    caption: str
-    light: str
-    dark: str
 
 
 def slip_against_review(evidence: Evidence) -> Chart | None:
@@ -70,7 +50,7 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
             axis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.legend(loc="upper left", frameon=False, fontsize=9)
 
-    return _chart(
+    return chart(
         draw,
         title="Slip against review",
         alt=f"Share of defects slipped over share of flags cleared. The chosen threshold clears "
@@ -99,7 +79,7 @@ def auc_by_fold(evidence: Evidence) -> Chart | None:
         if pixels:
             axes.legend(loc="lower right", frameon=False, fontsize=9)
 
-    return _chart(
+    return chart(
         draw,
         title="AUC by fold, forward in time",
         alt="AUC of each fold: " + _listed(own) + _listed(pixels, "; of the pixel difference: "),
@@ -129,7 +109,7 @@ def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
         axes.grid(axis="x")
 
     few = f" The lowest {len(shown)} of {len(every)}." if len(shown) < len(every) else ""
-    return _chart(
+    return chart(
         draw,
         title=title,
         alt=f"{title}: " + _listed({scope: every[scope] for scope in reversed(shown)}),
@@ -156,7 +136,7 @@ def reliability(evidence: Evidence) -> Chart | None:
         axes.set(xlabel="score", ylabel="share that failed", xlim=(0, 1), ylim=(0, 1))
 
     pairs = ", ".join(f"{b.mean_probability:.2f} → {b.fail_share:.2f} (n = {b.n})" for b in bins)
-    return _chart(
+    return chart(
         draw,
         title="Calibration",
         alt=f"Mean score and share that failed, by bin: {pairs}.",
@@ -185,7 +165,7 @@ def scores_by_verdict(evidence: Evidence) -> Chart | None:
         axes.set(xlabel="score", ylabel="images", xlim=(0, 1))
         axes.legend(loc="upper center", frameon=False, fontsize=9)
 
-    return _chart(
+    return chart(
         draw,
         title="Scores by verdict",
         alt=f"Histogram of scores of {len(parts[0]):,} good and {len(parts[1]):,} defective "
@@ -211,7 +191,7 @@ def learning_curve(evidence: Evidence) -> Chart | None:
         axes.set_ylim(_floor(values), 1.002)
         axes.set_xlim(0, None)
 
-    return _chart(
+    return chart(
         draw,
         title="Learning curve",
         alt="AUC of the last fold by days of history: " + _listed(found),
@@ -258,49 +238,3 @@ def _listed(figures: Mapping[str, Figure], before: str = "") -> str:
 
 def _short(label: str, most: int = 20) -> str:
     return label if len(label) <= most else f"{label[: most - 1]}…"
-
-
-def _chart(draw: Draw, *, title: str, alt: str, caption: str, height: float = _HEIGHT) -> Chart:
-    drawn = _svg(draw, LIGHT, height)
-    uris = [_data_uri(svg) for svg in (drawn, _in_dark(drawn))]
-    return Chart(title=title, alt=alt, caption=caption, light=uris[0], dark=uris[1])
-
-
-def _svg(draw: Draw, palette: Palette, height: float) -> str:
-    with mpl.rc_context(_style(palette)):
-        canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
-        axes = canvas.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes, palette)
-        file = io.StringIO()
-        canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return file.getvalue()
-
-
-def _in_dark(svg: str) -> str:
-    """Give every colour its counterpart, which takes a thousandth of drawing the chart again."""
-    colours = dict(zip(asdict(LIGHT).values(), asdict(DARK).values(), strict=True))
-    return re.sub("#[0-9a-f]{6}", lambda found: colours.get(found[0], found[0]), svg)
-
-
-def _data_uri(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
-
-
-def _style(palette: Palette) -> Any:
-    """Settings of one chart; the salt makes equal charts equal bytes."""
-    return {
-        "axes.edgecolor": palette.muted,
-        "axes.labelcolor": palette.ink,
-        "axes.labelsize": 10,
-        "font.size": 10,
-        "grid.color": palette.line,
-        "legend.labelcolor": palette.ink,
-        "lines.linewidth": 1.8,
-        "svg.hashsalt": "pcb_spark",
-        "text.color": palette.ink,
-        "xtick.color": palette.muted,
-        "xtick.labelcolor": palette.ink,
-        "ytick.color": palette.muted,
-        "ytick.labelcolor": palette.ink,
-    }

@@ -327,9 +327,13 @@ def test_report_after_the_first_job_says_what_is_missing(copy: Job) -> None:
     assert "Nothing has been scored yet." in html
 
 
+def read_notebook() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
 def test_notebook_runs_from_top_to_bottom(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PCB_OUT", str(out))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     kinds = {
         name
@@ -341,8 +345,7 @@ def test_notebook_runs_from_top_to_bottom(out: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_notebook_is_kept_without_outputs() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert [cell for cell in notebook.cells if cell.get("outputs")] == []
+    assert [cell for cell in read_notebook().cells if cell.get("outputs")] == []
 
 
 def without_leave(job: Job) -> Job:
