@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyspark
 
 from benchmarks import child, data, models, rows, ways
 from pcb_spark.pipeline.job import BUNDLE, IMAGES
@@ -23,6 +26,8 @@ _STARTS = 2
 #: A Spark standalone master and workers in the driver's JVM, executors in processes of their own.
 _CLUSTER = "spark.master='local-cluster[{executors},1,{megabytes}]'"
 _EXECUTOR_MB = 2048
+#: Where such workers leave logs and a copy of every jar for each executor that they had.
+_WORKER_FILES = Path(pyspark.__file__).with_name("work")
 
 
 def write_tables(spark: SparkSession, task: Task) -> None:
@@ -105,6 +110,7 @@ def _cluster(executors: int) -> tuple[str, ...]:
 
 def _row(task: Task, table: str, stage: str, n: int, overrides: tuple[str, ...] = ()) -> rows.Row:
     run = child.score(_folder(task, table), task.source, *overrides)
+    shutil.rmtree(_WORKER_FILES, ignore_errors=True)
     peak = run.peak
     parts = f"JVMs {peak.java:,.0f} MB, Python {peak.python:,.0f} MB"
     executor = f", largest executor with its Python {peak.executor:,.0f} MB"
