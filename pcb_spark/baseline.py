@@ -25,6 +25,7 @@ from pyspark.sql import types as t
 from scipy import ndimage
 
 from pcb_spark import images as pixels
+from pcb_spark import registration
 from pcb_spark import schemas as s
 from pcb_spark.errors import ImageError
 
@@ -39,7 +40,6 @@ _QUANTILES: Final = (0.99, 0.999)
 _SHARE_BLUR: Final = 3  # at which pixels above a threshold are counted: noise is gone, edges stay
 _SHARE_ABOVE: Final = (16, 48)  # grey levels
 _BAND: Final = 5  # side of the neighbourhood that spans a pixel's tolerance, px
-_MAX_SHIFT: Final = 6  # px of 112 that ``align`` corrects at most
 _MIN_CONTRAST: Final = 1.0  # grey levels; a flat image isn't stretched beyond its noise
 
 
@@ -62,24 +62,21 @@ _SCHEMA: Final = t.StructType([
 
 
 def difference_features(
-    image: NDArray[np.uint8], reference: NDArray[np.uint8], *, align: bool = False
+    image: NDArray[np.uint8], reference: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Compare a component image with its reference, without a network.
 
     Parameters
     ----------
     image, reference : uint8, (3, 224, 224), as ``images.decode`` gives them.
-    align : shift the image first, by phase correlation.
 
     Returns
     -------
     float32, (36,), in the order of ``FEATURE_NAMES``. Shares are 0..1, all others grey levels,
     0 and up; all are 0 for an image that equals its reference up to brightness and contrast.
     """
-    found, golden = _grey(image), _grey(reference)
-    if align:
-        found, golden = _aligned(found, golden)
-    found = _matched(found, golden)
+    golden = _grey(reference)
+    found = _matched(_grey(image), golden)
     maps = {
         "difference": np.abs(found - golden),
         "image_band": _outside(found, golden),
@@ -89,8 +86,12 @@ def difference_features(
     return np.array(summaries, dtype=np.float32)
 
 
-def pixel_differences(images: DataFrame, *, max_pixels: int, align: bool = False) -> DataFrame:
+def pixel_differences(images: DataFrame, *, max_pixels: int, max_offset: float = 0.0) -> DataFrame:
     """Run ``difference_features`` over the ``images`` table.
+
+    Parameters
+    ----------
+    max_offset : move an image onto its reference first, as ``registration.align`` does; 0: don't.
 
     Returns
     -------
@@ -98,16 +99,16 @@ def pixel_differences(images: DataFrame, *, max_pixels: int, align: bool = False
     decoded themselves, are left out.
     """
     pairs = images.where(F.col(s.REFERENCE).isNotNull()).select(s.IMAGE_ID, s.IMAGE, s.REFERENCE)
-    return pairs.mapInArrow(_comparer(max_pixels, align=align), _SCHEMA)
+    return pairs.mapInArrow(_comparer(max_pixels, max_offset), _SCHEMA)
 
 
 Comparer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-def _comparer(max_pixels: int, *, align: bool) -> Comparer:
+def _comparer(max_pixels: int, max_offset: float) -> Comparer:
     def compare_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for records in record_batches:
-            rows = [(row, _compare(row, max_pixels, align=align)) for row in records.to_pylist()]
+            rows = [(row, _compare(row, max_pixels, max_offset)) for row in records.to_pylist()]
             usable = [(row[s.IMAGE_ID], found) for row, found in rows if found is not None]
             ids, features = zip(*usable, strict=True) if usable else ((), ())
             columns = [pa.array(ids, pa.string()), pa.array(features, pa.list_(pa.float32()))]
@@ -116,13 +117,17 @@ def _comparer(max_pixels: int, *, align: bool) -> Comparer:
     return compare_partition
 
 
-def _compare(row: dict[str, bytes], max_pixels: int, *, align: bool) -> NDArray[np.float32] | None:
+def _compare(
+    row: dict[str, bytes], max_pixels: int, max_offset: float
+) -> NDArray[np.float32] | None:
     try:
         image = pixels.decode(row[s.IMAGE], max_pixels=max_pixels)
         reference = pixels.decode(row[s.REFERENCE], max_pixels=max_pixels)
+        if max_offset:
+            image = registration.align(image, reference, limit=max_offset)
     except ImageError:
         return None
-    return difference_features(image, reference, align=align)
+    return difference_features(image, reference)
 
 
 def _grey(image: NDArray[np.uint8]) -> Map:
@@ -157,30 +162,3 @@ def _summary(values: Map, area: str) -> Iterator[float]:
         yield from np.partition(blurred.ravel(), ranks)[ranks]
         if blur == _SHARE_BLUR:
             yield from (float((blurred > level).mean()) for level in _SHARE_ABOVE)
-
-
-def _aligned(image: Map, reference: Map) -> tuple[Map, Map]:
-    """Cut both to the part they share after the whole-pixel shift that matches them best.
-
-    Phase correlation after Kuglin and Hines, "The phase correlation image alignment method", 1975.
-    """
-    down, right = _shift(image, reference)
-    height, width = image.shape
-    rows, columns = height - abs(down), width - abs(right)
-    y, x = max(down, 0), max(right, 0)
-    return (
-        image[y : y + rows, x : x + columns],
-        reference[y - down : y - down + rows, x - right : x - right + columns],
-    )
-
-
-def _shift(image: Map, reference: Map) -> tuple[int, int]:
-    """Rows and columns, each within ``_MAX_SHIFT``, that the image lies below and right."""
-    cross = np.fft.rfft2(image - image.mean()) * np.conj(np.fft.rfft2(reference - reference.mean()))
-    size = np.abs(cross)
-    floor = max(1e-6 * size.max(), np.finfo(np.float64).tiny)
-    peaks = np.fft.irfft2(cross / (size + floor), s=image.shape)
-    near = np.roll(peaks, (_MAX_SHIFT, _MAX_SHIFT), axis=(0, 1))
-    window = near[: 2 * _MAX_SHIFT + 1, : 2 * _MAX_SHIFT + 1]
-    row, column = np.unravel_index(window.argmax(), window.shape)
-    return int(row) - _MAX_SHIFT, int(column) - _MAX_SHIFT

@@ -33,6 +33,7 @@ class Manifest:
 
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
     ``policy.Thresholds.evidence``; ``metrics`` the pooled and fold figures at training time.
+    ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
     format: int
@@ -53,6 +54,7 @@ class Manifest:
     versions: dict[str, str]
     created_at: str
     files: dict[str, str]
+    max_offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
 from pcb_spark.pipeline import (
     Job,
+    run_describe,
     run_featurize,
     run_ingest,
     run_report,
@@ -46,6 +47,7 @@ JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
         "images and verdicts to trials of features and trees, ranked forward in time",
         (run_tune,),
     ),
+    "describe": ("images and verdicts to metrics of how good the data are", (run_describe,)),
     "run": (
         "ingest, featurize, train, score and report in one session",
         (run_ingest, run_featurize, run_train, run_score, run_report),

@@ -41,12 +41,15 @@ class IngestConfig(Section):
     """How a camera drop is laid out.
 
     ``images``, ``references`` and ``verdicts`` are relative to ``paths.drop``. A drop without an
-    ``images`` folder is searched as a whole.
+    ``images`` folder is searched as a whole. ``reference_windows`` says which reference is good for
+    which part and when; one whose sides differ by more than the tolerance, a share, is not used.
     """
 
     images: str = "images"
     references: str = "references"
     verdicts: str = "verdicts.csv"
+    reference_windows: str = "references.csv"
+    reference_size_tolerance: float = Field(default=0.02, ge=0, lt=1)
     max_pixels: int = Field(default=50_000_000, gt=0)
 
 
@@ -74,11 +77,13 @@ class FeaturesConfig(Section):
 
     ``levels`` and ``pooling`` left empty mean the measured default of the reference mode.
     ``reference = "auto"`` uses references where at least half of the images have one.
+    ``max_offset`` is a share of an image's side: up to there it is moved onto its reference.
     """
 
     levels: tuple[Level, ...] = ()
     pooling: tuple[Pooling, ...] = ()
     reference: ReferenceMode = "auto"
+    max_offset: float = Field(default=0.08, ge=0, le=0.2)
 
     @field_validator("levels", "pooling")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -62,6 +62,7 @@ def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> g
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
         difference=difference,
+        max_offset=config.max_offset if difference else 0.0,
     )
 
 
@@ -128,6 +129,7 @@ def featurize(
     columns = [s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, s.IMAGE]
     if difference:
         columns += [s.REFERENCE, s.REFERENCE_SHA256]
+    plan = replace(plan, max_offset=feature_set.spec.max_offset)
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
     made = inference.run_images(
         table.select(columns), graph, graphs.FEATURES, plan, difference=difference

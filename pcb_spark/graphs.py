@@ -27,12 +27,14 @@ class FeatureSpec:
     """Which numbers are read off the backbone, and how.
 
     ``levels`` are backbone stages or ``avgpool`` (the mean of layer4). ``pooling`` turns a map into
-    numbers. With ``difference`` the map is what differs between an image and its reference.
+    numbers. With ``difference`` the map is what differs between an image and its reference, onto
+    which the image was moved by up to ``max_offset`` of its side (``registration.align``; 0: not).
     """
 
     levels: tuple[str, ...]
     pooling: tuple[str, ...]
     difference: bool
+    max_offset: float = 0.0
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -86,6 +88,8 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
         unpacking.inputs(difference=spec.difference),
         [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", spec.width])],
         [*front.initializers, *trunk.graph.initializer, *back.initializers],
+        # done before the graph, yet part of what its fingerprint stands for
+        doc_string=f"max_offset={spec.max_offset}" if spec.max_offset else None,
     )
     return checked_model(graph)
 

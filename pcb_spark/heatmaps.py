@@ -53,13 +53,15 @@ class _Pool:
 class HeatMapper:
     """Heat maps of one bundle; holds one ONNX session and the trees.
 
-    ``difference`` says whether it compares with references.
+    ``difference`` says whether it compares with references, ``max_offset`` by how much images are
+    moved onto them before (``registration.align``).
     """
 
     def __init__(self, model: bundle.Bundle) -> None:
         graph = onnx.load_from_string(model.parts[bundle.FEATURES])
         self._pools = _pools(graph.graph)
         self.difference = model.manifest.difference
+        self.max_offset = model.manifest.max_offset
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
 

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark import batches, images, schemas
+from pcb_spark import batches, images, registration, schemas
 from pcb_spark.errors import ImageError
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ class InferencePlan:
 
     One partition is one task, one ONNX session of ``threads`` threads and one Python worker.
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
+    ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
     batch_size: int
     partitions: int
     threads: int
     max_pixels: int
+    max_offset: float = 0.0
 
     @classmethod
     def derive(
@@ -154,7 +156,7 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
     items_type = to_arrow_type(schema[ITEMS].dataType)
 
     def pack_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        batch = _Batch(items_type, plan.max_pixels, difference=difference)
+        batch = _Batch(items_type, plan, difference=difference)
         for records in record_batches:
             for row in records.to_pylist():
                 batch.add(row)
@@ -169,9 +171,10 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
 class _Batch:
     """The batch that a partition is filling; remembers the last reference it decoded."""
 
-    def __init__(self, items_type: pa.DataType, max_pixels: int, *, difference: bool) -> None:
+    def __init__(self, items_type: pa.DataType, plan: InferencePlan, *, difference: bool) -> None:
         self.items_type = items_type
-        self.max_pixels = max_pixels
+        self.max_pixels = plan.max_pixels
+        self.max_offset = plan.max_offset
         self.difference = difference
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
@@ -187,7 +190,9 @@ class _Batch:
         try:
             pixels = images.decode(image, max_pixels=self.max_pixels)
             if self.difference:
-                self.reference_index.append(self._place_of(reference, row))
+                place = self._place_of(reference, row)
+                pixels = self._aligned(pixels, self.references[place])
+                self.reference_index.append(place)
         except ImageError as error:
             row[schemas.REASON], row[schemas.DETAIL] = error.reason, error.detail
             return
@@ -203,6 +208,12 @@ class _Batch:
         self.rows, self.images, self.references, self.reference_index = [], [], [], []
         self._places = {}
         return pa.RecordBatch.from_pydict(columns)
+
+    def _aligned(self, image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Move the image and not the reference, which other images of the batch share."""
+        if not self.max_offset:
+            return image
+        return registration.align(image, reference, limit=self.max_offset)
 
     def _place_of(self, reference: bytes | None, row: Mapping[str, Any]) -> int:
         if reference is None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from pcb_spark import images as pixels
+from pcb_spark import references as golden
 from pcb_spark import schemas as s
 from pcb_spark import verdicts
 from pcb_spark.errors import ImageError
@@ -73,7 +74,14 @@ def with_empty_files(inspected: DataFrame, listed: DataFrame, *, root: str) -> D
 
 
 def ingest(
-    inspected: DataFrame, references: DataFrame, manifest: DataFrame, *, root: str
+    inspected: DataFrame,
+    references: DataFrame,
+    manifest: DataFrame,
+    windows: DataFrame | None = None,
+    *,
+    root: str,
+    windows_uri: str = "",
+    size_tolerance: float = 0.02,
 ) -> Ingested:
     """Join files, references and verdicts, and send whatever doesn't fit to the rejects.
 
@@ -81,17 +89,24 @@ def ingest(
     ----------
     inspected, references : answers of ``inspect_files``.
     manifest : answer of ``verdicts.read_manifest``.
+    windows : answer of ``references.read_windows`` of the file ``windows_uri``, if there is one.
+    size_tolerance : of ``references.keep_fitting``.
     root : qualified URI of the drop.
     """
     known = verdicts.traceability(manifest)
     described = _describe(inspected.join(known, KEY, "left"), root)
     usable_references = references.where(F.col(s.REASON).isNull())
-    images = described.where(F.col(s.REASON).isNull())
+    settled_references = golden.settle(
+        described.where(F.col(s.REASON).isNull()), references, windows,
+        where=windows_uri, root=root, tolerance=size_tolerance,
+    )  # fmt: skip
+    images = settled_references.images
     with_reference = _attach_references(images, usable_references, root)
     settled, verdict_rejects = verdicts.settle(manifest, described, root=root)
     rejects = [
         _image_rejects(described),
         _reference_rejects(images, references, root),
+        settled_references.rejects,
         verdict_rejects,
     ]
     return Ingested(
@@ -178,13 +193,13 @@ def _or_null(text: Column) -> Column:
 
 
 def _attach_references(images: DataFrame, usable: DataFrame, root: str) -> DataFrame:
-    golden = usable.select(
+    files = usable.select(
         F.col(KEY).alias(REFERENCE_KEY),
         F.col(_CONTENT).alias(s.REFERENCE),
         F.col(s.CONTENT_SHA256).alias(s.REFERENCE_SHA256),
         F.concat(F.lit(root.rstrip("/") + "/"), F.col(KEY)).alias(s.REFERENCE_URI),
     )
-    return images.withColumnRenamed(_CONTENT, s.IMAGE).join(golden, REFERENCE_KEY, "left")
+    return images.withColumnRenamed(_CONTENT, s.IMAGE).join(files, REFERENCE_KEY, "left")
 
 
 def _image_rejects(described: DataFrame) -> DataFrame:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import types as t
 
+from pcb_spark import registration
+
 if TYPE_CHECKING:
     from petastorm.unischema import Unischema
 
@@ -66,6 +68,10 @@ KIND_VERDICT: Final = "verdict"
 #: Reasons that don't come from ``images.REASONS``.
 REFERENCE_MISSING: Final = "reference_missing"
 REFERENCE_UNUSABLE: Final = "reference_unusable"
+REFERENCE_MISALIGNED: Final = registration.MISALIGNED
+REFERENCE_SIZE_DIFFERS: Final = "reference_size_differs"
+REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
+REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
 CAPTURE_TIME_MISSING: Final = "capture_time_missing"
 VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
 VERDICT_CONFLICT: Final = "verdict_conflict"
@@ -74,6 +80,10 @@ VERDICT_SUPERSEDED: Final = "verdict_superseded"
 REJECT_REASONS: Final = (
     REFERENCE_MISSING,
     REFERENCE_UNUSABLE,
+    REFERENCE_MISALIGNED,
+    REFERENCE_SIZE_DIFFERS,
+    REFERENCE_AMBIGUOUS,
+    REFERENCE_WINDOW_UNUSABLE,
     CAPTURE_TIME_MISSING,
     VERDICT_WITHOUT_IMAGE,
     VERDICT_CONFLICT,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from pcb_spark import quality_summary, tables
 from pcb_spark import schemas as s
-from pcb_spark import tables
 from pcb_spark.pipeline import job as shared
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pcb_spark.pipeline import Job
 
-_ORDER = ("ingest", "featurize", "train", "score", "tune")
+_ORDER = ("ingest", "describe", "featurize", "train", "score", "tune")
 _BEST_TRIALS = 10
 
 
@@ -52,7 +52,7 @@ def _figures(job: Job) -> list[str]:
     lines = [_auc(by_name, scope, "roc_auc") for scope in ("folds_mean", "overall", *folds)]
     lines.append(_auc(by_name, "folds_mean", "baseline_roc_auc"))
     lines += [_forward(by_name, f"forward={scope[5:]}") for scope in folds]
-    return [line for line in lines if line]
+    return [line for line in lines if line] + quality_summary.lines(rows)
 
 
 def _forward(by_name: Mapping[tuple[str, str], Row], scope: str) -> str:

@@ -37,10 +37,8 @@ def texture(seed: int = 0) -> NDArray[np.uint8]:
     return np.broadcast_to(blocks.repeat(8, axis=0).repeat(8, axis=1), (3, SIDE, SIDE))
 
 
-def features(
-    image: NDArray[np.uint8], reference: NDArray[np.uint8], *, align: bool = False
-) -> dict[str, float]:
-    found = difference_features(image, reference, align=align)
+def features(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> dict[str, float]:
+    found = difference_features(image, reference)
     return dict(zip(FEATURE_NAMES, found.tolist(), strict=True))
 
 
@@ -133,28 +131,7 @@ def test_a_fine_line_shows_in_the_band_of_the_side_that_lacks_it(
 def test_a_flat_image_gives_finite_numbers() -> None:
     black = np.zeros((3, SIDE, SIDE), dtype=np.uint8)
     for pair in ((black, board()), (board(), black), (black, black)):
-        for align in (False, True):
-            assert np.isfinite(difference_features(*pair, align=align)).all()
-
-
-@pytest.mark.parametrize(("down", "right"), [(0, 8), (-6, 0), (10, -12), (-2, -4)])
-def test_alignment_undoes_a_shift(down: int, right: int) -> None:
-    # The shift lets strips of another texture into the picture, as a camera's would.
-    wide = np.pad(texture(), ((0, 0), (12, 12), (12, 12)), mode="reflect")
-    y, x = 12 - down, 12 - right
-    image = wide[:, y : y + SIDE, x : x + SIDE]
-    assert features(image, texture())["difference_mean"] > 10
-    aligned = features(image, texture(), align=True)
-    assert aligned["difference_mean"] < 1
-
-
-def test_alignment_leaves_an_aligned_pair_alone() -> None:
-    assert difference_features(texture(), texture(), align=True).tolist() == [0.0] * 36
-
-
-def test_alignment_keeps_within_twelve_pixels() -> None:
-    far = np.roll(texture(), 40, axis=2)
-    assert features(far, texture(), align=True)["difference_mean"] > 10
+        assert np.isfinite(difference_features(*pair)).all()
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
@@ -204,7 +181,7 @@ def test_stage_aligns_when_asked(spark: SparkSession) -> None:
     moved = np.roll(texture(), (2, -4), axis=(1, 2))
     images = spark.createDataFrame([("one", "L1", png(moved), png(texture()))], SCHEMA)
     plain = pixel_differences(images, max_pixels=MAX_PIXELS).first()
-    aligned = pixel_differences(images, max_pixels=MAX_PIXELS, align=True).first()
+    aligned = pixel_differences(images, max_pixels=MAX_PIXELS, max_offset=0.08).first()
     assert plain is not None
     assert aligned is not None
     assert plain["features"][0] > 10  # difference_mean

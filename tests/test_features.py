@@ -57,12 +57,23 @@ def test_references_that_nobody_has_are_refused() -> None:
 def test_empty_settings_mean_the_measured_defaults() -> None:
     with_reference = features.choose_spec(configured(), total=9, with_reference=9)
     assert with_reference == graphs.FeatureSpec(
-        levels=("layer1", "layer2"), pooling=("max",), difference=True
+        levels=("layer1", "layer2"), pooling=("max",), difference=True, max_offset=0.08
     )
     without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
         levels=("layer2", "layer3", "avgpool"), pooling=("mean", "max"), difference=False
     )
+
+
+def test_fingerprint_tells_aligned_images_from_others(untrained: backbone.Backbone) -> None:
+    plain, aligned, further = (
+        features.build(
+            untrained,
+            features.choose_spec(configured(max_offset=most), total=9, with_reference=9),
+        ).fingerprint
+        for most in (0, 0.05, 0.08)
+    )
+    assert len({plain, aligned, further}) == 3
 
 
 def test_levels_and_pooling_are_taken_as_set() -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pcb_spark import batches, graphs, images, inference
 from pcb_spark import schemas as s
 from pcb_spark.inference import InferencePlan
-from tests.rows import NO_IMAGE, images_table, noise
+from tests.rows import NO_IMAGE, images_table, noise, png
 from tests.trunks import around, averaging_trunk, expected_maps
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ REFERENCES = [noise(seed) for seed in (100, 101, 102)]
 PAIRS = [(noise(seed), REFERENCES[seed % 3]) for seed in range(10)]
 
 
-def plan(*, partitions: int = 2, batch_size: int = 4) -> InferencePlan:
+def plan(*, partitions: int = 2, batch_size: int = 4, max_offset: float = 0.0) -> InferencePlan:
     return InferencePlan(
-        batch_size=batch_size, partitions=partitions, threads=1, max_pixels=MAX_PIXELS
-    )
+        batch_size=batch_size, partitions=partitions, threads=1, max_pixels=MAX_PIXELS,
+        max_offset=max_offset,
+    )  # fmt: skip
 
 
 def graph(*, difference: bool) -> bytes:
@@ -149,6 +150,19 @@ def test_image_without_a_reference_is_fine_where_none_is_asked_for(spark: SparkS
     found = run(images_table(spark, [(noise(1), None)]), plan(), difference=False)
     by_hand = expected_maps(pixels(noise(1)), "layer1").max((2, 3))[0]
     assert found[0].features == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_image_is_moved_onto_its_reference_before_the_graph_sees_it(spark: SparkSession) -> None:
+    board = np.random.default_rng(4).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    board = board.repeat(8, axis=0).repeat(8, axis=1)
+    golden = png(board[:224, 32:256])
+    off = {right: png(board[:224, 32 - right : 256 - right]) for right in (0, 10, 24)}
+    table = images_table(spark, [(image, golden) for image in off.values()])
+    same, near, far = run(table, plan(max_offset=0.08))
+    assert same.features == near.features
+    assert (far.features, far.reason) == (None, "reference_misaligned")
+    assert "24 px right" in far.detail
+    assert run(table, plan())[1].features != same.features
 
 
 def test_no_images_make_no_rows(spark: SparkSession) -> None:

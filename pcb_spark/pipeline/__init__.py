@@ -3,6 +3,7 @@
 A job checks its own books: what went in came out or was rejected with a reason, or it fails.
 """
 
+from pcb_spark.pipeline.describe import run_describe
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.ingest import run_ingest
 from pcb_spark.pipeline.job import Counts, Job
@@ -14,6 +15,7 @@ from pcb_spark.pipeline.tune import run_tune
 __all__ = [
     "Counts",
     "Job",
+    "run_describe",
     "run_featurize",
     "run_ingest",
     "run_report",

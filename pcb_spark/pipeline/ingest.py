@@ -26,6 +26,7 @@ from pcb_spark.pipeline.job import (
     required,
     write_rejects,
 )
+from pcb_spark.references import read_windows
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -47,7 +48,12 @@ def run_ingest(job: Job) -> Counts:
             inspected, references, manifest = _open(job, root, caches)
             rows_in = {s.KIND_IMAGE: inspected.count(), s.KIND_VERDICT: manifest.count()}
         _refuse_nothing(rows_in[s.KIND_IMAGE], root)
-        found = ingest.ingest(inspected, references, manifest, root=root)
+        windows_uri = tables.locate(root, job.config.ingest.reference_windows)
+        found = ingest.ingest(
+            inspected, references, manifest, _windows(job, windows_uri),
+            root=root, windows_uri=windows_uri,
+            size_tolerance=job.config.ingest.reference_size_tolerance,
+        )  # fmt: skip
         with tables.spark_failures(
             f"the tables in {job.config.paths.out} can't be written",
             hint="check the rights on paths.out, and the space that is left",
@@ -146,6 +152,13 @@ def _listed(job: Job, scan: DataFrame) -> DataFrame:
     uris = found.mkString("\n")
     paths = [(unquote(uri).replace(":///", ":/", 1),) for uri in uris.split("\n") if uri]
     return job.spark.createDataFrame(paths, "path string")
+
+
+def _windows(job: Job, uri: str) -> DataFrame | None:
+    """Which references are good when; None where the drop doesn't say."""
+    if not tables.exists(job.spark, uri):
+        return None
+    return read_windows(job.spark.read.csv(uri, header=True, multiLine=True, escape='"'), uri)
 
 
 def _manifest(job: Job, root: str) -> DataFrame:

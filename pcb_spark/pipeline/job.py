@@ -214,6 +214,7 @@ def write_feature_set(job: Job, feature_set: FeatureSet) -> None:
         "levels": feature_set.spec.levels,
         "pooling": feature_set.spec.pooling,
         "difference": feature_set.spec.difference,
+        "max_offset": feature_set.spec.max_offset,
         "precision": feature_set.precision,
         "backbone_source": feature_set.backbone_source,
         "backbone_sha256": feature_set.backbone_sha256,
@@ -248,6 +249,7 @@ def read_feature_set(job: Job) -> FeatureSet:
         levels=tuple(about.pop("levels")),
         pooling=tuple(about.pop("pooling")),
         difference=about.pop("difference"),
+        max_offset=about.pop("max_offset", 0.0),
     )
     return FeatureSet(spec=spec, graph=graph, **about)
 

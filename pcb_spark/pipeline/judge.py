@@ -148,10 +148,12 @@ def judge(
 
 
 def baseline_metrics(
-    job: Job, rows: DataFrame, images: DataFrame, folds: Sequence[Fold]
+    job: Job, rows: DataFrame, images: DataFrame, folds: Sequence[Fold], max_offset: float
 ) -> list[metrics.Metric]:
     """Judge the classical pixel difference on the same images, folds and classifier."""
-    pixels = baseline.pixel_differences(images, max_pixels=job.config.ingest.max_pixels)
+    pixels = baseline.pixel_differences(
+        images, max_pixels=job.config.ingest.max_pixels, max_offset=max_offset
+    )
     replaced = kept(job, rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID))
     settings = job.config.classifier.model_copy(update={"feature_fraction": 0.5})
     scores = collect(_out_of_fold(job, replaced, folds, settings))

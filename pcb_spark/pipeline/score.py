@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import onnx
@@ -81,6 +82,7 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
 def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
     plan = job.plan(images.count())
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
+    plan = replace(plan, max_offset=model.manifest.max_offset)
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
     return scoring.score(images, graph, plan, difference=model.manifest.difference)
 

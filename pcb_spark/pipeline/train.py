@@ -66,7 +66,7 @@ def run_train(job: Job) -> Counts:
         _write_judged(job, judged, images, verdicts)
         found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores)]
         if feature_set.spec.difference:
-            found += baseline_metrics(job, rows, images, folds)
+            found += baseline_metrics(job, rows, images, folds, feature_set.spec.max_offset)
         model = classifier.fit(rows, job.config.classifier, seed=job.config.seed)
     text = model.getNativeModel()
     written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows)
@@ -122,6 +122,7 @@ def _write_bundle(
         "levels": list(feature_set.spec.levels),
         "pooling": list(feature_set.spec.pooling),
         "difference": feature_set.spec.difference,
+        "max_offset": feature_set.spec.max_offset,
         "precision": feature_set.precision,
         "trained_backbone": feature_set.trained,
         "backbone": {

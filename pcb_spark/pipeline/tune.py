@@ -103,6 +103,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
             difference=difference,
+            max_offset=settled.max_offset if difference else 0.0,
         )
         for difference in modes or [settled.difference]
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pcb_spark import heatmaps, images, policy
+from pcb_spark import heatmaps, images, policy, registration
 from pcb_spark import schemas as s
 from pcb_spark.errors import ImageError
 
@@ -150,9 +150,19 @@ def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _S
         if pair is None or image is None:
             continue
         reference = _decoded(pair.reference, evidence.max_pixels)
+        if mapper is not None and reference is not None:
+            image = _aligned(image, reference, mapper.max_offset)
         explained = mapper is not None and (reference is not None or not mapper.difference)
         heat = mapper.heat(image, reference) if mapper and explained else None
         yield image_id, _Seen(image=image, reference=reference, heat=heat)
+
+
+def _aligned(image: Pixels, reference: Pixels, limit: float) -> Pixels:
+    """Move the image as the model saw it."""
+    try:
+        return registration.align(image, reference, limit=limit) if limit else image
+    except ImageError:
+        return image
 
 
 def _decoded(data: bytes | None, max_pixels: int) -> Pixels | None:

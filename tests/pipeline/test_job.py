@@ -97,7 +97,9 @@ def test_rejects_of_a_stage_are_marked_and_counted(job: Job) -> None:
 
 
 def feature_set() -> FeatureSet:
-    spec = FeatureSpec(levels=("layer1", "layer2"), pooling=("max", "mean"), difference=True)
+    spec = FeatureSpec(
+        levels=("layer1", "layer2"), pooling=("max", "mean"), difference=True, max_offset=0.05
+    )
     return FeatureSet(
         spec=spec,
         graph=features_graph(averaging_trunk("layer1", "layer2"), spec),

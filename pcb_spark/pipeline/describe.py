@@ -1,0 +1,93 @@
+"""The describe job: ``images`` and ``verdicts`` become metrics of how good the data are."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from pyspark import StorageLevel
+from pyspark.sql import functions as F
+
+from pcb_spark import classifier, logs, near_duplicates, quality, tables
+from pcb_spark import schemas as s
+from pcb_spark.errors import InputError, TrainingError
+from pcb_spark.folds import plan_folds
+from pcb_spark.pipeline.job import IMAGES, METRICS, VERDICTS, Counts, Job, close_books
+from pcb_spark.pipeline.judge import GROUP_COLUMN
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pcb_spark.folds import Fold
+
+    Row = tuple[str, str, float | None, int]
+
+log = logging.getLogger(__name__)
+
+#: These metrics are of data, not of a model.
+NO_MODEL = ""
+
+
+def run_describe(job: Job) -> Counts:
+    """Measure every image once and write what is worth knowing as rows of ``metrics``."""
+    began = time.monotonic()
+    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
+    verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
+    with logs.progress(job.spark, "describe"):
+        found = quality.facts(images, verdicts, max_pixels=job.config.ingest.max_pixels)
+        found = classifier.with_group_date(found, GROUP_COLUMN[job.config.folds.group])
+        found = found.persist(StorageLevel.MEMORY_AND_DISK)
+        total = found.count()
+        if total == 0:
+            raise InputError("the images table is empty", hint="look at the rejects of ingest")
+        rows = [*_counted(found), *_schema_drift(job), *_duplicates(job, found)]
+        found.unpersist()
+    full = [(job.run_id, NO_MODEL, *row[:3], None, None, row[3], job.started_at) for row in rows]
+    tables.append_rows(job.spark, full, job.table(METRICS), s.METRICS)
+    counts = Counts(rows_in=images.count(), rows_out=total, rows_rejected=0)
+    close_books(job, "describe", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    return counts
+
+
+def _counted(found: DataFrame) -> list[Row]:
+    answers = quality.counts(found), quality.outliers(found), quality.drift(found)
+    return [tuple(row) for answer in answers for row in answer.orderBy("scope").collect()]
+
+
+def _schema_drift(job: Job) -> list[Row]:
+    """Compare the columns of the files with those that the table should have."""
+    stored = job.spark.read.option("mergeSchema", "true").parquet(job.table(IMAGES)).schema
+    return [(*fault, 1.0, 1) for fault in quality.schema_drift(stored, s.IMAGES)]
+
+
+def _duplicates(job: Job, found: DataFrame) -> list[Row]:
+    """Images of each fold's test period that its training has seen, or nearly."""
+    kinds = {
+        "equal_in_training": near_duplicates.equal(found, classifier.GROUP_DATE),
+        "near_in_training": near_duplicates.near(found, classifier.GROUP_DATE, quality.HASH),
+    }
+    folds = _folds(job, found)
+    return [
+        (f"fold={index}", metric, float(like), test)
+        for metric, pairs in kinds.items()
+        for index, like, test in near_duplicates.across_border(
+            pairs, found, folds, classifier.GROUP_DATE
+        )
+    ]
+
+
+def _folds(job: Job, found: DataFrame) -> tuple[Fold, ...]:
+    """Plan folds over all images; none where the days are too few for them."""
+    wanted = job.config.folds
+    days = [row[0] for row in found.select(F.col(classifier.GROUP_DATE)).distinct().collect()]
+    try:
+        return plan_folds(
+            days,
+            n_folds=wanted.n,
+            first_fraction=wanted.first_fraction,
+            gap_days=wanted.gap_days,
+        )
+    except TrainingError as error:
+        log.warning("no near-duplicates between training and test: %s", error.what)
+        return ()
