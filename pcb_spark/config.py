@@ -24,6 +24,10 @@ Precision = Literal["auto", "int8", "fp32"]
 ReferenceMode = Literal["auto", "difference", "none"]
 
 
+#: LightGBM's parameters for features of single images; README has the table.
+WITHOUT_REFERENCES = {"num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15}
+
+
 class Section(BaseModel):
     """Base of every section: frozen, no unknown keys."""
 
@@ -115,7 +119,10 @@ class FoldsConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """LightGBM's parameters, under LightGBM's names."""
+    """LightGBM's parameters, under LightGBM's names.
+
+    The defaults are what measured best with references; ``settled`` knows better ones without.
+    """
 
     num_iterations: int = Field(default=200, ge=1)
     learning_rate: float = Field(default=0.1, gt=0)
@@ -125,6 +132,13 @@ class ClassifierConfig(Section):
     lambda_l2: float = Field(default=0.0, ge=0)
     is_unbalance: bool = False
     num_tasks: int = Field(default=0, ge=0)
+
+    def settled(self, *, difference: bool) -> ClassifierConfig:
+        """Fill in the measured defaults of the reference mode where nothing else was set."""
+        better = {} if difference else WITHOUT_REFERENCES
+        return self.model_copy(
+            update={k: v for k, v in better.items() if k not in self.model_fields_set}
+        )
 
 
 class PolicyConfig(Section):

@@ -185,3 +185,12 @@ def test_known_keys_are_dotted_and_complete() -> None:
 @pytest.mark.parametrize("name", ["demo.toml", "local.toml", "nightly.toml"])
 def test_files_of_conf_are_valid(name: str) -> None:
     assert isinstance(load(Path(__file__).parents[1] / "conf" / name), config.Config)
+
+
+def test_classifier_defaults_follow_the_reference_mode_unless_set() -> None:
+    found = load(None, ["classifier.num_leaves=7"]).classifier
+
+    without = found.settled(difference=False)
+    assert (without.num_iterations, without.learning_rate, without.num_leaves) == (300, 0.05, 7)
+    assert found.settled(difference=True) == found
+    assert (found.num_iterations, found.learning_rate) == (200, 0.1)

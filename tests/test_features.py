@@ -61,7 +61,7 @@ def test_empty_settings_mean_the_measured_defaults() -> None:
     )
     without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
-        levels=("layer2", "layer3", "avgpool"), pooling=("mean", "max"), difference=False
+        levels=("layer2", "layer3"), pooling=("mean", "max"), difference=False
     )
 
 

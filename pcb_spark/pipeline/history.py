@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from pcb_spark.config import Config
+    from pcb_spark.config import ClassifierConfig, Config
     from pcb_spark.folds import Fold
     from pcb_spark.pipeline.job import Job
 
 
 def learning_curve(
-    job: Job, rows: DataFrame, folds: Sequence[Fold], scores: pd.DataFrame
+    job: Job,
+    rows: DataFrame,
+    folds: Sequence[Fold],
+    scores: pd.DataFrame,
+    settings: ClassifierConfig,
 ) -> Iterator[metrics.Metric]:
     """Say what more history is worth: the last fold, judged by the last days before it alone.
 
@@ -42,9 +46,7 @@ def learning_curve(
         )
         if 0 < fails < images:
             recent = rows.where(F.col(classifier.GROUP_DATE) >= F.lit(days[-length][0]))
-            judged = classifier.out_of_fold(
-                recent, [last], job.config.classifier, seed=job.config.seed
-            )
+            judged = classifier.out_of_fold(recent, [last], settings, seed=job.config.seed)
             yield from _history(job.config, length, collect(judged))
 
 

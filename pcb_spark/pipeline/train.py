@@ -62,12 +62,13 @@ def run_train(job: Job) -> Counts:
     rows = kept(job, rows)
     folds = plan(job, rows)
     with logs.progress(job.spark, "train"):
-        judged = judge(job, rows, folds)
+        settings = job.config.classifier.settled(difference=feature_set.spec.difference)
+        judged = judge(job, rows, folds, settings)
         _write_judged(job, judged, images, verdicts)
-        found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores)]
+        found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores, settings)]
         if feature_set.spec.difference:
             found += baseline_metrics(job, rows, images, folds, feature_set.spec.max_offset)
-        model = classifier.fit(rows, job.config.classifier, seed=job.config.seed)
+        model = classifier.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
     written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows)
     write_metrics(job, found, written.manifest.model_version)
