@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,9 +243,7 @@ def _suggest_features(
         what = "no level drawn"
         raise optuna.TrialPruned(what)
     chosen = pooling[trial.suggest_categorical("pooling", sorted(pooling))]
-    return table, graphs.FeatureSpec(
-        levels=levels, pooling=chosen, difference=table.spec.difference
-    )
+    return table, replace(table.spec, levels=levels, pooling=chosen)
 
 
 def _suggest_classifier(trial: optuna.Trial, base: ClassifierConfig) -> ClassifierConfig:
@@ -285,9 +283,7 @@ def _unpacked(packed: Mapping[str, Any]) -> Trial:
         **{
             **packed,
             "spec": graphs.FeatureSpec(
-                levels=tuple(spec["levels"]),
-                pooling=tuple(spec["pooling"]),
-                difference=spec["difference"],
+                **{**spec, "levels": tuple(spec["levels"]), "pooling": tuple(spec["pooling"])}
             ),
             "classifier": ClassifierConfig.model_validate(packed["classifier"]),
             "roc_auc_by_fold": tuple(packed["roc_auc_by_fold"]),
