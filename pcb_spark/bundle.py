@@ -32,7 +32,8 @@ class Manifest:
     """What a bundle says of itself.
 
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
-    ``policy.Thresholds.evidence``; ``metrics`` the pooled and fold figures at training time.
+    ``policy.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison`` where
+    int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
@@ -45,6 +46,7 @@ class Manifest:
     pooling: list[str]
     difference: bool
     precision: str
+    precision_comparison: dict[str, Any]
     trained_backbone: bool
     backbone: dict[str, str]
     threshold: dict[str, Any]

@@ -49,6 +49,21 @@ class Comparison:
         """``int8`` or ``fp32``."""
         return INT8 if self.keeps_int8 else FP32
 
+    def as_metrics(self) -> list[metrics.Metric]:
+        """Return rows of the scopes ``precision=fp32`` and ``precision=int8``."""
+        gain = (self.cleared_gain_lower, self.cleared_gain_upper)
+        rows = [
+            (FP32, "roc_auc", self.auc_fp32, None, None),
+            (INT8, "roc_auc", self.auc_int8, None, None),
+            (FP32, "review_reduction", self.cleared_fp32, None, None),
+            (INT8, "review_reduction", self.cleared_int8, None, None),
+            (INT8, "review_reduction_gain", self.cleared_int8 - self.cleared_fp32, *gain),
+        ]
+        return [
+            metrics.Metric(f"precision={kind}", name, value, lower, upper, self.images)
+            for kind, name, value, lower, upper in rows
+        ]
+
 
 def compare(
     is_fail: ArrayLike,

@@ -20,6 +20,7 @@ MANIFEST: dict[str, Any] = {
     "model_version": "2026-02-27-0123456789ab",
     "feature_set": "f" * 64,
     "precision": "fp32",
+    "precision_comparison": {},
     "trained_backbone": True,
     "backbone": {"source": "resnet50-v1-12", "sha256": "3" * 64},
     "threshold": {

@@ -23,6 +23,7 @@ MANIFEST: dict[str, Any] = {
     "pooling": ["max"],
     "difference": True,
     "precision": "fp32",
+    "precision_comparison": {},
     "trained_backbone": True,
     "backbone": {"source": "resnet50-v1-12", "sha256": "3" * 64},
     "threshold": {"value": 0.0625, "slips": 3, "defects": 400, "reason": "enough defects"},

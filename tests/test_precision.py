@@ -69,3 +69,14 @@ def test_a_fold_of_one_class_counts_for_nothing() -> None:
     folds = np.where(FAILS & (np.arange(800) < 400), 3, np.repeat([1, 2], 400))
     found = compared(fails_scores, fails_scores, fold=folds)
     assert found.auc_fp32 == 1.0
+
+
+def test_figures_are_told_by_precision() -> None:
+    found = compared(GOOD_SCORES, GOOD_SCORES).as_metrics()
+    assert [(row.scope, row.metric, row.value, row.n) for row in found] == [
+        ("precision=fp32", "roc_auc", 1.0, 800),
+        ("precision=int8", "roc_auc", 1.0, 800),
+        ("precision=fp32", "review_reduction", 0.5, 800),
+        ("precision=int8", "review_reduction", 0.5, 800),
+        ("precision=int8", "review_reduction_gain", 0.0, 800),
+    ]

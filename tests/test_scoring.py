@@ -32,6 +32,7 @@ def manifest(threshold: float, **segments: Any) -> bundle.Manifest:
         pooling=["max"],
         difference=True,
         precision="fp32",
+        precision_comparison={},
         trained_backbone=True,
         backbone={"source": "resnet50.onnx", "sha256": "b" * 64},
         threshold={"value": threshold, **segments},

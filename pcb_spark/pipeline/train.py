@@ -6,12 +6,24 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, classifier, graphs, logs, metrics, policy, suspects, tables, trees
+from pcb_spark import (
+    bundle,
+    classifier,
+    graphs,
+    logs,
+    metrics,
+    policy,
+    precision,
+    suspects,
+    tables,
+    trees,
+)
 from pcb_spark import schemas as s
 from pcb_spark.pipeline.history import learning_curve
 from pcb_spark.pipeline.job import (
@@ -37,6 +49,7 @@ from pcb_spark.pipeline.judge import (
     plan,
     write_metrics,
 )
+from pcb_spark.pipeline.precision import compare_precision, featurize_again
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,24 +67,31 @@ def run_train(job: Job) -> Counts:
     began = time.monotonic()
     feature_set = read_feature_set(job)
     refuse_untrained(job.config, trained=feature_set.trained, source=feature_set.backbone_source)
-    features = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
     images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
-    rows = classifier.training_rows(features, images, verdicts)
-    rows = classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
-    rows = kept(job, rows)
+    rows = _rows(job, images, verdicts)
     folds = plan(job, rows)
     with logs.progress(job.spark, "train"):
         settings = job.config.classifier.settled(difference=feature_set.spec.difference)
         judged = judge(job, rows, folds, settings)
+        compared: precision.Comparison | None = None
+        if job.config.backbone.precision == "auto" and feature_set.precision == precision.INT8:
+            compared = compare_precision(job, rows, images, folds, feature_set, settings)
+            if compared is None or not compared.keeps_int8:
+                feature_set = featurize_again(job, images, feature_set)
+                rows.unpersist()
+                rows = _rows(job, images, verdicts)
+                judged = judge(job, rows, folds, settings)
         _write_judged(job, judged, images, verdicts)
         found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores, settings)]
+        found += compared.as_metrics() if compared else []
         if feature_set.spec.difference:
             found += baseline_metrics(job, rows, images, folds, feature_set.spec.max_offset)
         model = classifier.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
-    written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows)
+    written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows, compared)
     write_metrics(job, found, written.manifest.model_version)
+    features = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
     trained = rows.count()
     counts = Counts(
         rows_in=features.count(),
@@ -81,6 +101,12 @@ def run_train(job: Job) -> Counts:
     rows.unpersist()
     close_books(job, "train", {s.KIND_IMAGE: counts}, job.table(FEATURES), began)
     return counts
+
+
+def _rows(job: Job, images: DataFrame, verdicts: DataFrame) -> DataFrame:
+    features = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    rows = classifier.training_rows(features, images, verdicts)
+    return kept(job, classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
 
 
 def _write_judged(job: Job, judged: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
@@ -105,6 +131,7 @@ def _write_bundle(
     thresholds: policy.Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
+    compared: precision.Comparison | None,
 ) -> bundle.Bundle:
     fused = graphs.scoring_graph(feature_set.graph, trees.convert(text, feature_set.spec.width))
     parts = {
@@ -125,6 +152,7 @@ def _write_bundle(
         "difference": feature_set.spec.difference,
         "max_offset": feature_set.spec.max_offset,
         "precision": feature_set.precision,
+        "precision_comparison": asdict(compared) if compared else {},
         "trained_backbone": feature_set.trained,
         "backbone": {
             "source": feature_set.backbone_source,

@@ -16,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from pcb_spark import bundle, policy
+from pcb_spark import bundle, policy, precision
 from pcb_spark.demo.drop import DropSummary, render_drop
 from pcb_spark.errors import BackboneError, BundleError, InputError
 from pcb_spark.pipeline import (
@@ -27,6 +27,7 @@ from pcb_spark.pipeline import (
     run_score,
     run_train,
 )
+from pcb_spark.pipeline.job import read_bundle
 from tests import drops
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
 SETTINGS = (
     "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
-    "features.levels=['layer1']", "folds.n=3", "folds.first_fraction=0.4",
+    "backbone.precision=int8", "features.levels=['layer1']",
+    "folds.n=3", "folds.first_fraction=0.4",
     "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
     "policy.bootstrap_resamples=50", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
     "policy.segments=line", "policy.caught_ppm=100", "folds.learning_curve=1",
@@ -391,3 +393,29 @@ def test_training_again_replaces_the_bundle(copy: Job) -> None:
     after = bundle.read(Path(copy.config.paths.out) / "bundle").manifest
     assert after.model_sha256 != before.model_sha256
     assert after.lineage["run_id"] == copy.run_id
+
+
+@pytest.mark.parametrize(("allowed_loss", "chosen"), [(1.0, "int8"), (-1.0, "fp32")])
+def test_auto_serves_int8_only_where_it_is_as_good(
+    spark: SparkSession,
+    copy: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed_loss: float,
+    chosen: str,
+) -> None:
+    monkeypatch.setattr(precision, "MAX_AUC_LOSS", allowed_loss)
+    settings = copy.config.backbone.model_copy(update={"precision": "auto"})
+    job = dataclasses.replace(copy, config=copy.config.model_copy(update={"backbone": settings}))
+    before = {row.feature_set for row in spark.read.parquet(job.table("features")).collect()}
+    run_train(job)
+    made = {row.feature_set for row in spark.read.parquet(job.table("features")).collect()}
+    assert (made == before) is (chosen == "int8")
+    manifest = read_bundle(job).manifest
+    assert manifest.precision == chosen
+    assert {manifest.feature_set} == made
+    assert manifest.precision_comparison["images"] > 50
+    told = spark.read.parquet(job.table("metrics")).where(f"run_id = '{job.run_id}'")
+    assert {row.scope for row in told.collect()} >= {"precision=fp32", "precision=int8"}
+    run_score(job)
+    scores = spark.read.parquet(job.table("scores")).where(f"run_id = '{job.run_id}'")
+    assert scores.where("probability IS NOT NULL").count() > IMAGES - 5

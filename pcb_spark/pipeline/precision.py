@@ -1,0 +1,101 @@
+"""Whether int8 features serve: part of the train job where ``backbone.precision`` is ``auto``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark import classifier, features, precision, tables
+from pcb_spark import schemas as s
+from pcb_spark.errors import TrainingError
+from pcb_spark.pipeline.job import FEATURES, Job, load_backbone, write_feature_set
+from pcb_spark.pipeline.judge import collect, drawn, is_fail, kept
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+    from pcb_spark.features import FeatureSet
+    from pcb_spark.folds import Fold
+
+log = logging.getLogger(__name__)
+
+_UNITS = 1_000_000
+
+
+def compare_precision(
+    job: Job,
+    rows: DataFrame,
+    images: DataFrame,
+    folds: Sequence[Fold],
+    feature_set: FeatureSet,
+) -> precision.Comparison | None:
+    """Judge int8 and float32 features of the same boards, in the same folds.
+
+    Parameters
+    ----------
+    rows : answer of ``classifier.with_group_date`` with int8 features.
+    images : the images table.
+
+    Returns
+    -------
+    None where there is nothing to settle: the precision is configured, or the features are in
+    float32 already. Also where the drawn boards hold too few verdicts to judge by, with a warning:
+    int8 then stays unproven, and the caller goes on in float32.
+    """
+    share = min(1.0, job.config.backbone.compared_images / max(1, rows.count()))
+    board = F.coalesce(F.col(s.BOARD_ID), F.col(s.IMAGE_ID))
+    unit = F.pmod(F.xxhash64(board, F.lit(job.config.seed)), F.lit(_UNITS)) / _UNITS
+    int8 = kept(job, rows.where(unit < share))
+    exact = features.build(load_backbone(job.config), feature_set.spec)
+    made = _featurize(job, images.join(int8.select(s.IMAGE_ID), s.IMAGE_ID, "left_semi"), exact)
+    fp32 = kept(job, int8.drop(s.FEATURES).join(made.select(s.IMAGE_ID, s.FEATURES), s.IMAGE_ID))
+    try:
+        return _compare(job, *(_scores(job, each, folds) for each in (fp32, int8)))
+    except TrainingError as error:
+        log.warning("int8 can't be judged on a share of %.0f %%: %s", 100 * share, error.what)
+        return None
+    finally:
+        int8.unpersist()
+        fp32.unpersist()
+
+
+def featurize_again(job: Job, images: DataFrame, feature_set: FeatureSet) -> FeatureSet:
+    """Replace the ``features`` table by float32 features of the same images and specification."""
+    exact = features.build(load_backbone(job.config), feature_set.spec)
+    tables.replace(
+        _featurize(job, images, exact), job.table(FEATURES), s.FEATURES_TABLE, by_date=True
+    )
+    write_feature_set(job, exact)
+    return exact
+
+
+def _featurize(job: Job, images: DataFrame, feature_set: FeatureSet) -> DataFrame:
+    """Featurize what can be; the featurize job has rejected the rest before."""
+    made = features.featurize(images, feature_set, job.plan(images.count()))
+    return made.where(F.col(s.REASON).isNull())
+
+
+def _scores(job: Job, rows: DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
+    return collect(classifier.out_of_fold(rows, folds, job.config.classifier, seed=job.config.seed))
+
+
+def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comparison:
+    found = precision.compare(
+        is_fail(int8),
+        fp32[s.PROBABILITY],
+        int8[s.PROBABILITY],
+        fold=int8[s.FOLD],
+        board_id=int8[s.BOARD_ID].tolist(),
+        max_slip_rate=job.config.policy.max_slip_rate,
+        **drawn(job.config),
+    )
+    log.info(
+        "int8 against fp32 on %d images: AUC %.4f and %.4f, cleared %.1f %% and %.1f %%; using %s",
+        found.images, found.auc_int8, found.auc_fp32,
+        100 * found.cleared_int8, 100 * found.cleared_fp32, found.chosen,
+    )  # fmt: skip
+    return found
