@@ -33,10 +33,7 @@ ITEM = "item"
 SLOT = "slot"
 OUTPUT = "output"
 
-#: One batch of 8 pairs holds 16 x 0.6 MB of float pixels and, at layer1, 16 x 3.2 MB of maps:
-#: about 300 MB a session at its peak, whatever the size of the camera's files.
 DEFAULT_BATCH_SIZE = 8
-#: Enough work for one session (0.5 s to create), little enough to lose when a task is retried.
 DEFAULT_IMAGES_PER_PARTITION = 1024
 
 
