@@ -212,7 +212,8 @@ def test_metrics_are_told_by_scope(spark: SparkSession, out: Path, drop: Drop) -
     for metric, scope, *_ in rows:
         scopes.setdefault(metric, set()).add(scope)
     folds = {"fold=1", "fold=2", "fold=3"}
-    named = {scope for scope in scopes["roc_auc"] if not scope.startswith(("lot=", "position="))}
+    by_place = ("lot=", "position=", "history_days=")
+    named = {scope for scope in scopes["roc_auc"] if not scope.startswith(by_place)}
     defects = {f"defect={kind}" for kind in drop.summary.defects}
     lines = {"line=L1", "line=L2"}
     assert {"overall", "folds_mean", *folds, *lines} <= named
