@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
+    from pcb_spark.config import ClassifierConfig
     from pcb_spark.features import FeatureSet
     from pcb_spark.folds import Fold
 
@@ -32,6 +33,7 @@ def compare_precision(
     images: DataFrame,
     folds: Sequence[Fold],
     feature_set: FeatureSet,
+    settings: ClassifierConfig,
 ) -> precision.Comparison | None:
     """Judge int8 and float32 features of the same boards, in the same folds.
 
@@ -39,12 +41,12 @@ def compare_precision(
     ----------
     rows : answer of ``classifier.with_group_date`` with int8 features.
     images : the images table.
+    settings : of the classifier.
 
     Returns
     -------
-    None where there is nothing to settle: the precision is configured, or the features are in
-    float32 already. Also where the drawn boards hold too few verdicts to judge by, with a warning:
-    int8 then stays unproven, and the caller goes on in float32.
+    None, with a warning, where the drawn boards hold too few verdicts to judge by: int8 then stays
+    unproven.
     """
     share = min(1.0, job.config.backbone.compared_images / max(1, rows.count()))
     board = F.coalesce(F.col(s.BOARD_ID), F.col(s.IMAGE_ID))
@@ -54,7 +56,7 @@ def compare_precision(
     made = _featurize(job, images.join(int8.select(s.IMAGE_ID), s.IMAGE_ID, "left_semi"), exact)
     fp32 = kept(job, int8.drop(s.FEATURES).join(made.select(s.IMAGE_ID, s.FEATURES), s.IMAGE_ID))
     try:
-        return _compare(job, *(_scores(job, each, folds) for each in (fp32, int8)))
+        return _compare(job, *(_scores(job, each, folds, settings) for each in (fp32, int8)))
     except TrainingError as error:
         log.warning("int8 can't be judged on a share of %.0f %%: %s", 100 * share, error.what)
         return None
@@ -79,8 +81,10 @@ def _featurize(job: Job, images: DataFrame, feature_set: FeatureSet) -> DataFram
     return made.where(F.col(s.REASON).isNull())
 
 
-def _scores(job: Job, rows: DataFrame, folds: Sequence[Fold]) -> pd.DataFrame:
-    return collect(classifier.out_of_fold(rows, folds, job.config.classifier, seed=job.config.seed))
+def _scores(
+    job: Job, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig
+) -> pd.DataFrame:
+    return collect(classifier.out_of_fold(rows, folds, settings, seed=job.config.seed))
 
 
 def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comparison:
