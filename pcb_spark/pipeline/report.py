@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from pyspark.sql import functions as F
 
 from pcb_spark import report, tables
@@ -30,16 +29,19 @@ from pcb_spark.pipeline.job import (
     REPORTS,
     RUNS,
     SCORES,
+    SUSPECTS,
     Job,
     read_bundle,
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    import pandas as pd
+    from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
 log = logging.getLogger(__name__)
 
+_MOST_SUSPECTS = 20
 _COUNTED = (s.CAPTURE_DATE, s.LINE, s.DECISION, s.REASON, s.AUDIT)
 
 
@@ -73,7 +75,7 @@ def collect(job: Job) -> report.Evidence:
         night=_night(job),
         runs=runs,
         rejects=_rejects(job, runs),
-        suspects=pd.DataFrame(),
+        suspects=_suspects(job, trained),
         gallery=job.config.report.gallery,
         max_pixels=job.config.ingest.max_pixels,
     )
@@ -97,6 +99,13 @@ def _newest_runs(job: Job) -> pd.DataFrame:
 def _rejects(job: Job, runs: pd.DataFrame) -> pd.DataFrame:
     own = _found(job, REJECTS, s.REJECTS).where(F.col(s.RUN_ID).isin(set(runs[s.RUN_ID])))
     return own.groupBy(s.STAGE, s.KIND, s.REASON).count().toPandas()
+
+
+def _suspects(job: Job, trained: Column) -> pd.DataFrame:
+    """Collect the worst suspects of either reason; scores often contradict more than are shown."""
+    own = _found(job, SUSPECTS, s.SUSPECTS).where(trained & (F.col(s.RANK) <= _MOST_SUSPECTS))
+    found: pd.DataFrame = own.sort(s.RANK, s.REASON, s.IMAGE_ID).limit(_MOST_SUSPECTS).toPandas()
+    return found
 
 
 def _night(job: Job) -> report.Night | None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence, Night
 
 _ORDER = ("ingest", "featurize", "train", "score")
-_MOST_SUSPECTS = 20
 
 
 def books(evidence: Evidence) -> list[dict[str, Any]]:
@@ -97,18 +96,23 @@ def _threshold(name: str, found: dict[str, Any]) -> dict[str, Any]:
 
 def suspects(evidence: Evidence) -> list[dict[str, Any]]:
     """Give the verdicts that deserve a second look, the worst first."""
-    rows = evidence.suspects.head(_MOST_SUSPECTS).to_dict("records")
+    rows = evidence.suspects.to_dict("records")
     return [
         {
             "image": f"{row[s.BOARD_ID]} {row[s.POSITION] or ''}".strip(),
             "lot": row[s.LOT] or NONE,
             "date": f"{row[s.CAPTURED_AT]:%Y-%m-%d}",
             "verdict": row[s.VERDICT],
-            "score": NONE if row[s.PROBABILITY] is None else f"{row[s.PROBABILITY]:.3f}",
+            "score": _score(row[s.PROBABILITY]),
             "reason": str(row[s.REASON]).replace("_", " "),
         }
         for row in rows
     ]
+
+
+def _score(value: float | None) -> str:
+    """Null comes out of pandas as NaN."""
+    return NONE if value is None or value != value else f"{value:.3f}"
 
 
 def versions(evidence: Evidence) -> list[tuple[str, str]]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pcb_spark import images, policy
 from pcb_spark import schemas as s
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from pcb_spark.bundle import Bundle, Manifest
     from pcb_spark.report.gallery import Pair
@@ -115,12 +118,12 @@ class Evidence:
         return sorted(every, key=_in_order)
 
     @property
-    def thresholds(self) -> Any:
-        """The threshold of each row of ``out_of_fold``, float64: its segment's, or the pooled."""
-        found: dict[str, Any] = self.manifest.threshold if self.manifest else {"value": 0.0}
-        own = {name: each["value"] for name, each in found.get("by_segment", {}).items()}
-        segment = self.out_of_fold[found.get("segment_by") or s.LINE]
-        return segment.map(own).astype("float64").fillna(found["value"])
+    def thresholds(self) -> NDArray[np.float64]:
+        """The threshold of each row of ``out_of_fold``: its segment's own, or the pooled one."""
+        if self.manifest is None:
+            return np.zeros(len(self.out_of_fold))
+        found = policy.SegmentThresholds.of(self.manifest.threshold)
+        return found.values(self.out_of_fold[found.column or s.LINE])
 
     @property
     def judged(self) -> pd.DataFrame:

@@ -188,11 +188,17 @@ def test_scores_by_another_model_are_said_to_be() -> None:
 
 
 def test_suspected_verdicts_are_listed() -> None:
-    rows = evidence.out_of_fold().head(1).assign(reason="score_contradicts", probability=0.98)
+    rows = evidence.out_of_fold().head(2)
+    rows = rows.assign(
+        reason=["score_contradicts", "duplicate_contradicts"], probability=[0.98, None]
+    )
     page = Page(render(evidence.full(suspects=rows)))
     row = page.cells.index("b0 R0")
     assert page.cells[row : row + 6] == [
         "b0 R0", "A", "2026-02-01", "pass", "0.980", "score contradicts",
+    ]  # fmt: skip
+    assert page.cells[row + 6 : row + 12] == [
+        "b0 R1", "B", "2026-02-02", "pass", "n/a", "duplicate contradicts",
     ]  # fmt: skip
 
 
