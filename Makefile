@@ -93,6 +93,10 @@ format: venv ## Fix style and format in place
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+.PHONY: kill-ingest
+kill-ingest: jars ## SIGKILL the ingest service 20 times while 5,000 images arrive, and count
+	$(PY) -m benchmarks.kill_ingest --images 5000 --kills 20
+
 ##@ Set up
 .PHONY: venv
 venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date

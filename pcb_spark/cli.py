@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from pcb_spark.pipeline import (
     run_describe,
     run_featurize,
     run_ingest,
+    run_ingest_continuously,
     run_report,
     run_score,
     run_train,
@@ -75,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=pcb_spark.__version__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     for name, (text, _) in JOBS.items():
-        _add(commands.add_parser(name, help=text, description=text), _run_job)
+        command = commands.add_parser(name, help=text, description=text)
+        _add(command, _run_job)
+        if name == "ingest":
+            _add_modes(command)
     text = "check this machine, and with a session what Spark needs"
     _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
     text = "render a set of component images and run everything on it"
@@ -96,12 +101,25 @@ def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
     parser.set_defaults(command=command)
 
 
+def _add_modes(parser: argparse.ArgumentParser) -> None:
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--once", action="store_true", help="take in what is new, and end (the default)"
+    )
+    modes.add_argument(
+        "--continuous", action="store_true", help="take in what arrives until SIGTERM or SIGINT"
+    )
+
+
 def _run_job(options: argparse.Namespace, run_id: str) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
     if options.name in ("run", "ingest"):
         required(config.paths.drop, "paths.drop")
-    _run(config, run_id, JOBS[options.name][1])
+    stages = JOBS[options.name][1]
+    if getattr(options, "continuous", False):
+        stages = (run_ingest_continuously,)
+    _run(config, run_id, stages)
     return 0
 
 
@@ -114,8 +132,15 @@ def _run_demo(options: argparse.Namespace, run_id: str) -> int:
     config = _with_weights_if_possible(config)
     log.info("render %d component images into %s", options.images, folder / "drop")
     drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
+    _forget_ingest(folder)
     _run(config, run_id, JOBS["run"][1])
     return 0
+
+
+def _forget_ingest(folder: Path) -> None:
+    """Delete what an earlier demo took in: its drop has just been deleted too."""
+    for name in ("images", "verdicts", "rejects", "files", "sidecars", "checkpoints"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _run_doctor(options: argparse.Namespace, run_id: str) -> int:

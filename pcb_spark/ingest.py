@@ -1,227 +1,226 @@
-"""A camera drop becomes the tables ``images``, ``verdicts`` and ``rejects``.
+"""Files of a camera drop become rows of ``images``, and what can't be used rows of ``rejects``.
 
-A drop is a folder with component images, golden references and one CSV of verdicts (README shows
-the layout). An image that the CSV doesn't name keeps what its path tells (``line=…/date=…/
-<board>_<position>.jpg``) and waits for its verdict. Every file and every verdict ends in one table;
-files whose name begins with ``_`` or ``.`` are hidden, as for all of Spark's file sources.
+Every file and every verdict ends in one table; files whose name begins with ``_`` or ``.`` are
+hidden, as for all of Spark's file sources.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
 
 from pcb_spark import images as pixels
-from pcb_spark import references as golden
 from pcb_spark import schemas as s
-from pcb_spark import verdicts
 from pcb_spark.errors import ImageError
+from pcb_spark.layouts import Layout
+from pcb_spark.sources import capture_date, image_id, relative, source_uri
 from pcb_spark.verdicts import KEY, REFERENCE_KEY, reject_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
-_CONTENT = "content"
-_INSPECTED = (
-    "relative_path string, length long, content binary, width int, height int, "
-    "content_sha256 string, reason string, detail string"
+CONTENT: Final = "content"
+#: What Spark's binaryFile source reads of a file.
+FILES_READ: Final = f"path string, modificationTime timestamp, {s.LENGTH} long, {CONTENT} binary"
+
+#: What a file is to the table: not there yet, there as it is, there with other content, no image.
+STATE: Final = "state"
+NEW: Final = "new"
+SAME: Final = "same"
+CHANGED: Final = "changed"
+BAD: Final = "bad"
+HAD_DATES: Final = "had_dates"
+OK: Final = "ok"
+
+_NO_TIME: Final = "no captured_at in a manifest, sidecar, name or EXIF, no date= folder"
+
+TRAITS: Final = (s.LINE, s.LOT, s.BOARD_ID, s.POSITION, s.PART_NUMBER, s.CAPTURED_AT)
+_INSPECTED: Final = (
+    f"{KEY} string, {s.LENGTH} long, {s.MODIFIED_AT} timestamp, {CONTENT} binary, "
+    f"{s.WIDTH} int, {s.HEIGHT} int, {s.CONTENT_SHA256} string, "
+    f"{s.REASON} string, {s.DETAIL} string, "
+    + ", ".join(f"{name} {'timestamp' if name == s.CAPTURED_AT else 'string'}" for name in TRAITS)
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ingested:
-    """What became of a drop; ``images`` and ``verdicts`` follow their table's schema.
-
-    ``rejects`` lacks ``run_id`` and ``seen_at``, which the rim adds.
-    """
-
-    images: DataFrame
-    verdicts: DataFrame
-    rejects: DataFrame
-
-
-def inspect_files(files: DataFrame, *, root: str, max_pixels: int) -> DataFrame:
+def inspect_files(
+    files: DataFrame, *, root: str, max_pixels: int, layout: Layout | None = None
+) -> DataFrame:
     """Open every file of Spark's binaryFile source once.
 
     Returns
     -------
-    ``relative_path`` to ``root``, ``length``, ``content``, ``width``, ``height``,
-    ``content_sha256``, and ``reason`` and ``detail`` where it is no usable image.
+    ``relative_path`` to ``root``, ``length``, ``modified_at``, ``content``, ``width``, ``height``,
+    ``content_sha256``, ``reason`` and ``detail`` where it is no usable image, and what ``layout``
+    reads off it.
     """
-    named = files.select(_relative(root).alias(KEY), s.LENGTH, _CONTENT)
-    return named.mapInArrow(_inspector(max_pixels), _INSPECTED)
+    named = files.select(
+        relative(root).alias(KEY), F.col("modificationTime").alias(s.MODIFIED_AT), CONTENT
+    )
+    return named.mapInArrow(_inspector(max_pixels, layout or Layout()), _INSPECTED)
 
 
-def with_empty_files(inspected: DataFrame, listed: DataFrame, *, root: str) -> DataFrame:
-    """Add the files without a byte, which Spark's binaryFile source lists but doesn't scan.
+def unopened(
+    spark: SparkSession, files: Sequence[tuple[str, int, datetime]], layout: Layout
+) -> DataFrame:
+    """Describe files that Spark lists but doesn't open, in the form of ``inspect_files``.
+
+    Parameters
+    ----------
+    files : relative path, length and time of modification.
+    """
+    rows = []
+    for path, length, modified_at in files:
+        fault = (s.UNREADABLE_FILE, f"{length} bytes that can't be read")
+        if length == 0:
+            fault = ("empty_file", "the file has no bytes")
+        traits = layout.read(path)
+        digest = hashlib.sha256(b"").hexdigest()
+        described = [getattr(traits, name) for name in TRAITS]
+        rows.append((path, length, modified_at, b"", None, None, digest, *fault, *described))
+    return spark.createDataFrame(rows, _INSPECTED)
+
+
+def describe(
+    inspected: DataFrame,
+    told: DataFrame,
+    *,
+    root: str,
+    timezone: str = "UTC",
+    latest: datetime | None = None,
+) -> DataFrame:
+    """Add what verdict files, manifests and sidecars tell, and find images without a usable time.
 
     Parameters
     ----------
     inspected : answer of ``inspect_files``.
-    listed : ``path`` of every file that was listed.
+    told : answer of ``verdicts.traceability``; it counts before what the file itself tells.
+    root : qualified URI of the drop.
+    timezone : in which a capture date is a day.
+    latest : a time after it lies in the future.
     """
-    missing = listed.select(_relative(root).alias(KEY)).join(inspected, KEY, "left_anti")
-    width, height, reason, detail = _inspect_one(b"", pixels.DEFAULT_MAX_PIXELS)
-    found = (0, b"", width, height, hashlib.sha256(b"").hexdigest(), reason, detail)
-    rows = [(row[KEY], *found) for row in missing.collect()]
-    return inspected.unionByName(inspected.sparkSession.createDataFrame(rows, _INSPECTED))
+    named = told.withColumnsRenamed({name: f"told_{name}" for name in TRAITS})
+    joined = inspected.join(named, KEY, "left")
+    filled = joined.withColumns({n: F.coalesce(f"told_{n}", n) for n in TRAITS})
+    moment = F.col(s.CAPTURED_AT)
+    late = F.lit(False) if latest is None else moment > F.lit(latest)
+    fault = (
+        F.when(F.col(s.REASON).isNotNull(), F.col(s.REASON))
+        .when(moment.isNull(), s.CAPTURE_TIME_MISSING)
+        .when(late, s.CAPTURE_TIME_IN_FUTURE)
+    )
+    when = F.date_format(moment, "yyyy-MM-dd'T'HH:mm:ssX")
+    detail = (
+        F.when(F.col(s.REASON).isNotNull(), F.col(s.DETAIL))
+        .when(moment.isNull(), F.lit(_NO_TIME))
+        .when(late, F.concat(F.lit("captured at "), when))
+    )
+    dated = filled.withColumns({
+        s.IMAGE_ID: image_id(F.col(KEY)),
+        s.SOURCE_URI: source_uri(root, F.col(KEY)),
+        s.CAPTURE_DATE: capture_date(moment, timezone),
+        s.DETAIL: detail,
+        s.REASON: fault,
+    })  # fmt: skip
+    return dated.drop(*(f"told_{name}" for name in TRAITS))
 
 
-def ingest(
-    inspected: DataFrame,
-    references: DataFrame,
-    manifest: DataFrame,
-    windows: DataFrame | None = None,
-    *,
-    root: str,
-    windows_uri: str = "",
-    size_tolerance: float = 0.02,
-) -> Ingested:
-    """Join files, references and verdicts, and send whatever doesn't fit to the rejects.
+def compare(described: DataFrame, existing: DataFrame) -> DataFrame:
+    """Add ``state``: what each file is to the rows that the table has of it.
 
     Parameters
     ----------
-    inspected, references : answers of ``inspect_files``.
-    manifest : answer of ``verdicts.read_manifest``.
-    windows : answer of ``references.read_windows`` of the file ``windows_uri``, if there is one.
-    size_tolerance : of ``references.keep_fitting``.
-    root : qualified URI of the drop.
+    existing : ``image_id``, ``content_sha256`` and ``capture_date`` of these rows.
     """
-    known = verdicts.traceability(manifest)
-    described = _describe(inspected.join(known, KEY, "left"), root)
-    usable_references = references.where(F.col(s.REASON).isNull())
-    settled_references = golden.settle(
-        described.where(F.col(s.REASON).isNull()), references, windows,
-        where=windows_uri, root=root, tolerance=size_tolerance,
-    )  # fmt: skip
-    images = settled_references.images
-    with_reference = _attach_references(images, usable_references, root)
-    settled, verdict_rejects = verdicts.settle(manifest, described, root=root)
-    rejects = [
-        _image_rejects(described),
-        _reference_rejects(images, references, root),
-        settled_references.rejects,
-        verdict_rejects,
-    ]
-    return Ingested(
-        images=with_reference.select(s.IMAGES.names),
-        verdicts=settled.select(s.VERDICTS.names),
-        rejects=reduce(lambda a, b: a.unionByName(b), rejects),
+    had = existing.groupBy(s.IMAGE_ID).agg(
+        F.collect_set(s.CONTENT_SHA256).alias("had_content"),
+        F.collect_set(s.CAPTURE_DATE).alias(HAD_DATES),
+    )
+    same = (F.col("had_content") == F.array(s.CONTENT_SHA256)) & (
+        F.col(HAD_DATES) == F.array(s.CAPTURE_DATE)
+    )
+    state = (
+        F.when(F.col(s.REASON).isNotNull(), BAD)
+        .when(F.col(HAD_DATES).isNull(), NEW)
+        .when(same, SAME)
+        .otherwise(CHANGED)
+    )
+    reuploaded = F.col(s.REASON).isNotNull() & F.col(HAD_DATES).isNotNull()
+    detail = F.concat(
+        F.lit("the table keeps the earlier content: "), F.concat_ws(": ", s.REASON, s.DETAIL)
+    )
+    return described.join(had, s.IMAGE_ID, "left").withColumns(
+        {
+            STATE: state,
+            s.DETAIL: F.when(reuploaded, detail).otherwise(F.col(s.DETAIL)),
+            s.REASON: F.when(reuploaded, s.UNUSABLE_REUPLOAD).otherwise(F.col(s.REASON)),
+        }
     )
 
 
-def _relative(root: str) -> Column:
-    return F.expr(f"substring(path, {len(root.rstrip('/')) + 2})")
+def image_rows(described: DataFrame, references: DataFrame, *, root: str) -> DataFrame:
+    """Rows of ``images`` with their references, where these are there and usable."""
+    renamed = described.withColumnRenamed(CONTENT, s.IMAGE)
+    return attach_references(renamed, references, root).select(s.IMAGES.names)
+
+
+def image_rejects(described: DataFrame) -> DataFrame:
+    """Rows of ``rejects`` for the files that are no usable images."""
+    return described.where(F.col(s.REASON).isNotNull()).select(*reject_columns(s.KIND_IMAGE))
+
+
+def attach_references(images: DataFrame, references: DataFrame, root: str) -> DataFrame:
+    """Join the usable references to the images that name them in ``reference_path``."""
+    golden = references.where(F.col(s.REASON).isNull()).select(
+        F.col(KEY).alias(REFERENCE_KEY),
+        F.col(CONTENT).alias(s.REFERENCE),
+        F.col(s.CONTENT_SHA256).alias(s.REFERENCE_SHA256),
+        source_uri(root, F.col(KEY)).alias(s.REFERENCE_URI),
+    )
+    return images.join(golden, REFERENCE_KEY, "left")
 
 
 def _inspector(
-    max_pixels: int,
+    max_pixels: int, layout: Layout
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def inspect_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         for batch in batches:
-            contents = batch.column(2).to_pylist()
-            found = [_inspect_one(content, max_pixels) for content in contents]
-            digests = [hashlib.sha256(content).hexdigest() for content in contents]
-            width, height, reason, detail = zip(*found, strict=True) if found else ((),) * 4
-            columns = [
-                *batch.columns,
-                pa.array(width, pa.int32()),
-                pa.array(height, pa.int32()),
-                pa.array(digests, pa.string()),
-                pa.array(reason, pa.string()),
-                pa.array(detail, pa.string()),
+            paths, moments, contents = (batch.column(n).to_pylist() for n in range(3))
+            rows = [
+                (path, len(content), moment, content, *_inspect(path, content, max_pixels, layout))
+                for path, moment, content in zip(paths, moments, contents, strict=True)
             ]
-            names = [*batch.schema.names, s.WIDTH, s.HEIGHT, s.CONTENT_SHA256, s.REASON, s.DETAIL]
-            yield pa.RecordBatch.from_arrays(columns, names=names)
+            yield _batch(pa, rows)
 
     return inspect_partition
 
 
-def _inspect_one(
-    content: bytes, max_pixels: int
-) -> tuple[int | None, int | None, str | None, str | None]:
+def _inspect(path: str, content: bytes, max_pixels: int, layout: Layout) -> tuple[Any, ...]:
+    """Size, hash, fault and traits of one file, in the order of ``_INSPECTED``."""
+    width, height, reason, detail = None, None, None, None
     try:
         info = pixels.inspect(content, max_pixels=max_pixels)
+        width, height = info.width, info.height
     except ImageError as error:
-        return None, None, error.reason, error.detail
-    return info.width, info.height, None, None
+        reason, detail = error.reason, error.detail
+    traits = layout.read(path, content if reason is None else None)
+    described = [getattr(traits, name) for name in TRAITS]
+    return width, height, hashlib.sha256(content).hexdigest(), reason, detail, *described
 
 
-def _describe(joined: DataFrame, root: str) -> DataFrame:
-    """Fill from the path what the verdict file doesn't tell, and find images without a time."""
-    path = F.col(KEY)
-    stem = F.regexp_extract(path, r"([^/]+?)(\.[^./]*)?$", 1)
-    parts = F.regexp_extract(stem, r"^(.+)_([^_]+)$", 1), F.regexp_extract(stem, r"_([^_]+)$", 1)
-    day = F.regexp_extract(path, r"(?:^|/)date=(\d{4}-\d{2}-\d{2})/", 1)
-    filled = joined.withColumns(
-        {
-            s.LINE: F.coalesce(
-                s.LINE, _or_null(F.regexp_extract(path, r"(?:^|/)line=([^/]+)/", 1))
-            ),
-            s.LOT: F.coalesce(s.LOT, _or_null(F.regexp_extract(path, r"(?:^|/)lot=([^/]+)/", 1))),
-            s.BOARD_ID: F.coalesce(s.BOARD_ID, _or_null(parts[0]), stem),
-            s.POSITION: F.coalesce(s.POSITION, _or_null(parts[1])),
-            s.CAPTURED_AT: F.coalesce(s.CAPTURED_AT, F.try_to_timestamp(day)),
-        }
-    )
-    untimed = F.col(s.REASON).isNull() & F.col(s.CAPTURED_AT).isNull()
-    return filled.withColumns({
-        s.IMAGE_ID: _image_id(path),
-        s.SOURCE_URI: F.concat(F.lit(root.rstrip("/") + "/"), path),
-        s.CAPTURE_DATE: F.to_date(s.CAPTURED_AT),
-        s.DETAIL: F.when(untimed, F.lit("no captured_at in the verdict file and no date= folder"))
-        .otherwise(F.col(s.DETAIL)),
-        s.REASON: F.when(untimed, F.lit(s.CAPTURE_TIME_MISSING)).otherwise(F.col(s.REASON)),
-    })  # fmt: skip
-
-
-def _image_id(path: Column) -> Column:
-    """128 bits of the path's hash: the same file of a drop has the same id wherever it is read."""
-    return F.substring(F.sha2(path, 256), 1, 32)
-
-
-def _or_null(text: Column) -> Column:
-    return F.when(text != "", text)
-
-
-def _attach_references(images: DataFrame, usable: DataFrame, root: str) -> DataFrame:
-    files = usable.select(
-        F.col(KEY).alias(REFERENCE_KEY),
-        F.col(_CONTENT).alias(s.REFERENCE),
-        F.col(s.CONTENT_SHA256).alias(s.REFERENCE_SHA256),
-        F.concat(F.lit(root.rstrip("/") + "/"), F.col(KEY)).alias(s.REFERENCE_URI),
-    )
-    return images.withColumnRenamed(_CONTENT, s.IMAGE).join(files, REFERENCE_KEY, "left")
-
-
-def _image_rejects(described: DataFrame) -> DataFrame:
-    return described.where(F.col(s.REASON).isNotNull()).select(*reject_columns(s.KIND_IMAGE))
-
-
-def _reference_rejects(images: DataFrame, references: DataFrame, root: str) -> DataFrame:
-    """One row a reference that an image asks for and that is missing or can't be used."""
-    wanted = images.where(F.col(REFERENCE_KEY).isNotNull()).groupBy(REFERENCE_KEY)
-    first_day = wanted.agg(F.min(s.CAPTURE_DATE).alias(s.CAPTURE_DATE))
-    found = references.select(
-        F.col(KEY).alias(REFERENCE_KEY), s.LENGTH, s.REASON, s.DETAIL, F.lit(1).alias("found")
-    )
-    faulty = first_day.join(found, REFERENCE_KEY, "left").where(
-        "found is null or reason is not null"
-    )
-    missing = F.col("found").isNull()
-    detail = F.concat_ws(": ", s.REASON, s.DETAIL)
-    return faulty.select(
-        F.concat(F.lit(root.rstrip("/") + "/"), F.col(REFERENCE_KEY)).alias(s.SOURCE_URI),
-        F.when(missing, s.REFERENCE_MISSING).otherwise(s.REFERENCE_UNUSABLE).alias(s.REASON),
-        F.when(missing, "no such file in the drop").otherwise(detail).alias(s.DETAIL),
-        s.LENGTH,
-        s.CAPTURE_DATE,
-    ).select(*reject_columns(s.KIND_REFERENCE))
+def _batch(pa: Any, rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
+    kinds = {
+        "string": pa.string(), "long": pa.int64(), "int": pa.int32(), "binary": pa.binary(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+    }  # fmt: skip
+    fields = [field.split() for field in _INSPECTED.split(", ")]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
+    arrays = [pa.array(c, kinds[kind]) for c, (_, kind) in zip(columns, fields, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in fields])

@@ -41,6 +41,9 @@ DETAIL: Final = "detail"
 STAGE: Final = "stage"
 KIND: Final = "kind"
 SEEN_AT: Final = "seen_at"
+MODIFIED_AT: Final = "modified_at"
+OUTCOME: Final = "outcome"
+OPERATORS_DISAGREE: Final = "operators_disagree"
 RUN_ID: Final = "run_id"
 FEATURES: Final = "features"
 FEATURE_SET: Final = "feature_set"
@@ -73,10 +76,14 @@ REFERENCE_SIZE_DIFFERS: Final = "reference_size_differs"
 REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
 REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
 CAPTURE_TIME_MISSING: Final = "capture_time_missing"
+CAPTURE_TIME_IN_FUTURE: Final = "capture_time_in_future"
+UNREADABLE_FILE: Final = "unreadable_file"
+UNUSABLE_REUPLOAD: Final = "unusable_reupload"
 VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
 VERDICT_CONFLICT: Final = "verdict_conflict"
 VERDICT_UNKNOWN: Final = "verdict_unknown"
 VERDICT_SUPERSEDED: Final = "verdict_superseded"
+VERDICT_UNREADABLE: Final = "verdict_unreadable"
 REJECT_REASONS: Final = (
     REFERENCE_MISSING,
     REFERENCE_UNUSABLE,
@@ -85,10 +92,14 @@ REJECT_REASONS: Final = (
     REFERENCE_AMBIGUOUS,
     REFERENCE_WINDOW_UNUSABLE,
     CAPTURE_TIME_MISSING,
+    CAPTURE_TIME_IN_FUTURE,
+    UNREADABLE_FILE,
+    UNUSABLE_REUPLOAD,
     VERDICT_WITHOUT_IMAGE,
     VERDICT_CONFLICT,
     VERDICT_UNKNOWN,
     VERDICT_SUPERSEDED,
+    VERDICT_UNREADABLE,
 )
 
 #: Why a verdict is suspected to be wrong.
@@ -149,6 +160,28 @@ VERDICTS: Final = _struct(
     (DEFECTS, _STRING, True),
     (OPERATOR_ID, _STRING, True),
     (VERIFIED_AT, _TIME, True),
+    (OPERATORS_DISAGREE, t.BooleanType(), True),
+)
+
+#: What became of each version of each file: ``outcome`` is ``ok`` or the reason of its reject.
+FILES: Final = _struct(
+    (IMAGE_ID, _STRING, False),
+    (SOURCE_URI, _STRING, False),
+    (LENGTH, _LONG, False),
+    (MODIFIED_AT, _TIME, False),
+    (CONTENT_SHA256, _STRING, False),
+    (CAPTURE_DATE, _DATE, True),
+    (OUTCOME, _STRING, False),
+    (SEEN_AT, _TIME, False),
+    (RUN_ID, _STRING, False),
+)
+
+#: What the sidecars of a drop say, as rows of a verdict file.
+SIDECARS: Final = _struct(
+    (SOURCE_URI, _STRING, False),
+    (CONTENT_SHA256, _STRING, False),
+    ("content", t.BinaryType(), False),
+    (SEEN_AT, _TIME, False),
 )
 
 FEATURES_TABLE: Final = _struct(

@@ -1,4 +1,4 @@
-"""The verdict file of a drop: what it says of each image, and the one verdict that counts."""
+"""The verdict files of a drop: what they say of each image, and the one verdict that counts."""
 
 from __future__ import annotations
 
@@ -9,55 +9,87 @@ from pyspark.sql import functions as F
 
 from pcb_spark import schemas as s
 from pcb_spark.errors import InputError
+from pcb_spark.verdict_files import COLUMNS, FAULT, FILE, NO_IMAGE_COLUMN, ROW
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.window import WindowSpec
 
-#: The columns of a verdict file; only ``image`` has to be there.
-MANIFEST_COLUMNS = (
-    s.IMAGE, s.REFERENCE, s.BOARD_ID, s.POSITION, s.PART_NUMBER, s.LOT, s.LINE, s.CAPTURED_AT,
-    s.VERDICT, s.DEFECTS, s.OPERATOR_ID, s.VERIFIED_AT,
-)  # fmt: skip
-
+_IMAGE_FAULT = "image_fault"
+_OTHER_COUNTS = "another row for this image counts"
 KEY = "relative_path"
 REFERENCE_KEY = "reference_path"
-_ROW = "row_number"
 
 
-def read_csv(spark: SparkSession, uri: str) -> DataFrame:
-    """Read a verdict file as RFC 4180 has it, and bring it into the form of ``read_manifest``."""
-    # A quote within quotes is written twice there; Spark's default is a backslash before it.
-    raw = spark.read.csv(uri, header=True, multiLine=True, escape='"')
-    return read_manifest(raw, uri)
+def read_manifest(raw: DataFrame, *, timezone: str = "UTC") -> DataFrame:
+    """Bring the rows of ``verdict_files.read`` into one form: times, and verdicts in lower case.
+
+    Parameters
+    ----------
+    timezone : of times that name none.
+    """
+    manifest = raw.withColumnsRenamed({s.IMAGE: KEY, s.REFERENCE: REFERENCE_KEY})
+    return manifest.withColumns(
+        {
+            s.CAPTURED_AT: _timestamp(s.CAPTURED_AT, timezone),
+            s.VERIFIED_AT: _timestamp(s.VERIFIED_AT, timezone),
+            s.VERDICT: F.lower(s.VERDICT),
+            s.OPERATORS_DISAGREE: F.lit(None).cast("boolean"),
+        }
+    )
 
 
-def read_manifest(raw: DataFrame, where: str) -> DataFrame:
-    """Bring a verdict file's columns into one form; absent ones are null, blanks too.
-
-    The header's case and the blanks around its names don't matter.
+def refuse_unreadable(manifest: DataFrame) -> None:
+    """Stop where a file can't be read at all.
 
     Raises
     ------
-    InputError : there is no column ``image``.
+    InputError : it has no column that says which image it speaks of.
     """
-    raw = raw.toDF(*(name.strip().lower() for name in raw.columns))
-    if s.IMAGE not in raw.columns:
-        what = f"the verdict file {where} has no column named image"
+    broken = manifest.where(F.col(FAULT).startswith(NO_IMAGE_COLUMN)).orderBy(ROW).first()
+    if broken is not None:
         raise InputError(
-            what,
-            expected=f"a CSV header with image and any of {', '.join(MANIFEST_COLUMNS[1:])}",
-            got=", ".join(raw.columns) or "an empty file",
+            f"the verdict file {broken[FILE]} has {NO_IMAGE_COLUMN}",
+            expected=f"a header with image and any of {', '.join(COLUMNS[1:])}",
+            got=broken[FAULT].partition(": ")[2],
             hint="correct the header; paths are relative to the drop",
         )
-    columns = [_text(raw, name).alias(name) for name in MANIFEST_COLUMNS]
-    manifest = raw.select(*columns).withColumnsRenamed({s.IMAGE: KEY, s.REFERENCE: REFERENCE_KEY})
-    return manifest.withColumn(_ROW, F.monotonically_increasing_id()).withColumns(
-        {
-            s.CAPTURED_AT: _timestamp(s.CAPTURED_AT),
-            s.VERIFIED_AT: _timestamp(s.VERIFIED_AT),
-            s.VERDICT: F.lower(s.VERDICT),
-        }
+
+
+def resolve(manifest: DataFrame, known: DataFrame) -> DataFrame:
+    """Give the rows that name a board and a position the images of these.
+
+    Parameters
+    ----------
+    known : ``relative_path``, ``board_id`` and ``position`` of the images that there are.
+    """
+    places = known.select(F.col(KEY).alias("found"), s.BOARD_ID, s.POSITION)
+    places = places.where(F.col(s.POSITION).isNotNull())
+    named = manifest.where(F.col(KEY).isNotNull() | F.col(s.POSITION).isNull())
+    placed = manifest.where(F.col(KEY).isNull() & F.col(s.POSITION).isNotNull())
+    found = placed.join(places, [s.BOARD_ID, s.POSITION], "left").withColumn(KEY, F.col("found"))
+    return named.unionByName(found.drop("found"))
+
+
+def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
+    """Add the verdicts of earlier runs that the files don't hold any more.
+
+    A file that says something else of the same image and time was corrected, and counts.
+
+    Parameters
+    ----------
+    earlier : the table ``verdicts`` with ``relative_path``.
+    """
+    told = manifest.where(F.col(s.VERDICT).isNotNull()).select(
+        F.col(KEY).alias("told"), F.col(s.VERIFIED_AT).alias("told_at")
     )
+    same = (F.col(KEY) == F.col("told")) & F.col(s.VERIFIED_AT).eqNullSafe(F.col("told_at"))
+    kept = earlier.where(F.col(s.VERDICT).isNotNull()).join(told, same, "left_anti")
+    carried = kept.select(
+        KEY, s.VERDICT, s.DEFECTS, s.OPERATOR_ID, s.VERIFIED_AT, s.OPERATORS_DISAGREE,
+        F.lit(-1).cast("long").alias(ROW),
+    )  # fmt: skip
+    return manifest.unionByName(carried, allowMissingColumns=True)
 
 
 def traceability(manifest: DataFrame) -> DataFrame:
@@ -65,11 +97,12 @@ def traceability(manifest: DataFrame) -> DataFrame:
     columns = (
         REFERENCE_KEY, s.BOARD_ID, s.POSITION, s.PART_NUMBER, s.LOT, s.LINE, s.CAPTURED_AT,
     )  # fmt: skip
-    in_order = Window.partitionBy(KEY).orderBy(_ROW)
+    in_order = Window.partitionBy(KEY).orderBy(ROW)
     whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     firsts = {name: F.first(name, ignorenulls=True).over(whole) for name in columns}
     first_row = F.row_number().over(in_order)
-    chosen = manifest.withColumns(firsts).withColumn("place", first_row).where("place = 1")
+    named = manifest.where(F.col(KEY).isNotNull() & F.col(FAULT).isNull())
+    chosen = named.withColumns(firsts).withColumn("place", first_row).where("place = 1")
     return chosen.select(KEY, *columns)
 
 
@@ -77,9 +110,15 @@ def settle(manifest: DataFrame, described: DataFrame, *, root: str) -> tuple[Dat
     """One row an image; a row of the verdict file that doesn't become it goes to the rejects.
 
     The latest ``verified_at`` wins. Rows of the same time that contradict each other leave the
-    image unverified.
+    image unverified. ``operators_disagree`` marks images of which different operators said
+    different things at any time; what each of them said stays in the rejects.
+
+    Parameters
+    ----------
+    described : ``relative_path``, ``image_id``, ``capture_date`` and ``reason`` of every image that
+        came, in the table or rejected.
     """
-    found = described.select(KEY, s.IMAGE_ID, s.CAPTURE_DATE, F.col(s.REASON).alias("fault"))
+    found = described.select(KEY, s.IMAGE_ID, s.CAPTURE_DATE, F.col(s.REASON).alias(_IMAGE_FAULT))
     verdict = F.col(s.VERDICT)
     known = verdict.isNull() | verdict.isin(s.VERDICT_PASS, s.VERDICT_FAIL)
     joined = manifest.join(found, KEY, "left").withColumn("known", known)
@@ -88,19 +127,22 @@ def settle(manifest: DataFrame, described: DataFrame, *, root: str) -> tuple[Dat
     newest = F.max(F.when(opinion.isNotNull(), F.col(s.VERIFIED_AT))).over(per_image)
     current = newest.isNull() | (F.col(s.VERIFIED_AT) == newest)
     newest_first = Window.partitionBy(KEY, "known").orderBy(
-        verdict.isNull(), F.col(s.VERIFIED_AT).desc_nulls_last(), F.desc(_ROW)
+        verdict.isNull(), F.col(s.VERIFIED_AT).desc_nulls_last(), F.desc(ROW)
     )
     judged = joined.withColumn("current", current).withColumns(
         {
             "opinions": F.size(F.collect_set(F.when(F.col("current"), opinion)).over(per_image)),
             "place": F.row_number().over(newest_first),
+            s.OPERATORS_DISAGREE: _disagreement(opinion, per_image),
         }
     )
     settled = judged.withColumn(s.REASON, _verdict_fault()).withColumns(
         {
             s.DETAIL: _verdict_detail(),
             s.LENGTH: F.lit(None).cast("long"),
-            s.SOURCE_URI: F.concat(F.lit(root.rstrip("/") + "/"), F.coalesce(KEY, F.lit(""))),
+            s.SOURCE_URI: F.coalesce(
+                F.concat(F.lit(root.rstrip("/") + "/"), KEY), FILE, F.lit(root.rstrip("/") + "/")
+            ),
         }
     )
     rejected = settled.where(F.col(s.REASON).isNotNull())
@@ -119,22 +161,31 @@ def reject_columns(kind: str) -> list[Column]:
     ]
 
 
-def _text(raw: DataFrame, name: str) -> Column:
-    if name not in raw.columns:
-        return F.lit(None).cast("string")
-    trimmed = F.trim(F.col(f"`{name}`").cast("string"))
-    return F.when(trimmed != "", trimmed)
-
-
-def _timestamp(name: str) -> Column:
+def _timestamp(name: str, timezone: str) -> Column:
     """Read ISO 8601; without a day there is no time, since Spark would take today for it."""
-    return F.when(F.col(name).rlike(r"^\d{4}-\d{1,2}-\d{1,2}"), F.try_to_timestamp(name))
+    text = F.col(name)
+    zoned = text.rlike(r":\d.*([zZ]|[+-]\d{1,2}(:?\d{2})?|[A-Za-z]{2,}\S*)$")
+    moment = F.when(zoned, F.try_to_timestamp(text)).otherwise(
+        F.to_utc_timestamp(F.try_to_timestamp(text), timezone)
+    )
+    return F.when(text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}"), moment)
+
+
+def _disagreement(opinion: Column, per_image: WindowSpec) -> Column:
+    """Whether operators said different things, now or in an earlier run."""
+    verdicts = F.size(F.collect_set(opinion).over(per_image))
+    operators = F.size(
+        F.collect_set(F.when(opinion.isNotNull(), F.col(s.OPERATOR_ID))).over(per_image)
+    )
+    earlier = F.coalesce(F.max(s.OPERATORS_DISAGREE).over(per_image), F.lit(False))
+    return ((verdicts > 1) & (operators > 1)) | earlier
 
 
 def _verdict_fault() -> Column:
     contradicted = F.col("current") & F.col(s.VERDICT).isNotNull() & (F.col("opinions") > 1)
     return (
-        F.when(F.col(s.IMAGE_ID).isNull() | F.col("fault").isNotNull(), s.VERDICT_WITHOUT_IMAGE)
+        F.when(F.col(FAULT).isNotNull(), s.VERDICT_UNREADABLE)
+        .when(F.col(s.IMAGE_ID).isNull() | F.col(_IMAGE_FAULT).isNotNull(), s.VERDICT_WITHOUT_IMAGE)
         .when(~F.col("known"), s.VERDICT_UNKNOWN)
         .when(contradicted, s.VERDICT_CONFLICT)
         .when(F.col("place") > 1, s.VERDICT_SUPERSEDED)
@@ -142,12 +193,20 @@ def _verdict_fault() -> Column:
 
 
 def _verdict_detail() -> Column:
-    fault = F.col("fault")
+    fault = F.col(_IMAGE_FAULT)
+    said = F.concat_ws(" ", s.VERDICT, F.concat(F.lit("by "), s.OPERATOR_ID))
+    placed = F.concat(
+        F.lit("no image of board "), s.BOARD_ID, F.lit(" and position "), F.col(s.POSITION)
+    )
     return (
-        F.when(F.col(s.REASON) == s.VERDICT_UNKNOWN, F.concat(F.lit("got "), F.col(s.VERDICT)))
-        .when(F.col(s.REASON) == s.VERDICT_CONFLICT, F.concat(F.lit("one of several: "), s.VERDICT))
+        F.when(F.col(FAULT).isNotNull(), F.concat_ws(": ", FILE, FAULT))
+        .when(F.col(s.REASON) == s.VERDICT_UNKNOWN, F.concat(F.lit("got "), F.col(s.VERDICT)))
+        .when(F.col(s.REASON) == s.VERDICT_CONFLICT, F.concat(F.lit("one of several: "), said))
         .when(fault.isNotNull(), F.concat(F.lit("its image was rejected: "), fault))
-        .when(F.col(KEY).isNull(), F.lit("its row names no image"))
+        .when(F.col(KEY).isNull(), F.coalesce(placed, F.lit("its row names no image")))
         .when(F.col(s.REASON) == s.VERDICT_WITHOUT_IMAGE, F.lit("no such file in the drop"))
-        .when(F.col(s.REASON).isNotNull(), F.lit("another row for this image counts"))
+        .when(
+            F.col(s.REASON).isNotNull(),
+            F.concat_ws(": ", F.lit("another row for this image counts"), said),
+        )
     )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from pyspark.sql import functions as F
 
 from pcb_spark import schemas as s
+from pcb_spark import verdict_files, verdicts
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import render_pair
 
@@ -78,3 +80,11 @@ def _row(number: int, image: bytes, reference: bytes | None) -> tuple[Any, ...]:
         s.CAPTURE_DATE: moment.date(),
     }
     return tuple(row[name] for name in s.IMAGES.names)
+
+
+def manifest_of(raw: DataFrame) -> DataFrame:
+    """What ``read_manifest`` makes of a file with these columns, its rows in their order."""
+    columns = [verdict_files.text_column(raw, name).alias(name) for name in verdict_files.COLUMNS]
+    row = F.monotonically_increasing_id().alias("row_number")
+    nothing = [F.lit(None).cast("string").alias(name) for name in ("file", "fault")]
+    return verdicts.read_manifest(raw.coalesce(1).select(*columns, row, *nothing))

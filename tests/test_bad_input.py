@@ -331,7 +331,7 @@ def write_judged(spark: SparkSession, feature_set: Path, out: Path, days: Sequen
             name = f"d{day}n{number}"
             traceability: tuple[Any, ...] = (name, name, "L1", None, name, "P1", None, moment)
             images.append((*traceability, b"", None, None, None, 1, 1, "", moment.date()))
-            verdicts.append((name, {"p": "pass", "f": "fail"}[letter], None, None, None))
+            verdicts.append((name, {"p": "pass", "f": "fail"}[letter], None, None, None, False))
             numbers = [float(letter == "f"), float(number), *[0.0] * (WIDTH - 2)]
             features.append((name, numbers, "set", moment.date()))
     for table, rows, schema in (

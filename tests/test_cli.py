@@ -119,6 +119,36 @@ def test_run_is_all_stages_in_one_session(world: World) -> None:
     assert len({job.run_id for job in world.jobs}) == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "stage"),
+    [([], "ingest"), (["--once"], "ingest"), (["--continuous"], "ingest for good")],
+)
+def test_ingest_once_or_continuously(
+    flags: list[str], stage: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "run_ingest_continuously", world.stage("ingest for good"))
+    assert cli.main(["ingest", *flags, *IN_OUT]) == 0
+    assert world.events[3:] == [stage, "stop"]
+
+
+@pytest.mark.parametrize("arguments", [["ingest", "--once", "--continuous"], ["run", "--once"]])
+def test_modes_are_one_or_the_other_and_those_of_ingest(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*arguments, *IN_OUT])
+    assert caught.value.code == 2
+
+
+def test_demo_forgets_what_an_earlier_demo_took_in(
+    world: World, renderer: Renderer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli, "load_backbone", without_weights)
+    for name in ("images", "files", "checkpoints", "metrics"):
+        (tmp_path / name).mkdir()
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    assert (len(renderer.asked), "ingest" in world.events) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics"]
+
+
 def test_session_that_was_there_before_is_left_running(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,9 @@ def test_mistyped_section_of_a_file(tmp_path: Path) -> None:
         ("policy.max_slip_rate=nan", "less than 1\n  got: nan"),
         ("policy.confidence=0.5", "greater than 0.5\n  got: 0.5"),
         ("ingest.max_pixels=0", "greater than 0\n  got: 0"),
+        ("ingest.pattern='(?P<lot>'", "is no regular expression"),
+        ("ingest.pattern='(?P<lots>.)'", "groups that nothing is called: lots"),
+        ("ingest.timezone='Europe/Atlantis'", "expected an IANA name such as Europe/Berlin"),
         ("features.levels=layer1", "valid tuple\n  got: 'layer1'"),
         ("features.levels=['layer9']", "'layer4' or 'avgpool'\n  got: 'layer9'"),
         ("features.levels=['layer1', 'layer1']", "names one entry twice"),
@@ -182,7 +185,7 @@ def test_known_keys_are_dotted_and_complete() -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("name", ["demo.toml", "local.toml", "nightly.toml"])
+@pytest.mark.parametrize("name", ["demo.toml", "local.toml", "nightly.toml", "service.toml"])
 def test_files_of_conf_are_valid(name: str) -> None:
     assert isinstance(load(Path(__file__).parents[1] / "conf" / name), config.Config)
 
@@ -194,3 +197,11 @@ def test_classifier_defaults_follow_the_reference_mode_unless_set() -> None:
     assert (without.num_iterations, without.learning_rate, without.num_leaves) == (300, 0.05, 7)
     assert found.settled(difference=True) == found
     assert (found.num_iterations, found.learning_rate) == (200, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("'v.csv'", ("v.csv",)), ("['a.csv', 'late/*.json']", ("a.csv", "late/*.json")), ("[]", ())],
+)
+def test_verdict_files_are_one_name_or_several(given: str, names: tuple[str, ...]) -> None:
+    assert config.load(None, [f"ingest.verdicts={given}"]).ingest.verdicts == names

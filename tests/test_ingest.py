@@ -2,23 +2,35 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
-from pcb_spark import ingest, verdicts
-from pcb_spark.errors import InputError
+from pcb_spark import ingest, revisions, verdicts
+from pcb_spark.layouts import Layout
 from tests import drops
+from tests.rows import manifest_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 ROOT = "file:/drop"
 FOLDER = "images/line=L2/lot=B7/date=2026-01-05"
 NAMES = ("with space_P1.png", "größe_P2.png", "a=b_P3.png", "p%20q_P4.png", "x#y?z_P5.png")
+MORNING = datetime(2026, 1, 5, 6, tzinfo=UTC)
 HEADER = "image,reference,board_id,position,lot,line,captured_at,verdict,defects\n"
+
+
+@dataclass(frozen=True)
+class Stage:
+    images: DataFrame
+    rejects: DataFrame
+
 
 Inspected = tuple[str, str | None]
 ManifestRow = tuple[str, str | None, str | None, str | None]
@@ -28,25 +40,34 @@ def run(
     spark: SparkSession,
     files: list[Inspected],
     references: list[Inspected] | None = None,
-    manifest: list[ManifestRow] | None = None,
-) -> ingest.Ingested:
-    """Ingest (path, reason) files with (image, reference, board_id, captured_at) rows."""
+    manifest: Sequence[ManifestRow] | None = None,
+    **options: Any,
+) -> Stage:
+    """Describe (path, reason) files by (image, reference, board_id, captured_at) rows."""
     raw = spark.createDataFrame(
-        manifest or [], "image string, reference string, board_id string, captured_at string"
-    )
-    columns = (
-        "relative_path string, length long, content binary, width int, height int, "
-        "content_sha256 string, reason string, detail string"
+        list(manifest or []), "image string, reference string, board_id string, captured_at string"
     )
     images, golden = (
-        spark.createDataFrame(
-            [(path, 3, path.encode(), 20, 16, f"sha-{path}", fault, fault) for path, fault in some],
-            columns,
-        )
-        for some in (files, references or [])
+        opened(spark, [(path, fault) for path, fault in some]) for some in (files, references or [])
     )
-    read = verdicts.read_manifest(raw.coalesce(1), "verdicts.csv")
-    return ingest.ingest(images, golden, read, root=ROOT)
+    told = verdicts.traceability(manifest_of(raw))
+    described = ingest.describe(images, told, root=ROOT, **options)
+    rows = ingest.image_rows(described.where("reason is null"), golden, root=ROOT)
+    faulty = revisions.reference_rejects(described.where("reason is null"), golden, root=ROOT)
+    return Stage(rows, ingest.image_rejects(described).unionByName(faulty))
+
+
+def opened(spark: SparkSession, files: list[Inspected]) -> DataFrame:
+    """What ``inspect_files`` says of files that are 20 x 16 px, or at fault."""
+    rows = []
+    for path, fault in files:
+        traits = Layout().read(path)
+        about = (traits.line, traits.lot, traits.board_id, traits.position, None)
+        rows.append(
+            (path, 3, None, path.encode(), 20, 16, f"sha-{path}", fault, fault, *about,
+             traits.captured_at)
+        )  # fmt: skip
+    return spark.createDataFrame(rows, ingest._INSPECTED)
 
 
 def one_image(spark: SparkSession, path: str, *manifest: ManifestRow) -> Row:
@@ -54,7 +75,7 @@ def one_image(spark: SparkSession, path: str, *manifest: ManifestRow) -> Row:
     return row
 
 
-def rejects(found: ingest.Ingested) -> list[tuple[Any, ...]]:
+def rejects(found: Stage) -> list[tuple[Any, ...]]:
     columns = "source_uri", "kind", "reason", "detail", "capture_date"
     return sorted(tuple(row) for row in found.rejects.select(*columns).collect())
 
@@ -81,17 +102,6 @@ def test_unreadable_time_falls_back_to_the_folder(spark: SparkSession) -> None:
     assert one_image(spark, path, (path, None, None, "soon"))["capture_date"] == date(2026, 1, 5)
 
 
-@pytest.mark.parametrize(
-    ("name", "board", "position"),
-    [("b1.png", "b1", None), ("b1_", "b1_", None), ("b.1_P.2.png", "b.1", "P.2")],
-)
-def test_board_and_position_of_odd_names(
-    spark: SparkSession, name: str, board: str, position: str | None
-) -> None:
-    row = one_image(spark, f"images/date=2026-01-05/{name}")
-    assert (row["board_id"], row["position"]) == (board, position)
-
-
 def test_image_id_is_the_hash_of_the_path_in_the_drop(spark: SparkSession) -> None:
     path = f"{FOLDER}/{NAMES[0]}"
     expected = hashlib.sha256(path.encode()).hexdigest()[:32]
@@ -103,7 +113,7 @@ def test_image_without_any_time_is_rejected(spark: SparkSession) -> None:
     assert found.images.count() == 0
     assert rejects(found) == [
         ("file:/drop/images/date=2026-13-45/b1_P1.png", "image", "capture_time_missing",
-         "no captured_at in the verdict file and no date= folder", None),
+         "no captured_at in a manifest, sidecar, name or EXIF, no date= folder", None),
     ]  # fmt: skip
 
 
@@ -147,8 +157,9 @@ def test_files_are_opened_and_named_by_their_path_below_the_drop(spark: SparkSes
     files = spark.createDataFrame(
         [("file:/größe/a b.png", len(content), content), ("file:/größe/c.png", 4, b"text")],
         "path string, length long, content binary",
-    )
+    ).withColumn("modificationTime", F.lit(MORNING))
     found = ingest.inspect_files(files, root="file:/größe/", max_pixels=320).collect()
+    assert {row["modified_at"].timestamp() for row in found} == {MORNING.timestamp()}
     first, second = sorted(found, key=lambda row: str(row["relative_path"]))
     assert (first["relative_path"], first["width"], first["height"]) == ("a b.png", 20, 16)
     assert (first["content"], first["reason"]) == (content, None)
@@ -160,9 +171,7 @@ def test_files_are_opened_and_named_by_their_path_below_the_drop(spark: SparkSes
 
 def test_max_pixels_is_the_largest_that_passes(spark: SparkSession) -> None:
     content = drops.picture()
-    files = spark.createDataFrame(
-        [("/d/a.png", len(content), content)], "path string, length long, content binary"
-    )
+    files = spark.createDataFrame([("/d/a.png", MORNING, len(content), content)], ingest.FILES_READ)
     (row,) = ingest.inspect_files(files, root="/d", max_pixels=319).collect()
     assert row["reason"] == "too_many_pixels"
 
@@ -242,26 +251,57 @@ def test_drop_may_be_relative_and_without_an_images_folder(
     assert found == [(f"file:{drop}/L1/b1_P1.PNG",)]
 
 
-@pytest.mark.slow
-def test_images_are_replaced_by_the_next_ingest_unless_none_can_be_used(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    first, second, empty = (
-        drops.write(tmp_path / name, {f"{FOLDER}/{name}_P1.png": content})
-        for name, content in [("b1", drops.picture()), ("b2", drops.picture()), ("b3", b"")]
-    )
-    drops.ingest(spark, first, out)
-    drops.ingest(spark, second, out)
-    cached = len(spark.sparkContext._jsc.getPersistentRDDs())
-    with pytest.raises(InputError, match="none of the 1 images of the drop can be used"):
-        drops.ingest(spark, empty, out)
-    assert len(spark.sparkContext._jsc.getPersistentRDDs()) == cached
-    assert drops.rows(spark, out, "images", "board_id") == [("b2",)]
-    assert drops.rows(spark, out, "rejects", "reason") == [("empty_file",)]
-    assert drops.rows(spark, out, "runs", "kind", "rows_in") == [
-        ("image", 1),
-        ("image", 1),
-        ("verdict", 0),
-        ("verdict", 0),
+def test_capture_date_is_the_day_in_the_plants_zone(spark: SparkSession) -> None:
+    path = "images/b1_P1.png"
+    given = [(path, None, None, "2026-01-05T23:30:00Z")]
+    (row,) = run(spark, [(path, None)], manifest=given, timezone="Europe/Berlin").images.collect()
+    assert row["capture_date"] == date(2026, 1, 6)
+
+
+def test_image_from_the_future_is_rejected(spark: SparkSession) -> None:
+    given = [
+        ("a_P1.png", None, None, "2026-01-05T06:00:00Z"),
+        ("b_P1.png", None, None, "2026-01-05T06:00:01Z"),
     ]
+    found = run(spark, [("a_P1.png", None), ("b_P1.png", None)], manifest=given, latest=MORNING)
+    assert [row["board_id"] for row in found.images.collect()] == ["a"]
+    assert rejects(found) == [
+        ("file:/drop/b_P1.png", "image", "capture_time_in_future",
+         "captured at 2026-01-05T06:00:01Z", date(2026, 1, 5)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "had", "state", "reason"),
+    [
+        (None, [], "new", None),
+        (None, [("sha-PATH", "2026-01-05")], "same", None),
+        (None, [("sha-other", "2026-01-05")], "changed", None),
+        (None, [("sha-PATH", "2026-01-04")], "changed", None),
+        (None, [("sha-PATH", "2026-01-04"), ("sha-PATH", "2026-01-05")], "changed", None),
+        ("truncated_image", [], "bad", "truncated_image"),
+        ("truncated_image", [("sha-PATH", "2026-01-05")], "bad", "unusable_reupload"),
+    ],
+)
+def test_what_a_file_is_to_the_table(
+    spark: SparkSession, fault: str | None, had: list[tuple[str, str]], state: str,
+    reason: str | None,
+) -> None:  # fmt: skip
+    path = "date=2026-01-05/b1_P1.png"
+    told = verdicts.traceability(manifest_of(spark.createDataFrame([], "image string")))
+    described = ingest.describe(opened(spark, [(path, fault)]), told, root=ROOT)
+    image_id = hashlib.sha256(path.encode()).hexdigest()[:32]
+    existing = spark.createDataFrame(
+        [(image_id, sha.replace("PATH", path), date.fromisoformat(day)) for sha, day in had],
+        "image_id string, content_sha256 string, capture_date date",
+    )
+    (row,) = ingest.compare(described, existing).collect()
+    assert (row["state"], row["reason"]) == (state, reason)
+
+
+def test_files_that_cannot_be_opened(spark: SparkSession) -> None:
+    given = [("date=2026-01-05/b1_P1.png", 0, MORNING), ("b2_P1.png", 7, MORNING)]
+    found = ingest.unopened(spark, given, Layout()).collect()
+    assert [(row["board_id"], row["reason"], row["length"]) for row in found] == [
+        ("b1", "empty_file", 0), ("b2", "unreadable_file", 7),
+    ]  # fmt: skip

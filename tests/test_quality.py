@@ -49,7 +49,7 @@ def test_facts_measure_every_image_and_keep_its_verdict(spark: SparkSession) -> 
     images = images_table(spark, [(black, None), (NO_IMAGE, None)])
     taken = images.orderBy(s.IMAGE_ID).collect()[0][s.CAPTURED_AT]
     verdicts = spark.createDataFrame(
-        [("i000", "fail", None, None, taken + timedelta(hours=3))], s.VERDICTS
+        [("i000", "fail", None, None, taken + timedelta(hours=3), None)], s.VERDICTS
     )
     one, other = quality.facts(images, verdicts, max_pixels=10_000).orderBy(s.IMAGE_ID).collect()
     assert (one["sharpness"], one["brightness"], one["clipped"]) == (0.0, 0.0, 1.0)

@@ -5,7 +5,7 @@ A job checks its own books: what went in came out or was rejected with a reason,
 
 from pcb_spark.pipeline.describe import run_describe
 from pcb_spark.pipeline.featurize import run_featurize
-from pcb_spark.pipeline.ingest import run_ingest
+from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
 from pcb_spark.pipeline.job import Counts, Job
 from pcb_spark.pipeline.report import run_report
 from pcb_spark.pipeline.score import run_score
@@ -18,6 +18,7 @@ __all__ = [
     "run_describe",
     "run_featurize",
     "run_ingest",
+    "run_ingest_continuously",
     "run_report",
     "run_score",
     "run_train",

@@ -1,170 +1,179 @@
-"""The ingest job: a camera drop becomes ``images``, ``verdicts`` and ``rejects``."""
+"""The ingest job: a camera drop becomes ``images``, ``verdicts`` and ``rejects``.
+
+Spark's file stream brings new files in micro-batches and remembers them in its checkpoint. It knows
+files by their names only and opens none without a byte; so each run also looks at the whole listing
+for what differs from the ledger. That makes the checkpoint a matter of speed: without it every
+file is opened again, and none is taken in twice.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from pyspark import StorageLevel
-from pyspark.sql import functions as F
-
-from pcb_spark import ingest, logs, tables, verdicts
+from pcb_spark import logs, tables
 from pcb_spark import schemas as s
+from pcb_spark.commits import ImageStore
 from pcb_spark.errors import InputError
-from pcb_spark.pipeline.job import (
-    IMAGES,
-    REJECTS,
-    VERDICTS,
-    Counts,
-    Job,
-    close_books,
-    count_rows,
-    required,
-    write_rejects,
-)
-from pcb_spark.references import read_windows
+from pcb_spark.pipeline.drop import Drop
+from pcb_spark.pipeline.intake import Intake, writing
+from pcb_spark.pipeline.job import IMAGES, REJECTS, Counts, Job, close_books, required
+from pcb_spark.pipeline.settle import settle
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
+    from pyspark.sql.streaming.query import StreamingQuery
 
 log = logging.getLogger(__name__)
 
-_PICTURES = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)$"
+_POLL_SECONDS = 0.5
 
 
 def run_ingest(job: Job) -> Counts:
-    """Camera drop to ``images``, ``verdicts`` and ``rejects``."""
+    """Take in what is new in the camera drop, and end."""
     began = time.monotonic()
+    with logs.progress(job.spark, "ingest"), _intake(job) as intake:
+        intake.refuse_unreadable()
+        with _reading(job):
+            query = _start(intake, once=True)
+            _await(query, intake, threading.Event())
+            intake.look()
+        _refuse_nothing(intake)
+        return _settle(intake, began)
+
+
+def run_ingest_continuously(job: Job) -> Counts:
+    """Take in what arrives until SIGTERM or SIGINT, and finish what was begun."""
+    total = Counts(rows_in=0, rows_out=0, rows_rejected=0)
+    with _stop_signals() as stop, _intake(job) as intake, _reading(job):
+        query = _start(intake, once=False)
+        log.info("ingest: waiting for files below %s", intake.drop.root)
+        try:
+            while not stop.is_set():
+                began = time.monotonic()
+                _await(query, intake, stop, seconds=job.config.ingest.look_seconds)
+                intake.refresh()
+                intake.look()
+                total = _sum(total, _settle(intake, began))
+        finally:
+            _end(query, intake)
+    return total
+
+
+def _settle(intake: Intake, began: float) -> Counts:
+    """Bring the tables up to date with what came late, and close the books of this pass."""
+    with writing(intake.job):
+        verdicts = settle(intake)
+    images = intake.take_books()
+    counts = {s.KIND_IMAGE: images, s.KIND_VERDICT: verdicts}
+    close_books(intake.job, "ingest", counts, intake.drop.root, began)
+    return images
+
+
+@contextlib.contextmanager
+def _intake(job: Job) -> Iterator[Intake]:
+    """Open the drop and put right what an earlier run left unfinished."""
     drop = required(job.config.paths.drop, "paths.drop")
-    with logs.progress(job.spark, "ingest"), contextlib.ExitStack() as caches:
-        with tables.spark_failures(
-            f"the drop {drop} can't be read", hint="check paths.drop, and the rights on its files"
-        ):
-            root = tables.qualified(job.spark, drop)
-            inspected, references, manifest = _open(job, root, caches)
-            rows_in = {s.KIND_IMAGE: inspected.count(), s.KIND_VERDICT: manifest.count()}
-        _refuse_nothing(rows_in[s.KIND_IMAGE], root)
-        windows_uri = tables.locate(root, job.config.ingest.reference_windows)
-        found = ingest.ingest(
-            inspected, references, manifest, _windows(job, windows_uri),
-            root=root, windows_uri=windows_uri,
-            size_tolerance=job.config.ingest.reference_size_tolerance,
-        )  # fmt: skip
-        with tables.spark_failures(
-            f"the tables in {job.config.paths.out} can't be written",
-            hint="check the rights on paths.out, and the space that is left",
-        ):
-            counts = _write(job, found, rows_in)
-    close_books(job, "ingest", counts, root, began)
-    return counts[s.KIND_IMAGE]
+    store = ImageStore(job.spark, job.config.paths.out)
+    with writing(job):
+        store.recover()
+    with _reading(job):
+        root = tables.qualified(job.spark, drop)
+        intake = Intake(job, Drop(job, root), store)
+    try:
+        yield intake
+    finally:
+        intake.close()
 
 
-def _refuse_nothing(images: int, root: str) -> None:
-    if images == 0:
+def _reading(job: Job) -> contextlib.AbstractContextManager[None]:
+    return tables.spark_failures(
+        f"the drop {job.config.paths.drop} can't be read",
+        hint="check paths.drop, and the rights on its files",
+    )
+
+
+def _start(intake: Intake, *, once: bool) -> StreamingQuery:
+    wanted = intake.job.config.ingest
+    checkpoint = wanted.checkpoint or tables.locate(
+        intake.job.config.paths.out, "checkpoints/ingest"
+    )
+    stream = intake.drop.stream().writeStream.option("checkpointLocation", checkpoint)
+
+    def receive(files: DataFrame, _: int) -> None:
+        intake.receive(files)
+
+    writer = stream.foreachBatch(receive)
+    if once:
+        return writer.trigger(availableNow=True).start()
+    return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
+
+
+def _await(
+    query: StreamingQuery, intake: Intake, stop: threading.Event, *, seconds: float | None = None
+) -> None:
+    """Wait for the stream's end, ``seconds`` or a signal; raise what went wrong."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while not query.awaitTermination(_POLL_SECONDS):  # type: ignore[arg-type]
+        if intake.fault or stop.is_set() or (deadline and time.monotonic() > deadline):
+            break
+    if intake.fault is not None:
+        raise intake.fault
+
+
+def _end(query: StreamingQuery, intake: Intake) -> None:
+    """Stop the stream once the micro-batch in work is done; one that begins now is left alone."""
+    with intake.lock:
+        intake.closed = True
+    query.stop()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set the event on SIGTERM and SIGINT, in place of what they do otherwise."""
+    stop = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _refuse_nothing(intake: Intake) -> None:
+    """Stop where no image came in, now or ever.
+
+    Raises
+    ------
+    InputError : there is none, or none that can be used.
+    """
+    job = intake.job
+    if tables.exists(job.spark, job.table(IMAGES)):
+        return
+    seen = intake.seen()
+    if seen == 0:
+        young = f"{intake.young} that are younger than ingest.settle_seconds"
         raise InputError(
-            f"no images in {root}",
+            f"no images in {intake.drop.root}",
             expected="JPEG, PNG, TIFF, BMP or WebP files",
+            got=young if intake.young else None,
             hint="correct paths.drop, or ingest.images",
         )
-
-
-def _open(
-    job: Job, root: str, caches: contextlib.ExitStack
-) -> tuple[DataFrame, DataFrame, DataFrame]:
-    """Images, references and verdict file of a drop; each is read once and kept on disk."""
-    return (
-        _component_files(job, root, caches),
-        _references(job, root, caches),
-        _cached(_manifest(job, root), caches),
+    raise InputError(
+        f"none of the {seen} images of the drop can be used",
+        hint=f"{job.table(REJECTS)} has the reason for each",
     )
 
 
-def _write(job: Job, found: ingest.Ingested, rows_in: Mapping[str, int]) -> dict[str, Counts]:
-    """Write the rejects first, so that they are there to look at where nothing else is."""
-    rejects = write_rejects(job, found.rejects, "ingest")
-    if rejects.get(s.KIND_IMAGE) == rows_in[s.KIND_IMAGE]:
-        raise InputError(
-            f"none of the {rows_in[s.KIND_IMAGE]} images of the drop can be used",
-            hint=f"{job.table(REJECTS)} has the reason for each",
-        )
-    tables.replace_images(found.images, job.table(IMAGES))
-    tables.replace(found.verdicts, job.table(VERDICTS), s.VERDICTS)
-    rows_out = {
-        s.KIND_IMAGE: count_rows(job, IMAGES, s.IMAGES),
-        s.KIND_VERDICT: count_rows(job, VERDICTS, s.VERDICTS),
-    }
-    return {
-        kind: Counts(rows_in=came, rows_out=rows_out[kind], rows_rejected=rejects.get(kind, 0))
-        for kind, came in rows_in.items()
-    }
-
-
-def _cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
-    """Keep ``df`` on disk until ``caches`` closes."""
-    kept = df.persist(StorageLevel.DISK_ONLY)
-    caches.callback(kept.unpersist)
-    return kept
-
-
-def _component_files(job: Job, root: str, caches: contextlib.ExitStack) -> DataFrame:
-    folder = tables.locate(root, job.config.ingest.images)
-    if tables.exists(job.spark, folder):
-        return _inspect(job, root, folder, F.lit(True), caches)
-    references = tables.locate(root, job.config.ingest.references)
-    path = F.col("path")
-    wanted = path.rlike(_PICTURES) & ~path.startswith(references + "/")
-    return _inspect(job, root, root, wanted, caches)
-
-
-def _references(job: Job, root: str, caches: contextlib.ExitStack) -> DataFrame:
-    folder = tables.locate(root, job.config.ingest.references)
-    if tables.exists(job.spark, folder):
-        return _inspect(job, root, folder, F.lit(True), caches)
-    nothing = job.spark.createDataFrame([], "path string, length long, content binary")
-    return ingest.inspect_files(nothing, root=root, max_pixels=job.config.ingest.max_pixels)
-
-
-def _inspect(
-    job: Job, root: str, folder: str, wanted: Column, caches: contextlib.ExitStack
-) -> DataFrame:
-    """Open the wanted files below ``folder``, once."""
-    reader = job.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    scan = reader.load(folder)
-    opened = ingest.inspect_files(
-        scan.where(wanted), root=root, max_pixels=job.config.ingest.max_pixels
+def _sum(one: Counts, other: Counts) -> Counts:
+    return Counts(
+        rows_in=one.rows_in + other.rows_in,
+        rows_out=one.rows_out + other.rows_out,
+        rows_rejected=one.rows_rejected + other.rows_rejected,
     )
-    inspected = _cached(opened, caches)
-    listed = _listed(job, scan).where(wanted)
-    if listed.count() == inspected.count():
-        return inspected
-    return ingest.with_empty_files(inspected, listed, root=root)
-
-
-def _listed(job: Job, scan: DataFrame) -> DataFrame:
-    """Every file that Spark found, those too that it won't scan; in one call to the JVM."""
-    found = job.spark._jvm.scala.Predef.genericWrapArray(  # type: ignore[union-attr]
-        scan._jdf.inputFiles()
-    )
-    uris = found.mkString("\n")
-    paths = [(unquote(uri).replace(":///", ":/", 1),) for uri in uris.split("\n") if uri]
-    return job.spark.createDataFrame(paths, "path string")
-
-
-def _windows(job: Job, uri: str) -> DataFrame | None:
-    """Which references are good when; None where the drop doesn't say."""
-    if not tables.exists(job.spark, uri):
-        return None
-    return read_windows(job.spark.read.csv(uri, header=True, multiLine=True, escape='"'), uri)
-
-
-def _manifest(job: Job, root: str) -> DataFrame:
-    uri = tables.locate(root, job.config.ingest.verdicts)
-    if not tables.exists(job.spark, uri):
-        log.warning("no verdict file %s: every image waits for its verdict", uri)
-        empty = job.spark.createDataFrame([], "image string")
-        return verdicts.read_manifest(empty, uri)
-    return verdicts.read_csv(job.spark, uri)

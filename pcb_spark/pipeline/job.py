@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMAGES, REJECTS, VERDICTS = "images", "rejects", "verdicts"
+FILES, SIDECARS = "files", "sidecars"
 FEATURES, FEATURE_SET = "features", "feature_set"
 OUT_OF_FOLD, SCORES, METRICS, RUNS = "out_of_fold", "scores", "metrics", "runs"
 SUSPECTS, TRIALS = "suspects", "trials"

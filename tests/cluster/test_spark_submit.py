@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from pcb_spark import jars
@@ -172,3 +175,32 @@ def test_a_damaged_bundle_ends_with_7_and_no_scores(
     assert submission.code == 7, submission.tail()
     assert "graph.onnx" in submission.output
     assert not (tmp_path / "scores").exists()
+
+
+def test_a_worker_that_is_killed_costs_no_image(plant: Plant, tmp_path: Path) -> None:
+    """Comes last: the cluster is one worker short afterwards."""
+    killed = threading.Event()
+    killer = threading.Thread(target=kill_worker_once_rows_are_written, args=(tmp_path, killed))
+    killer.start()
+    submission = plant.submit("ingest", "ingest.files_per_batch=30", out=tmp_path)
+    killer.join()
+    assert submission.code == 0, submission.tail()
+    assert killed.is_set()
+    columns = ["source_uri", "image_id"]
+    images = pd.read_parquet(tmp_path / "images", columns=columns)
+    assert (len(images), images["image_id"].nunique()) == (IMAGES, IMAGES)
+    assert len(pd.read_parquet(tmp_path / "rejects")) == 0
+
+
+def kill_worker_once_rows_are_written(out: Path, killed: threading.Event) -> None:
+    """End one worker, and the executor that it started, as soon as a micro-batch is written."""
+    deadline = time.monotonic() + 240
+    while not (out / ".ingest" / "rows").exists():
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
+    children = psutil.Process().children(recursive=True)
+    worker = next(c for c in children if "org.apache.spark.deploy.worker.Worker" in c.cmdline())
+    for process in (*worker.children(recursive=True), worker):
+        process.kill()
+    killed.set()

@@ -1,0 +1,109 @@
+"""What it costs to find out which files of a drop are new, by 10,000 files that lie in it.
+
+python -m benchmarks.list_files --files 100000
+
+``stream`` is Spark's file stream over a drop that it hasn't seen: it lists every file and writes it
+into its checkpoint; the files aren't opened. ``stream again`` is a later run with nothing new.
+``look`` is the comparison of a new listing with the ledger, nothing new either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark import config, logs, session, tables
+from pcb_spark import schemas as s
+from pcb_spark.commits import ImageStore
+from pcb_spark.pipeline.drop import Drop
+from pcb_spark.pipeline.intake import Intake
+from pcb_spark.pipeline.job import FILES, Job
+from pcb_spark.sources import image_id
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PER_FOLDER = 10_000
+CONTENT = bytes(500)
+
+
+def write(drop: Path, files: int) -> None:
+    """Write small files, 10,000 a folder of one day."""
+    for number in range(files):
+        folder = drop / "images" / f"line=L1/date=2026-01-{1 + number // PER_FOLDER:02d}"
+        if number % PER_FOLDER == 0:
+            folder.mkdir(parents=True)
+        (folder / f"b{number:07d}_P1.jpg").write_bytes(CONTENT)
+
+
+def remember(intake: Intake) -> None:
+    """Write the ledger as if every file had been taken in."""
+    job = intake.job
+    listed = [(f.uri, f.length, f.modified_at) for f in intake.drop.list_images()]
+    rows = job.spark.createDataFrame(
+        listed, "source_uri string, length long, modified_at timestamp"
+    )
+    below = len(intake.drop.root.rstrip("/")) + 2
+    ledger = rows.withColumns({
+        s.IMAGE_ID: image_id(F.expr(f"substring({s.SOURCE_URI}, {below})")),
+        s.CONTENT_SHA256: F.lit(""),
+        s.CAPTURE_DATE: F.lit("2026-01-05"),
+        s.OUTCOME: F.lit("ok"),
+        s.SEEN_AT: F.lit(datetime.now(UTC)),
+        s.RUN_ID: F.lit(job.run_id),
+    })  # fmt: skip
+    tables.append(ledger, job.table(FILES), s.FILES)
+
+
+def stream(intake: Intake, checkpoint: Path) -> None:
+    """Let the stream find the files, and do nothing with them."""
+
+    def receive(_: DataFrame, __: int) -> None:
+        pass
+
+    writer = intake.drop.stream().writeStream.option("checkpointLocation", str(checkpoint))
+    writer.foreachBatch(receive).trigger(availableNow=True).start().awaitTermination()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000)
+    files = parser.parse_args().files
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder / "drop", files)
+        settings = [f"paths.drop='{folder}/drop'", f"paths.out='{folder}/out'"]
+        wanted = config.load(None, [*settings, f"ingest.files_per_batch={files}"])
+        spark = session.get(wanted)
+        job = Job(spark=spark, config=wanted, run_id=logs.new_run_id())
+        drop = Drop(job, tables.qualified(spark, f"{folder}/drop"))
+        intake = Intake(job, drop, ImageStore(spark, f"{folder}/out"))
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("stream", lambda: stream(intake, folder / "checkpoint")),
+            ("stream again", lambda: stream(intake, folder / "checkpoint")),
+            ("", lambda: remember(intake)),
+            ("listing alone", drop.list_images),
+            ("look", intake.look),
+        ]
+        for what, step in steps:
+            began = time.perf_counter()
+            step()
+            seconds = time.perf_counter() - began
+            if what:
+                per = seconds * 10_000 / files
+                sys.stdout.write(f"{what:13} {seconds:6.1f} s, {per:.2f} s per 10,000 files\n")
+        intake.close()
+        session.stop(spark)
+
+
+if __name__ == "__main__":
+    main()

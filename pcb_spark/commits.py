@@ -1,0 +1,258 @@
+"""Additions to the table ``images`` that are there as a whole or not at all, whatever ends the job.
+
+A micro-batch is written beside the table, one file a capture date. petastorm's list of files, which
+may name more of them than there are, gets theirs first; then each file moves in by one rename. Its
+name is a hash of its rows: what is written again after a kill is the same file, or none. Where rows
+change, a whole partition steps aside for its successor, and ``recover`` puts it back if the
+successor didn't make it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from pcb_spark import schemas as s
+from pcb_spark import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+_COMMON = "_common_metadata"
+#: Says on stores of objects that the table is whole.
+_SEAL = "_SUCCESS"
+_REPLACED = "replaced-"
+#: What tells one version of a row from another: all but the pictures, of which there are hashes.
+_DIGESTED = [name for name in s.IMAGES.names if name not in (s.IMAGE, s.REFERENCE)]
+_ROW_GROUPS = {
+    # What one petastorm reader holds in memory at a time.
+    "parquet.block.size": str(32 << 20),
+    # Rows differ in size by a thousand times: look at the size of a row group every few of them.
+    "parquet.block.size.row.check.min": "3",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A staged file: where it lies, where it goes below the table, how many rows it has."""
+
+    staged: str
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """The table ``images`` below ``out``, and the folder in which its additions are made."""
+
+    spark: SparkSession
+    out: str
+
+    @cached_property
+    def uri(self) -> str:
+        """Where the table is."""
+        return tables.locate(self.out, "images")
+
+    def recover(self) -> None:
+        """Put right what a killed job left: tables that stepped aside, and unfinished files."""
+        for table in ("images", "verdicts", "rejects", "files"):
+            uri, aside = (tables.locate(self.out, name) for name in (table, f".replaced-{table}"))
+            self._put_back(aside, uri)
+        for name in _names(self.spark, self._staging):
+            if name.startswith(_REPLACED):
+                target = f"{self.uri}/{s.CAPTURE_DATE}={name.removeprefix(_REPLACED)}"
+                self._put_back(f"{self._staging}/{name}", target)
+        tables.remove(self.spark, self._staging)
+        if tables.exists(self.spark, self.uri):
+            self._seal()
+
+    def read(self, dates: Iterable[date] | None = None) -> DataFrame:
+        """The table, of ``dates`` only if given; empty where there is none."""
+        if not tables.exists(self.spark, self.uri):
+            return self.spark.createDataFrame([], s.IMAGES)
+        found = tables.read(self.spark, self.uri, s.IMAGES)
+        return found if dates is None else found.where(F.col(s.CAPTURE_DATE).isin(*dates))
+
+    def add(self, rows: DataFrame) -> int:
+        """Add rows whose ids aren't in the table, and return how many these are."""
+        files = self._stage(rows)
+        self._announce(files)
+        for file in files:
+            target = f"{self.uri}/{file.name}"
+            if not tables.exists(self.spark, target):
+                make_folder(self.spark, target.rpartition("/")[0])
+                tables._move(self.spark, file.staged, target)
+        self._seal()
+        tables.remove(self.spark, self._staging)
+        return sum(file.rows for file in files)
+
+    def revise(self, rows: DataFrame, ids: DataFrame, dates: Iterable[date]) -> None:
+        """Put ``rows`` in the place of those of the same ids.
+
+        Parameters
+        ----------
+        ids : ``image_id`` of ``rows``.
+        dates : every capture date that has one of these images, or will.
+        """
+        dates = sorted(set(dates))
+        others = self.read(dates).join(ids.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
+        files = self._stage(others.select(s.IMAGES.names).unionByName(rows))
+        self._announce(files)
+        tables.remove(self.spark, f"{self.uri}/{_SEAL}")
+        filled = {file.name.partition("/")[0] for file in files}
+        for day in dates:
+            folder = f"{s.CAPTURE_DATE}={day.isoformat()}"
+            target, aside = f"{self.uri}/{folder}", f"{self._staging}/{_REPLACED}{day.isoformat()}"
+            if tables.exists(self.spark, target):
+                tables._move(self.spark, target, aside)
+            if folder in filled:
+                make_folder(self.spark, self.uri)
+                tables._move(self.spark, f"{self._staging}/rows/{folder}", target)
+            tables.remove(self.spark, aside)
+        self._seal()
+        tables.remove(self.spark, self._staging)
+
+    def _seal(self) -> None:
+        write_whole(self.spark, f"{self.uri}/{_SEAL}", b"")
+
+    @cached_property
+    def _staging(self) -> str:
+        return tables.locate(self.out, ".ingest")
+
+    def _put_back(self, aside: str, target: str) -> None:
+        if not tables.exists(self.spark, aside):
+            return
+        if tables.exists(self.spark, target):
+            tables.remove(self.spark, aside)
+        else:
+            tables._move(self.spark, aside, target)
+
+    def _stage(self, rows: DataFrame) -> list[_File]:
+        """Write rows beside the table and give each file the name of what is in it."""
+        staging = f"{self._staging}/rows"
+        tables.remove(self.spark, staging)
+        writer = tables._writer(rows, s.IMAGES, by_date=True).options(**_ROW_GROUPS)
+        writer.parquet(staging)
+        written = self.spark.read.schema(s.IMAGES).parquet(staging)
+        content = F.concat(s.IMAGE_ID, F.sha2(F.to_json(F.struct(*_DIGESTED)), 256))
+        digest = F.sha2(F.concat_ws(" ", F.sort_array(F.collect_list(content))), 256)
+        named = written.groupBy(F.col("_metadata.file_path").alias("path"), s.CAPTURE_DATE).agg(
+            F.substring(digest, 1, 32).alias("digest"), F.count("*").alias("rows")
+        )
+        return [self._renamed(row) for row in named.collect()]
+
+    def _renamed(self, row: Row) -> _File:
+        folder = f"{s.CAPTURE_DATE}={row[s.CAPTURE_DATE]}"
+        name = f"part-{row['digest']}.snappy.parquet"
+        written = row["path"].rpartition("/")[2]
+        source, target = (f"{self._staging}/rows/{folder}/{n}" for n in (written, name))
+        tables._move(self.spark, source, target)
+        return _File(target, f"{folder}/{name}", row["rows"])
+
+    def _announce(self, files: Iterable[_File]) -> None:
+        """Tell petastorm of files before they are there: it fails on one that it doesn't know."""
+        counts = self._row_groups() | {
+            file.name: row_groups(self.spark, file.staged) for file in files
+        }
+        make_folder(self.spark, self.uri)
+        write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
+
+    def _row_groups(self) -> dict[str, int]:
+        """How many row groups each file has, by petastorm's list."""
+        import pyarrow.parquet as pq
+        from petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY
+
+        uri = f"{self.uri}/{_COMMON}"
+        if not tables.exists(self.spark, uri):
+            return {}
+        metadata = pq.read_schema(io.BytesIO(read_whole(self.spark, uri))).metadata or {}
+        counts: dict[str, int] = json.loads(metadata.get(ROW_GROUPS_PER_FILE_KEY, b"{}"))
+        return counts
+
+
+def _petastorm_metadata(counts: Mapping[str, int]) -> bytes:
+    """The file by which ``make_reader`` knows columns and row groups."""
+    import pyarrow.parquet as pq
+    import pyarrow_hotfix  # noqa: F401  closes CVE-2023-47248
+    from petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY, UNISCHEMA_KEY
+    from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
+
+    stored = StructType([field for field in s.IMAGES.fields if field.name != s.CAPTURE_DATE])
+    about = {
+        UNISCHEMA_KEY: pickle.dumps(s.images_unischema()),
+        ROW_GROUPS_PER_FILE_KEY: json.dumps(dict(sorted(counts.items()))).encode(),
+    }
+    file = io.BytesIO()
+    pq.write_metadata(to_arrow_schema(stored).with_metadata(about), file)
+    return file.getvalue()
+
+
+def row_groups(spark: SparkSession, uri: str) -> int:
+    """How many row groups a Parquet file has, by its footer."""
+    jvm: Any = spark._jvm
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    hadoop = jvm.org.apache.parquet.hadoop
+    path = jvm.org.apache.hadoop.fs.Path(uri)
+    reader = hadoop.ParquetFileReader.open(hadoop.util.HadoopInputFile.fromPath(path, conf))
+    try:
+        return int(reader.getRowGroups().size())
+    finally:
+        reader.close()
+
+
+def make_folder(spark: SparkSession, uri: str) -> None:
+    """Make a folder and those above it."""
+    filesystem, path = tables._hadoop(spark, uri)
+    filesystem.mkdirs(path)
+
+
+def read_whole(spark: SparkSession, uri: str) -> bytes:
+    """The bytes of a small file."""
+    filesystem, path = tables._hadoop(spark, uri)
+    if _local(filesystem):
+        return Path(path.toUri().getPath()).read_bytes()
+    stream = filesystem.open(path)
+    try:
+        return bytes(spark._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))  # type: ignore[union-attr]
+    finally:
+        stream.close()
+
+
+def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
+    """Write a small file that readers see as it was or as it is.
+
+    Stores of objects show a file once it is closed. On a local disk it takes a rename, and Hadoop's
+    own would leave the old checksum beside the new file for a moment.
+    """
+    filesystem, path = tables._hadoop(spark, uri)
+    if not _local(filesystem):
+        stream = filesystem.create(path, True)
+        stream.write(content)
+        stream.close()
+        return
+    target = Path(path.toUri().getPath())
+    scratch = target.with_name(f".{target.name}.new")
+    scratch.write_bytes(content)
+    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
+    scratch.replace(target)
+
+
+def _local(filesystem: Any) -> bool:
+    return bool(filesystem.getUri().getScheme() == "file")
+
+
+def _names(spark: SparkSession, uri: str) -> list[str]:
+    filesystem, path = tables._hadoop(spark, uri)
+    if not filesystem.exists(path):
+        return []
+    return [status.getPath().getName() for status in filesystem.listStatus(path)]
