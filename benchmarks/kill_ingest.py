@@ -127,7 +127,7 @@ def start(drop: Path, out: Path, mode: str, log: Path) -> subprocess.Popen[bytes
 
 def wait_until_ready(process: subprocess.Popen[bytes], log: Path, seen: int) -> None:
     """Wait until the service has said once more that it waits for files."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while log.read_bytes().count(b"waiting for files") <= seen:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(log.read_text(encoding="utf-8")[-4000:])
@@ -216,7 +216,7 @@ def _end_in_peace(drop: Path, out: Path, log: Path, outcome: Outcome) -> None:
     try:
         wait_until_ready(process, log, log.read_bytes().count(b"waiting for files"))
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=180)
+        code = process.wait(timeout=600)
         if code != 0:
             outcome.faults.append(f"SIGTERM ended the service with {code}")
     finally:
