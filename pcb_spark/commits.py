@@ -37,7 +37,7 @@ _ROW_GROUPS = {
     # What one petastorm reader holds in memory at a time.
     "parquet.block.size": str(32 << 20),
     # Rows differ in size by a thousand times: look at the size of a row group every few of them.
-    "parquet.block.size.row.check.min": "3",
+    "parquet.page.size.row.check.min": "3",
 }
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: A row group of ``images`` is what one petastorm reader holds in memory at a time.
 IMAGE_ROW_GROUP_MB = 32
+# Parquet looks at the size of a row group after 100 rows first, by this setting whatever its name
+# says: of camera files, gigabytes.
+_SIZE_CHECK = {"parquet.page.size.row.check.min": "3"}
 
 
 def locate(out: str, table: str) -> str:
@@ -78,7 +81,8 @@ def replace_images(df: DataFrame, uri: str) -> None:
     """Write the ``images`` table so that Spark and petastorm can read it."""
     spark = df.sparkSession
     with staged(spark, uri) as staging, _petastorm(spark, qualified(spark, staging)):
-        _writer(df, schemas.IMAGES, by_date=True).parquet(staging)
+        writer = _writer(df, schemas.IMAGES, by_date=True)
+        writer.options(**_SIZE_CHECK).parquet(staging)
 
 
 def append_rows(

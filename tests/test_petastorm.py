@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from pyspark.sql import functions as F
@@ -151,6 +152,35 @@ def put(configuration: Any, settings: dict[str, str | None]) -> None:
             configuration.unset(key)
         else:
             configuration.set(key, value)
+
+
+def test_row_groups_are_sized_for_a_reader(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from petastorm import make_reader
+
+    monkeypatch.setattr(tables, "IMAGE_ROW_GROUP_MB", 1)
+    row = one_image(spark).collect()[0].asDict()
+    noise_bytes = np.random.default_rng(1).bytes
+    rows = [row | {"image_id": f"i{n}", "image": noise_bytes(100_000)} for n in range(40)]
+    heavy = spark.createDataFrame(
+        [tuple(each[name] for name in schemas.IMAGES.names) for each in rows], schemas.IMAGES
+    )
+    uri = tmp_path / "images"
+    tables.replace_images(heavy, str(uri))
+    sizes = [group.total_byte_size for file in uri.rglob("*.parquet") for group in row_groups(file)]
+    assert len(sizes) >= 3
+    assert max(sizes) < 2 << 20
+    columns = ["image_id"]
+    with make_reader(
+        uri.as_uri(), reader_pool_type="dummy", num_epochs=1, schema_fields=columns
+    ) as reader:
+        assert len({row.image_id for row in reader}) == 40
+
+
+def row_groups(file: Path) -> list[Any]:
+    metadata = pq.ParquetFile(file).metadata
+    return [metadata.row_group(number) for number in range(metadata.num_row_groups)]
 
 
 def one_image(spark: SparkSession) -> Any:
