@@ -3,9 +3,9 @@
 Both are compared as small grey pictures of equal brightness and contrast. The middle of the
 reference is laid over the image at every offset up to twice the limit and their correlation is read
 off, all offsets at once in the Fourier domain (Lewis, "Fast normalized cross-correlation", 1995).
- Phase correlation, which whitens the spectrum, was
-measured as well: with tracks that run through the whole picture it takes noise along the track for
-a match, and missed the best offset in 2 to 13 % of pairs, where this one missed none.
+Phase correlation, which whitens the spectrum, was measured as well: with tracks that run through
+the whole picture it takes noise along the track for a match, and it missed the best offset in 2 to
+13 % of 120 tiles.
 """
 
 from __future__ import annotations
