@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pcb_spark import logs, tables
+from pcb_spark import logs, session, tables
 from pcb_spark import schemas as s
 from pcb_spark.commits import ImageStore
 from pcb_spark.errors import InputError
@@ -26,7 +26,7 @@ from pcb_spark.pipeline.job import IMAGES, REJECTS, Counts, Job, close_books, re
 from pcb_spark.pipeline.settle import settle
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,26 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery:
         intake.receive(files)
 
     writer = stream.foreachBatch(receive)
-    if once:
-        return writer.trigger(availableNow=True).start()
-    return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
+    with _few_shuffle_partitions(intake.job.spark):
+        if once:
+            return writer.trigger(availableNow=True).start()
+        return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
+
+
+@contextlib.contextmanager
+def _few_shuffle_partitions(spark: SparkSession) -> Iterator[None]:
+    """Give a stream that starts now two a task slot, where Spark's 200 would be tasks of no rows.
+
+    Elsewhere adaptive execution puts small ones together; for streams Spark switches that off. A
+    stream keeps the settings that it started with.
+    """
+    key = "spark.sql.shuffle.partitions"
+    before = spark.conf.get(key) or "200"
+    spark.conf.set(key, min(int(before), 2 * session.task_slots(spark)))
+    try:
+        yield
+    finally:
+        spark.conf.set(key, before)
 
 
 def _await(

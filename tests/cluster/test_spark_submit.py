@@ -33,6 +33,8 @@ OVERRIDES = (
     "backbone.allow_untrained=true",
     "classifier.num_iterations=20",
     "folds.n=2",
+    'backbone.precision="int8"',
+    "folds.learning_curve=0",
 )
 #: What the driver's own JVM needs; executors get the same from the properties file.
 SWITCHES = {"ORT_LOAD_CONFIG_FROM_MODEL": "1", "ORT_DISABLE_TELEMETRY": "1"}
