@@ -37,7 +37,11 @@ _POLL_SECONDS = 0.5
 def run_ingest(job: Job) -> Counts:
     """Take in what is new in the camera drop, and end."""
     began = time.monotonic()
-    with logs.progress(job.spark, "ingest"), _intake(job) as intake:
+    with (
+        logs.progress(job.spark, "ingest"),
+        _few_shuffle_partitions(job.spark),
+        _intake(job) as intake,
+    ):
         intake.refuse_unreadable()
         with _reading(job):
             query = _start(intake, once=True)
@@ -50,7 +54,12 @@ def run_ingest(job: Job) -> Counts:
 def run_ingest_continuously(job: Job) -> Counts:
     """Take in what arrives until SIGTERM or SIGINT, and finish what was begun."""
     total = Counts(rows_in=0, rows_out=0, rows_rejected=0)
-    with _stop_signals() as stop, _intake(job) as intake, _reading(job):
+    with (
+        _stop_signals() as stop,
+        _few_shuffle_partitions(job.spark),
+        _intake(job) as intake,
+        _reading(job),
+    ):
         query = _start(intake, once=False)
         log.info("ingest: waiting for files below %s", intake.drop.root)
         try:
@@ -109,18 +118,17 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery:
         intake.receive(files)
 
     writer = stream.foreachBatch(receive)
-    with _few_shuffle_partitions(intake.job.spark):
-        if once:
-            return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
+    if once:
+        return writer.trigger(availableNow=True).start()
+    return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
 
 
 @contextlib.contextmanager
 def _few_shuffle_partitions(spark: SparkSession) -> Iterator[None]:
-    """Give a stream that starts now two a task slot, where Spark's 200 would be tasks of no rows.
+    """Make two a task slot, where Spark's 200 would be tasks of no rows.
 
-    Elsewhere adaptive execution puts small ones together; for streams Spark switches that off. A
-    stream keeps the settings that it started with.
+    Elsewhere adaptive execution puts small ones together; Spark leaves it out for streams and for
+    what is kept on disk, and ingest is made of those.
     """
     key = "spark.sql.shuffle.partitions"
     before = spark.conf.get(key) or "200"
