@@ -182,8 +182,11 @@ def test_flat_names_sidecars_manifest_cfx_and_files_still_being_written(
         ("b3", None, "B7", None, "07:00"),
     ]
     assert rejects(spark, tmp_path) == [("b4_P1.png", "capture_time_missing", "run-1")]
+    # What a manifest or a sidecar names without a verdict is not yet verified.
     assert table(spark, tmp_path, "verdicts", "verdict", "defects", "operator_id") == [
-        ("fail", "TMB", "kim")
+        (None, None, None),
+        (None, None, None),
+        ("fail", "TMB", "kim"),
     ]
 
     # A file younger than the settle time is left for the next run; a sidecar may follow its image.
