@@ -272,8 +272,8 @@ def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> Non
 def test_nothing_half_written_is_left(out: Path) -> None:
     tables = {path.name for path in out.iterdir()}
     assert tables == {
-        "bundle", "feature_set", "features", "images", "metrics", "out_of_fold", "rejects", "runs",
-        "scores", "suspects", "verdicts",
+        "bundle", "checkpoints", "feature_set", "features", "files", "images", "metrics",
+        "out_of_fold", "rejects", "runs", "scores", "suspects", "verdicts",
     }  # fmt: skip
 
 
