@@ -224,8 +224,9 @@ def test_weights_that_are_no_resnet50(
          "InputError: none of the 1 images of the drop can be used\n"),
         ({f"{DAY}/b1_P1.png": drops.picture(), "verdicts.csv": ""},
          "InputError: the verdict file file:{drop}/verdicts.csv has no column named image\n"),
+        # Hadoop can't open a name with a colon: that file alone is rejected.
         ({f"{DAY}/b1_06:00_P1.png": drops.picture()},
-         "InputError: the drop {drop} can't be read\n"),
+         "InputError: none of the 1 images of the drop can be used\n"),
     ],
 )  # fmt: skip
 def test_drop_that_cannot_be_used(
