@@ -34,7 +34,7 @@ SMALL = ("spark.driver_memory=1g", "backbone.weights=untrained", "backbone.allow
 TRAIN = (
     "folds.n=2", "folds.first_fraction=0.4", "classifier.num_iterations=3",
     "classifier.min_data_in_leaf=1", "classifier.feature_fraction=1.0",
-    "policy.bootstrap_resamples=0",
+    "policy.bootstrap_resamples=0", "backbone.precision=int8",
 )  # fmt: skip
 #: How many numbers the largest values of layer1's maps are.
 WIDTH = 256

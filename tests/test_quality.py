@@ -142,7 +142,7 @@ def struct(**columns: str) -> t.StructType:
 
 
 def test_schema_drift_names_columns_and_types() -> None:
-    stored = struct(image_id="string", width="bigint", colour="string")
+    stored = struct(image_id="string", width="long", colour="string")
     expected = struct(image_id="string", width="int", height="int")
     assert quality.schema_drift(stored, expected) == [
         ("column=height", "missing"),

@@ -18,12 +18,12 @@ def test_verdicts_that_scores_or_twins_contradict(spark: SparkSession) -> None:
     images = images_table(spark, [(file, None) for file in files])
     verdicts = spark.createDataFrame(
         [
-            ("i000", "pass", None, None, None),
-            ("i001", "fail", "open", None, None),
-            ("i002", "fail", "short", None, None),
-            ("i003", "fail", None, None, None),
-            ("i004", "pass", None, None, None),
-            ("i005", None, None, None, None),
+            ("i000", "pass", None, None, None, False),
+            ("i001", "fail", "open", None, None, False),
+            ("i002", "fail", "short", None, None, False),
+            ("i003", "fail", None, None, None, False),
+            ("i004", "pass", None, None, None, False),
+            ("i005", None, None, None, None, False),
         ],
         s.VERDICTS,
     )
