@@ -143,7 +143,7 @@ def struct(**columns: str) -> t.StructType:
 
 def test_schema_drift_names_columns_and_types() -> None:
     stored = struct(image_id="string", width="long", colour="string")
-    expected = struct(image_id="string", width="int", height="int")
+    expected = struct(image_id="string", width="integer", height="integer")
     assert quality.schema_drift(stored, expected) == [
         ("column=height", "missing"),
         ("column=colour", "unexpected"),
