@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession
 
-#: F of the default model: excess and lack of layer1 and layer2.
-WIDTH = 1536
+#: F of the default model: excess and lack of layer1.
+WIDTH = 512
 _BATCH = 8
 ON_SPARK, ALONE = "LightGBM on Spark", "lightgbm alone"
 

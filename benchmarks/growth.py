@@ -57,7 +57,7 @@ def start_up(task: Task) -> list[rows.Row]:
     )
     return [
         rows.Row(
-            way=ways.OURS, stage=stage, model=models.DEFAULT, precision="fp32",
+            way=ways.OURS, stage=stage, model=models.DEFAULT, precision=models.SERVED,
             seconds=rows.median(took), n=1, repeats=_STARTS, spread=rows.spread(took),
         )
         for stage, took in figures
@@ -118,7 +118,7 @@ def _row(task: Task, table: str, stage: str, n: int, overrides: tuple[str, ...] 
         way=ways.OURS,
         stage=stage,
         model=models.DEFAULT,
-        precision="fp32",
+        precision=models.SERVED,
         images_per_s=n / run.job,
         seconds=run.job,
         megabytes=peak.total,
@@ -132,6 +132,6 @@ def _table(task: Task, name: str) -> Path:
 
 
 def _folder(task: Task, name: str) -> Path:
-    model = task.work / models.folder_name(models.DEFAULT, "fp32")
+    model = task.work / models.folder_name(models.DEFAULT, models.SERVED)
     parts = [(IMAGES, _table(task, name) / IMAGES), (BUNDLE, model / BUNDLE)]
     return data.linked(task.work / f"run-{name}", parts)

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DEFAULT = "default"
+ALONE = "default, no reference"
 FULL = "full depth"
+#: What ``backbone.precision = "auto"`` comes to on the project's own measurements.
+SERVED = "int8"
 #: What is set for a model besides the defaults.
-SETTINGS = {
+SETTINGS: dict[str, tuple[str, ...]] = {
     DEFAULT: (),
+    ALONE: ('features.reference="none"',),
     FULL: ('features.reference="none"', 'features.levels=["avgpool"]'),
 }
 #: Enough trees for graphs of the usual size; how well they judge doesn't matter here.
@@ -51,7 +55,7 @@ def precisions() -> tuple[str, ...]:
 
 def folder_name(name: str, precision: str) -> str:
     """Return the name of the folder that this model is in."""
-    return f"model-{name}-{precision}".replace(" ", "-")
+    return f"model-{name}-{precision}".replace(",", "").replace(" ", "-")
 
 
 def settings(name: str, precision: str) -> tuple[str, ...]:

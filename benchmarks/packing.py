@@ -25,9 +25,13 @@ class Sample:
 
 
 def feeds(samples: Sequence[Sample], batch_size: int, *, difference: bool) -> Iterator[Feed]:
-    """Decode and pack ``samples``; references of the same bytes are decoded once a batch."""
-    for start in range(0, len(samples), batch_size):
-        chunk = samples[start : start + batch_size]
+    """Decode and pack ``samples``; references of the same bytes are decoded once a batch.
+
+    ``batch_size`` counts references too, one an image.
+    """
+    step = max(1, batch_size // 2) if difference else batch_size
+    for start in range(0, len(samples), step):
+        chunk = samples[start : start + step]
         pixels = [images.decode(sample.image) for sample in chunk]
         if not difference:
             yield batches.feed(pixels)

@@ -37,14 +37,18 @@ class Size:
     complete: bool
     #: Rows of the matrix that LightGBM is fitted to.
     fit: int
+    #: Names of the models that are measured.
+    models: tuple[str, ...]
 
 
 QUICK = Size(
-    small=64, large=320, train=128, repeats=3, growth=32, camera=16, fit=1000, complete=False
-)
+    small=64, large=256, train=128, repeats=3, growth=32, camera=16, fit=1000, complete=False,
+    models=(models.DEFAULT, models.FULL),
+)  # fmt: skip
 COMPLETE = Size(
-    small=64, large=448, train=128, repeats=5, growth=64, camera=32, fit=4000, complete=True
-)
+    small=64, large=448, train=128, repeats=3, growth=64, camera=32, fit=4000, complete=True,
+    models=tuple(models.SETTINGS),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,7 @@ def prepare(spark: SparkSession, task: Task) -> Bench:
     for n in (task.size.small, task.size.large):
         data.write(data.resized(base, n), task.work / str(n))
     made = {}
-    for name in models.SETTINGS:
+    for name in task.size.models:
         for precision in models.precisions():
             log.info("train the model %s, %s", name, precision)
             made[name, precision] = models.train(

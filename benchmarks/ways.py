@@ -136,9 +136,8 @@ def ours(model: Model, tables: Tables) -> Way:
     """Measure the score job as it is: tables in, tables and books out."""
 
     def run(n: int) -> None:
-        name = f"{model.name}-{model.precision}-{n}".replace(" ", "-")
         parts = [(IMAGES, tables.folders[n] / IMAGES), (BUNDLE, model.folder / BUNDLE)]
-        folder = data.linked(tables.scratch / name, parts)
+        folder = data.linked(tables.scratch / f"{model.folder.name}-{n}", parts)
         run_score(data.job_in(tables.spark, folder, tables.source))
 
     return on_spark(OURS, model, tables, run)

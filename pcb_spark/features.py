@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: What measured best; README has the table. With a reference shallow maps are enough, since they
 #: keep where a defect is; without one the deeper maps have to know what a good part looks like.
-DEFAULT_LEVELS = {True: ("layer1", "layer2"), False: ("layer2", "layer3")}
+DEFAULT_LEVELS = {True: ("layer1",), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
 #: ``reference = "auto"`` uses references from this share of images with one.
 REFERENCE_SHARE = 0.5

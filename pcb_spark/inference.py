@@ -41,7 +41,9 @@ DEFAULT_IMAGES_PER_PARTITION = 1024
 class InferencePlan:
     """How many images go into one call of ONNX Runtime, and how many partitions there are.
 
-    One partition is one task, one ONNX session of ``threads`` threads and one Python worker.
+    A call of ONNX Runtime takes about ``batch_size`` images, references included: the maps of more
+    don't fit the processor's caches. One partition is one task, one ONNX session of ``threads``
+    threads and one Python worker.
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
@@ -157,7 +159,7 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
         for records in record_batches:
             for row in records.to_pylist():
                 batch.add(row)
-                if len(batch.images) == plan.batch_size or len(batch.rows) > 8 * plan.batch_size:
+                if batch.size >= plan.batch_size or len(batch.rows) > 8 * plan.batch_size:
                     yield batch.flush()
         if batch.rows:
             yield batch.flush()
@@ -179,6 +181,11 @@ class _Batch:
         self.reference_index: list[int] = []
         self._places: dict[str, int] = {}
         self._last: tuple[str, NDArray[np.uint8]] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many images the backbone will see, references included."""
+        return len(self.images) + len(self.references)
 
     def add(self, row: dict[str, Any]) -> None:
         image, reference = row.pop(schemas.IMAGE), row.pop(schemas.REFERENCE, None)

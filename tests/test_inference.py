@@ -197,13 +197,13 @@ def test_batches_do_not_depend_on_how_the_input_is_partitioned(spark: SparkSessi
     table = images_table(spark, PAIRS, partitions=1)
     once = packed(table, plan())
     assert sum(count for _, count, _ in once) == 10
-    assert max(count for _, count, _ in once) == 4
+    assert {count + references for _, count, references in once} <= {2, 3, 4, 5}
     assert packed(table.repartition(5), plan()) == once
 
 
 def test_batch_holds_each_reference_once(spark: SparkSession) -> None:
     pairs = [(noise(seed), REFERENCES[seed % 2]) for seed in range(8)]
-    found = packed(images_table(spark, pairs), plan(partitions=1, batch_size=4))
+    found = packed(images_table(spark, pairs), plan(partitions=1, batch_size=5))
     assert [(count, references) for _, count, references in found] == [(4, 1), (4, 1)]
 
 
