@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks import packing, rows, ways
 from pcb_spark import classifier, graphs, session, trees
 from pcb_spark import schemas as s
-from pcb_spark.config import ClassifierConfig
+from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

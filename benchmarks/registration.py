@@ -29,9 +29,9 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from pcb_spark import backbone, baseline, batches, graphs, images, registration
-from pcb_spark.config import ClassifierConfig
 from pcb_spark.errors import ImageError
 from pcb_spark.folds import plan_folds
+from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from synapse.ml.lightgbm import LightGBMClassificationModel
 
-    from pcb_spark.config import ClassifierConfig
     from pcb_spark.folds import Fold
+    from pcb_spark.sections import ClassifierConfig
 
 LABEL = "label"
 GROUP_DATE = "group_date"

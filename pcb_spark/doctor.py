@@ -28,8 +28,9 @@ from pcb_spark.errors import EnvironmentFault, InputError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from pcb_spark.config import BackboneConfig, Config
+    from pcb_spark.config import Config
     from pcb_spark.pretrained import WeightsSource
+    from pcb_spark.sections import BackboneConfig
 
 #: Keeps ONNX Runtime 1.29 and later from reporting its use to its maker. While it prepares to, it
 #: also matches the command line of the process with a recursive regular expression: 4,000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-    from pcb_spark.config import FeaturesConfig
+    from pcb_spark.sections import FeaturesConfig
 
 #: What measured best; README has the table. With a reference shallow maps are enough, since they
 #: keep where a defect is; without one the deeper maps have to know what a good part looks like.

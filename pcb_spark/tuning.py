@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pcb_spark import batches, graphs, metrics, policy, thresholds
-from pcb_spark.config import ClassifierConfig
 from pcb_spark.images import SIDE
+from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 
 from pcb_spark import classifier
 from pcb_spark import schemas as s
-from pcb_spark.config import ClassifierConfig
 from pcb_spark.errors import TrainingError
 from pcb_spark.folds import Fold
+from pcb_spark.sections import ClassifierConfig
 from tests.rows import images_table, noise
 
 if TYPE_CHECKING:

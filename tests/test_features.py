@@ -9,9 +9,9 @@ import pytest
 
 from pcb_spark import backbone, features, graphs, images
 from pcb_spark import schemas as s
-from pcb_spark.config import FeaturesConfig
 from pcb_spark.errors import InputError
 from pcb_spark.inference import InferencePlan
+from pcb_spark.sections import FeaturesConfig
 from tests.rows import NO_IMAGE, images_table, rendered_pairs
 from tests.trunks import around
 

@@ -8,7 +8,7 @@ import pytest
 
 from pcb_spark import config as configuration
 from pcb_spark import graphs, tuning
-from pcb_spark.config import ClassifierConfig
+from pcb_spark.sections import ClassifierConfig
 from tests.trunks import averaging_trunk
 
 ALL = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("mean", "max"), difference=False)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from pcb_spark.config import ClassifierConfig, Config
+    from pcb_spark.config import Config
     from pcb_spark.folds import Fold
     from pcb_spark.pipeline.job import Job
+    from pcb_spark.sections import ClassifierConfig
 
 
 def learning_curve(

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from pcb_spark.config import ClassifierConfig, Config
+    from pcb_spark.config import Config
+    from pcb_spark.sections import ClassifierConfig
 
 #: What ``folds.group`` never splits.
 GROUP_COLUMN = {"board": s.BOARD_ID, "lot": s.LOT}

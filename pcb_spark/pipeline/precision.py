@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from pcb_spark.config import ClassifierConfig
     from pcb_spark.features import FeatureSet
     from pcb_spark.folds import Fold
+    from pcb_spark.sections import ClassifierConfig
 
 log = logging.getLogger(__name__)
 
