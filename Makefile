@@ -97,6 +97,10 @@ format: venv ## Fix style and format in place
 kill-ingest: jars ## SIGKILL the ingest service 20 times while 5,000 images arrive, and count
 	$(PY) -m benchmarks.kill_ingest --images 5000 --kills 20
 
+.PHONY: kill-cluster
+kill-cluster: jars ## The same on a standalone cluster, whose workers are killed as well
+	$(PY) -m benchmarks.kill_cluster --images 5000 --kills 12 --worker-kills 8
+
 ##@ Set up
 .PHONY: venv
 venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date

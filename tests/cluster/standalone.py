@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 LOOPBACK = "127.0.0.1"
 WORKERS = 2
 
@@ -29,7 +31,7 @@ _DEPLOY = "org.apache.spark.deploy"
 _PORTS = ("--host", LOOPBACK, "--port", "0", "--webui-port", "0")
 _MASTER_SAID = r"Starting Spark master at (\S+)"
 _PAGE_SAID = r"Bound MasterWebUI to .* started at (\S+)"
-_DEADLINE = 60.0
+_DEADLINE = 180.0
 #: Proxies are for the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -65,19 +67,50 @@ class Submission:
 class Cluster:
     """A running cluster: ``url`` is what ``--master`` takes, ``page`` shows the master's state.
 
-    ``python`` is what its nodes and drivers run.
+    ``python`` is what its nodes and drivers run; ``processes`` ends what was started.
     """
 
     url: str
     page: str
     python: Path
     folder: Path
+    worker_memory: str
+    processes: contextlib.ExitStack
 
     def state(self) -> dict[str, Any]:
         """Return the master's state: its workers and applications."""
         with _OPENER.open(f"{self.page}/json/", timeout=10) as answer:
             state: dict[str, Any] = json.load(answer)
         return state
+
+    def start_worker(self) -> None:
+        """Start one more worker of one core."""
+        number = len(list(self.folder.glob("worker-*.log")))
+        size = ("--cores", "1", "--memory", self.worker_memory)
+        place = ("--work-dir", str(self.folder / f"worker-{number}"))
+        worker = [_script("spark-class"), f"{_DEPLOY}.worker.Worker", *_PORTS, *size, *place]
+        log = self.folder / f"worker-{number}.log"
+        environment = node_environment(self.python)
+        self.processes.enter_context(_running([*worker, self.url], environment, log))
+
+    def kill_worker(self, number: int = 0) -> None:
+        """End a worker, and the executor that it started, by SIGKILL."""
+        children = psutil.Process().children(recursive=True)
+        workers = [c for c in children if f"{_DEPLOY}.worker.Worker" in _command(c)]
+        worker = workers[number % len(workers)]
+        for process in (*worker.children(recursive=True), worker):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def wait_for_workers(self) -> None:
+        """Wait until all workers that there should be are alive."""
+        _wait_for(
+            lambda: self.state()["aliveworkers"] == WORKERS or None, self.folder / "master.log"
+        )
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """Put ``spark-submit`` to this cluster before its arguments."""
+        return [_script("spark-submit"), "--master", self.url, *arguments]
 
     def submit(
         self, arguments: Sequence[str], *, environment: Mapping[str, str], seconds: float
@@ -88,7 +121,7 @@ class Cluster:
         events.mkdir()
         record = ("spark.eventLog.enabled=true", f"spark.eventLog.dir={events.as_uri()}")
         options = [word for setting in record for word in ("--conf", setting)]
-        command = [_script("spark-submit"), "--master", self.url, *options, *arguments]
+        command = self.command([*options, *arguments])
         with _running(command, {**node_environment(self.python), **environment}, log) as process:
             try:
                 code = process.wait(timeout=seconds)
@@ -109,13 +142,13 @@ def standalone(folder: Path, *, worker_memory: str) -> Iterator[Cluster]:
         processes.enter_context(_running(master, environment, log))
         url = _wait_for(lambda: _search(_MASTER_SAID, log), log)
         page = _wait_for(lambda: _search(_PAGE_SAID, log), log)
-        cluster = Cluster(url=url, page=page, python=python, folder=folder)
-        for number in range(WORKERS):
-            size = ("--cores", "1", "--memory", worker_memory)
-            place = ("--work-dir", str(folder / f"worker-{number}"))
-            worker = [spark_class, f"{_DEPLOY}.worker.Worker", *_PORTS, *size, *place, url]
-            processes.enter_context(_running(worker, environment, folder / f"worker-{number}.log"))
-        _wait_for(lambda: cluster.state()["aliveworkers"] == WORKERS or None, log)
+        cluster = Cluster(
+            url=url, page=page, python=python, folder=folder, worker_memory=worker_memory,
+            processes=processes,
+        )  # fmt: skip
+        for _ in range(WORKERS):
+            cluster.start_worker()
+        cluster.wait_for_workers()
         yield cluster
 
 
@@ -143,6 +176,14 @@ def _make_node_python(folder: Path) -> Path:
     libraries = f"{sysconfig.get_path('purelib')}\n"
     (site_packages / "libraries.pth").write_text(libraries, encoding="utf-8")
     return folder / "bin" / "python"
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its command line; nothing once it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        words: list[str] = process.cmdline()
+        return words
+    return []
 
 
 def _script(name: str) -> str:
@@ -184,7 +225,7 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 def _wait_for(answer: Callable[[], T | None], log: Path) -> T:
-    """Ask until there is an answer; after a minute without one, fail and show the log."""
+    """Ask until there is an answer; after some minutes without one, fail and show the log."""
     deadline = time.monotonic() + _DEADLINE
     while (found := answer()) is None:
         if time.monotonic() > deadline:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 from pcb_spark import jars
@@ -182,7 +181,9 @@ def test_a_damaged_bundle_ends_with_7_and_no_scores(
 def test_a_worker_that_is_killed_costs_no_image(plant: Plant, tmp_path: Path) -> None:
     """Comes last: the cluster is one worker short afterwards."""
     killed = threading.Event()
-    killer = threading.Thread(target=kill_worker_once_rows_are_written, args=(tmp_path, killed))
+    killer = threading.Thread(
+        target=kill_worker_once_rows_are_written, args=(plant.cluster, tmp_path, killed)
+    )
     killer.start()
     submission = plant.submit("ingest", "ingest.files_per_batch=30", out=tmp_path)
     killer.join()
@@ -194,15 +195,12 @@ def test_a_worker_that_is_killed_costs_no_image(plant: Plant, tmp_path: Path) ->
     assert len(pd.read_parquet(tmp_path / "rejects")) == 0
 
 
-def kill_worker_once_rows_are_written(out: Path, killed: threading.Event) -> None:
-    """End one worker, and the executor that it started, as soon as a micro-batch is written."""
+def kill_worker_once_rows_are_written(cluster: Cluster, out: Path, killed: threading.Event) -> None:
+    """End one worker as soon as a micro-batch is written."""
     deadline = time.monotonic() + 240
     while not (out / ".ingest" / "rows").exists():
         if time.monotonic() > deadline:
             return
         time.sleep(0.02)
-    children = psutil.Process().children(recursive=True)
-    worker = next(c for c in children if "org.apache.spark.deploy.worker.Worker" in c.cmdline())
-    for process in (*worker.children(recursive=True), worker):
-        process.kill()
+    cluster.kill_worker()
     killed.set()
