@@ -11,6 +11,8 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,15 +20,17 @@ from pyspark.sql import SparkSession
 
 import pcb_spark
 from pcb_spark import config as configuration
-from pcb_spark import doctor, logs, session, summary
+from pcb_spark import doctor, leases, logs, session, summary
 from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
 from pcb_spark.pipeline import (
     Job,
+    run_compact,
     run_describe,
     run_featurize,
     run_ingest,
     run_ingest_continuously,
+    run_prune,
     run_report,
     run_score,
     run_train,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
+JOBS: dict[str, tuple[str, tuple[Callable[..., object], ...]]] = {
     "ingest": ("camera drop to the tables images, verdicts and rejects", (run_ingest,)),
     "featurize": ("images to features", (run_featurize,)),
     "train": ("features and verdicts to a judged model bundle", (run_train, run_report)),
@@ -50,11 +54,19 @@ JOBS: dict[str, tuple[str, tuple[Callable[[Job], object], ...]]] = {
         (run_tune,),
     ),
     "describe": ("images and verdicts to metrics of how good the data are", (run_describe,)),
+    "compact": ("many small files of the tables to few large ones", (run_compact,)),
+    "prune": ("remove what was captured before a day", (run_prune,)),
     "run": (
         "ingest, featurize, train, score and report in one session",
         (run_ingest, run_featurize, run_train, run_score, run_report),
     ),
 }
+
+
+#: How a job goes together with others on the same tables; the rest goes with ingest.
+_MODES: dict[str, leases.Mode] = {
+    "ingest": "ingest", "run": "ingest", "demo": "ingest", "compact": "upkeep", "prune": "upkeep",
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         _add(command, _run_job)
         if name == "ingest":
             _add_modes(command)
+        if name == "prune":
+            _add_limits(command)
     text = "check this machine, and with a session what Spark needs"
     _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
     text = "render a set of component images and run everything on it"
@@ -111,6 +125,27 @@ def _add_modes(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--before", type=_day, required=True, metavar="YYYY-MM-DD",
+        help="the first capture date that stays",
+    )  # fmt: skip
+    command.add_argument(
+        "--force", action="store_true", help="remove what the bundle was trained on, too"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would go, and remove nothing"
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is no day; expected e.g. 2026-01-31"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def _run_job(options: argparse.Namespace, run_id: str) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
@@ -119,7 +154,10 @@ def _run_job(options: argparse.Namespace, run_id: str) -> int:
     stages = JOBS[options.name][1]
     if getattr(options, "continuous", False):
         stages = (run_ingest_continuously,)
-    _run(config, run_id, stages)
+    if options.name == "prune":
+        limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
+        stages = tuple(partial(stage, **limits) for stage in stages)
+    _run(config, run_id, options, stages)
     return 0
 
 
@@ -133,7 +171,7 @@ def _run_demo(options: argparse.Namespace, run_id: str) -> int:
     log.info("render %d component images into %s", options.images, folder / "drop")
     drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
     _forget_ingest(folder)
-    _run(config, run_id, JOBS["run"][1])
+    _run(config, run_id, options, JOBS["run"][1])
     return 0
 
 
@@ -155,20 +193,28 @@ def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
     return 0
 
 
-def _run(config: Config, run_id: str, stages: Sequence[Callable[[Job], object]]) -> None:
-    """Check, run the stages in one session, and say what came of it.
+def _run(
+    config: Config,
+    run_id: str,
+    options: argparse.Namespace,
+    stages: Sequence[Callable[[Job], object]],
+) -> None:
+    """Check, run the stages of a command in one session, and say what came of it.
 
     A session that was there before, a notebook's or a test's, is used and left running.
     """
     doctor.require(doctor.check_machine(config))
     found = SparkSession.getActiveSession()
     spark = session.get(config)
+    name, out = options.name, config.paths.out
+    mode = "other" if getattr(options, "dry_run", False) else _MODES.get(name, "other")
     try:
-        doctor.require(doctor.check_session(spark, config.paths.out))
-        job = Job(spark=spark, config=config, run_id=run_id)
-        for stage in stages:
-            stage(job)
-        sys.stdout.write(summary.of_run(job) + "\n")
+        doctor.require(doctor.check_session(spark, out))
+        with leases.held(spark, out, mode=mode, job=name, run_id=run_id) as lease:
+            job = Job(spark=spark, config=config, run_id=run_id, lease=lease)
+            for stage in stages:
+                stage(job)
+            sys.stdout.write(summary.of_run(job) + "\n")
     finally:
         if found is None:
             session.stop(spark)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from pcb_spark import compaction, tables
 from pcb_spark import schemas as s
-from pcb_spark import tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -31,6 +31,11 @@ _COMMON = "_common_metadata"
 #: Says on stores of objects that the table is whole.
 _SEAL = "_SUCCESS"
 _REPLACED = "replaced-"
+#: Tables that are replaced as a whole while others may need them.
+_EXCHANGED = (
+    "images", "verdicts", "rejects", "files", "sidecars", "runs", "metrics", "trials",
+    "out_of_fold", "suspects",
+)  # fmt: skip
 #: What tells one version of a row from another: all but the pictures, of which there are hashes.
 _DIGESTED = [name for name in s.IMAGES.names if name not in (s.IMAGE, s.REFERENCE)]
 _ROW_GROUPS = {
@@ -64,10 +69,10 @@ class ImageStore:
 
     def recover(self) -> None:
         """Put right what a killed job left: tables that stepped aside, and unfinished files."""
-        for table in ("images", "verdicts", "rejects", "files"):
+        for table in _EXCHANGED:
             uri, aside = (tables.locate(self.out, name) for name in (table, f".replaced-{table}"))
             self._put_back(aside, uri)
-        for name in _names(self.spark, self._staging):
+        for name in (entry.name for entry in tables.entries(self.spark, self._staging)):
             if name.startswith(_REPLACED):
                 target = f"{self.uri}/{s.CAPTURE_DATE}={name.removeprefix(_REPLACED)}"
                 self._put_back(f"{self._staging}/{name}", target)
@@ -105,19 +110,43 @@ class ImageStore:
         """
         dates = sorted(set(dates))
         others = self.read(dates).join(ids.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
-        files = self._stage(others.select(s.IMAGES.names).unionByName(rows))
+        self._exchange(self._stage(others.select(s.IMAGES.names).unionByName(rows)), dates)
+
+    def compact(self, day: date, count: int) -> int:
+        """Write the rows of a capture date into at most ``count`` files; how many these became.
+
+        Raises
+        ------
+        AccountingError : the rows are not the same; the table stays as it was.
+        """
+        rows = self.read([day])
+        before = compaction.checksum(rows)
+        files = self._stage(rows, files=count)
+        written = self.spark.read.schema(s.IMAGES).parquet(f"{self._staging}/rows")
+        compaction.require_same(before, compaction.checksum(written), f"{self.uri} of {day}")
+        self._exchange(files, [day])
+        return len(files)
+
+    def drop(self, dates: Iterable[date]) -> None:
+        """Remove whole capture dates."""
+        self._exchange([], sorted(set(dates)))
+
+    def _exchange(self, files: Sequence[_File], dates: Sequence[date]) -> None:
+        """Put staged files in the place of all that these dates had; none are an empty date."""
         self._announce(files)
         tables.remove(self.spark, f"{self.uri}/{_SEAL}")
         filled = {file.name.partition("/")[0] for file in files}
         for day in dates:
-            folder = f"{s.CAPTURE_DATE}={day.isoformat()}"
+            folder = _folder(day)
             target, aside = f"{self.uri}/{folder}", f"{self._staging}/{_REPLACED}{day.isoformat()}"
             if tables.exists(self.spark, target):
+                make_folder(self.spark, self._staging)
                 tables._move(self.spark, target, aside)
             if folder in filled:
                 make_folder(self.spark, self.uri)
                 tables._move(self.spark, f"{self._staging}/rows/{folder}", target)
             tables.remove(self.spark, aside)
+        self._forget(dates, but=files)
         self._seal()
         tables.remove(self.spark, self._staging)
 
@@ -136,11 +165,11 @@ class ImageStore:
         else:
             tables._move(self.spark, aside, target)
 
-    def _stage(self, rows: DataFrame) -> list[_File]:
+    def _stage(self, rows: DataFrame, files: int = 1) -> list[_File]:
         """Write rows beside the table and give each file the name of what is in it."""
         staging = f"{self._staging}/rows"
         tables.remove(self.spark, staging)
-        writer = tables._writer(rows, s.IMAGES, by_date=True).options(**_ROW_GROUPS)
+        writer = tables._writer(rows, s.IMAGES, by_date=True, files=files).options(**_ROW_GROUPS)
         writer.parquet(staging)
         written = self.spark.read.schema(s.IMAGES).parquet(staging)
         content = F.concat(s.IMAGE_ID, F.sha2(F.to_json(F.struct(*_DIGESTED)), 256))
@@ -166,6 +195,16 @@ class ImageStore:
         make_folder(self.spark, self.uri)
         write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
 
+    def _forget(self, dates: Iterable[date], but: Iterable[_File]) -> None:
+        """Let petastorm's list keep of these dates the files that are there now."""
+        there, folders = {file.name for file in but}, {_folder(day) for day in dates}
+        counts = {
+            name: count
+            for name, count in self._row_groups().items()
+            if name in there or name.partition("/")[0] not in folders
+        }
+        write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
+
     def _row_groups(self) -> dict[str, int]:
         """How many row groups each file has, by petastorm's list."""
         import pyarrow.parquet as pq
@@ -177,6 +216,10 @@ class ImageStore:
         metadata = pq.read_schema(io.BytesIO(read_whole(self.spark, uri))).metadata or {}
         counts: dict[str, int] = json.loads(metadata.get(ROW_GROUPS_PER_FILE_KEY, b"{}"))
         return counts
+
+
+def _folder(day: date) -> str:
+    return f"{s.CAPTURE_DATE}={day.isoformat()}"
 
 
 def _petastorm_metadata(counts: Mapping[str, int]) -> bytes:
@@ -249,10 +292,3 @@ def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
 
 def _local(filesystem: Any) -> bool:
     return bool(filesystem.getUri().getScheme() == "file")
-
-
-def _names(spark: SparkSession, uri: str) -> list[str]:
-    filesystem, path = tables._hadoop(spark, uri)
-    if not filesystem.exists(path):
-        return []
-    return [status.getPath().getName() for status in filesystem.listStatus(path)]

@@ -28,12 +28,14 @@ CONTENT: Final = "content"
 #: What Spark's binaryFile source reads of a file.
 FILES_READ: Final = f"path string, modificationTime timestamp, {s.LENGTH} long, {CONTENT} binary"
 
-#: What a file is to the table: not there yet, there as it is, there with other content, no image.
+#: What a file is to the table: not there yet, there as it is, there with other content, no image,
+#: removed by retention.
 STATE: Final = "state"
 NEW: Final = "new"
 SAME: Final = "same"
 CHANGED: Final = "changed"
 BAD: Final = "bad"
+PRUNED: Final = s.PRUNED
 HAD_DATES: Final = "had_dates"
 OK: Final = "ok"
 
@@ -130,12 +132,13 @@ def describe(
     return dated.drop(*(f"told_{name}" for name in TRAITS))
 
 
-def compare(described: DataFrame, existing: DataFrame) -> DataFrame:
+def compare(described: DataFrame, existing: DataFrame, pruned: DataFrame) -> DataFrame:
     """Add ``state``: what each file is to the rows that the table has of it.
 
     Parameters
     ----------
     existing : ``image_id``, ``content_sha256`` and ``capture_date`` of these rows.
+    pruned : ``image_id`` and ``content_sha256`` of what is not to come again.
     """
     had = existing.groupBy(s.IMAGE_ID).agg(
         F.collect_set(s.CONTENT_SHA256).alias("had_content"),
@@ -144,8 +147,10 @@ def compare(described: DataFrame, existing: DataFrame) -> DataFrame:
     same = (F.col("had_content") == F.array(s.CONTENT_SHA256)) & (
         F.col(HAD_DATES) == F.array(s.CAPTURE_DATE)
     )
+    gone = F.col("pruned").isNotNull() & F.col(HAD_DATES).isNull()
     state = (
-        F.when(F.col(s.REASON).isNotNull(), BAD)
+        F.when(gone, PRUNED)
+        .when(F.col(s.REASON).isNotNull(), BAD)
         .when(F.col(HAD_DATES).isNull(), NEW)
         .when(same, SAME)
         .otherwise(CHANGED)
@@ -154,13 +159,18 @@ def compare(described: DataFrame, existing: DataFrame) -> DataFrame:
     detail = F.concat(
         F.lit("the table keeps the earlier content: "), F.concat_ws(": ", s.REASON, s.DETAIL)
     )
-    return described.join(had, s.IMAGE_ID, "left").withColumns(
+    marked = pruned.withColumn("pruned", F.lit(True))
+    joined = described.join(had, s.IMAGE_ID, "left").join(
+        marked, [s.IMAGE_ID, s.CONTENT_SHA256], "left"
+    )
+    reason = F.when(reuploaded, s.UNUSABLE_REUPLOAD).when(~gone, F.col(s.REASON))
+    return joined.withColumns(
         {
             STATE: state,
             s.DETAIL: F.when(reuploaded, detail).otherwise(F.col(s.DETAIL)),
-            s.REASON: F.when(reuploaded, s.UNUSABLE_REUPLOAD).otherwise(F.col(s.REASON)),
+            s.REASON: reason,
         }
-    )
+    ).drop("pruned")
 
 
 def image_rows(described: DataFrame, references: DataFrame, *, root: str) -> DataFrame:

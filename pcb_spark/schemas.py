@@ -62,6 +62,8 @@ VERDICT_PASS: Final = "pass"
 VERDICT_FAIL: Final = "fail"
 STATUS_OK: Final = "ok"
 STATUS_UNSCORABLE: Final = "unscorable"
+#: In ``files``: retention removed this image.
+PRUNED: Final = "pruned"
 
 #: What a reject is a reject of.
 KIND_IMAGE: Final = "image"
@@ -163,7 +165,8 @@ VERDICTS: Final = _struct(
     (OPERATORS_DISAGREE, t.BooleanType(), True),
 )
 
-#: What became of each version of each file: ``outcome`` is ``ok`` or the reason of its reject.
+#: What became of each version of each file: ``outcome`` is ``ok``, the reason of its reject, or
+#: ``pruned``.
 FILES: Final = _struct(
     (IMAGE_ID, _STRING, False),
     (SOURCE_URI, _STRING, False),

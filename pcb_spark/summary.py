@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from pcb_spark.pipeline import Job
 
-_ORDER = ("ingest", "describe", "featurize", "train", "score", "tune")
+_ORDER = ("ingest", "describe", "featurize", "train", "score", "tune", "compact", "prune")
+#: What rows are that didn't come out, of jobs that reject none.
+_LEFT = {"prune": "removed"}
 _BEST_TRIALS = 10
 
 
@@ -36,7 +38,7 @@ def _books(job: Job) -> list[str]:
     own.sort(key=lambda row: (_ORDER.index(row["job"]), row[s.KIND]))
     return [
         f"{row['job']:9} {row['rows_in']:>7} {row[s.KIND]} rows in = {row['rows_out']} out"
-        f" + {row['rows_rejected']} rejected   {row['seconds']:.0f} s"
+        f" + {row['rows_rejected']} {_LEFT.get(row['job'], 'rejected')}   {row['seconds']:.0f} s"
         for row in own
     ]
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from pcb_spark import schemas
+from pcb_spark import compaction, schemas
 from pcb_spark.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ IMAGE_ROW_GROUP_MB = 32
 _SIZE_CHECK = {"parquet.page.size.row.check.min": "3"}
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies in a folder: its name, its bytes, its store's clock when it was written, in ms."""
+
+    name: str
+    length: int
+    modified_ms: int
+
+
 def locate(out: str, table: str) -> str:
     """Return the URI of ``table`` below ``out``."""
     return f"{out.rstrip('/')}/{table}"
@@ -39,6 +49,17 @@ def exists(spark: SparkSession, uri: str) -> bool:
     """Say whether there is a file or folder at ``uri``."""
     filesystem, path = _hadoop(spark, uri)
     return bool(filesystem.exists(path))
+
+
+def entries(spark: SparkSession, uri: str) -> list[Entry]:
+    """List what lies right below the folder ``uri``; nothing where there is no such folder."""
+    filesystem, path = _hadoop(spark, uri)
+    if not filesystem.exists(path):
+        return []
+    return [
+        Entry(found.getPath().getName(), found.getLen(), found.getModificationTime())
+        for found in filesystem.listStatus(path)
+    ]
 
 
 def qualified(spark: SparkSession, uri: str) -> str:
@@ -64,6 +85,20 @@ def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = Fals
     """Write ``df`` as the whole of the table at ``uri``."""
     with staged(df.sparkSession, uri) as staging:
         _writer(df, schema, by_date=by_date).parquet(staging)
+
+
+def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
+    """Write the table ``df`` at ``uri`` anew, in so many files.
+
+    Raises
+    ------
+    AccountingError : the rows are not the same; the table stays as it was.
+    """
+    spark, before = df.sparkSession, compaction.checksum(df)
+    with staged(spark, uri) as staging:
+        _writer(df.repartition(files), schema, by_date=False).parquet(staging)
+        after = compaction.checksum(read(spark, staging, schema))
+        compaction.require_same(before, after, uri)
 
 
 def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
@@ -166,13 +201,15 @@ def _root_cause(throwable: Any) -> str:
     return str(throwable.toString()).splitlines()[0]
 
 
-def _writer(df: DataFrame, schema: StructType, *, by_date: bool) -> Any:
+def _writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1) -> Any:
+    """Write the columns of ``schema``, by date into ``files`` files each."""
     contract = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
     if not by_date:
         return contract.write
     date = schemas.CAPTURE_DATE
     order = [name for name in (date, schemas.IMAGE_ID) if name in schema.names]
-    return contract.repartition(date).sortWithinPartitions(*order).write.partitionBy(date)
+    spread = contract.repartition(files, *order) if files > 1 else contract.repartition(date)
+    return spread.sortWithinPartitions(*order).write.partitionBy(date)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from pcb_spark import config
 from pcb_spark.pipeline import Counts, Job, run_ingest
 
 if TYPE_CHECKING:
+    import pytest
     from pyspark.sql import SparkSession
 
 RUN_ID = "20260105T060000Z-abcdef"
@@ -47,3 +48,20 @@ def rows(spark: SparkSession, out: Path, table: str, *columns: str) -> list[tupl
     """What ``columns`` of a table hold, sorted; nulls come first."""
     found = spark.read.parquet(str(out / table)).select(*columns).orderBy(*columns)
     return [tuple(row) for row in found.collect()]
+
+
+class Killed(BaseException):
+    """Ends a job in the middle of its writes, past every handler of errors."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
+    """Let the ``call``-th call of ``owner.name``, counted from 1, not happen."""
+    original: Callable[..., Any] = getattr(owner, name)
+    calls = iter(range(1, 1000))
+
+    def maybe(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, maybe)

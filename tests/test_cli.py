@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import pcb_spark
-from pcb_spark import cli, doctor, session, summary
+from pcb_spark import cli, doctor, leases, session, summary
 from pcb_spark.demo import drop
 from pcb_spark.doctor import Check
 from pcb_spark.errors import (
@@ -41,6 +43,8 @@ class World:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.jobs: list[Job] = []
+        self.options: list[dict[str, Any]] = []
+        self.leases: list[tuple[str, str]] = []
         self.machine = [GOOD]
         self.spark: Any = SimpleNamespace(stop=lambda: self.events.append("stop"))
 
@@ -58,11 +62,18 @@ class World:
         return [GOOD]
 
     def stage(self, name: str) -> Callable[[Job], object]:
-        def run(job: Job) -> None:
+        def run(job: Job, **options: Any) -> None:
             self.events.append(name)
             self.jobs.append(job)
+            self.options.append(options)
 
         return run
+
+    @contextmanager
+    def hold(self, spark: object, out: str, *, mode: str, job: str, run_id: str) -> Iterator[None]:
+        assert (spark, bool(out), bool(run_id)) == (self.spark, True, True)
+        self.leases.append((job, mode))
+        yield
 
     def summarise(self, job: Job) -> str:
         return f"summary of {job.run_id}"
@@ -75,13 +86,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
     monkeypatch.setattr(doctor, "check_machine", made.check_machine)
     monkeypatch.setattr(doctor, "check_session", made.check_session)
+    monkeypatch.setattr(leases, "held", made.hold)
     monkeypatch.setattr(summary, "of_run", made.summarise)
     stages = {
         name: made.stage(name) for name in ("ingest", "featurize", "train", "score", "report")
     }
+    upkeep = {name: (f"help of {name}", (made.stage(name),)) for name in ("compact", "prune")}
     jobs = {name: (f"help of {name}", (stage,)) for name, stage in stages.items()}
     whole = {"run": ("help of run", tuple(stages.values()))}
-    monkeypatch.setattr(cli, "JOBS", jobs | whole)
+    monkeypatch.setattr(cli, "JOBS", jobs | whole | upkeep)
     return made
 
 
@@ -136,6 +149,34 @@ def test_modes_are_one_or_the_other_and_those_of_ingest(arguments: list[str]) ->
     with pytest.raises(SystemExit) as caught:
         cli.main([*arguments, *IN_OUT])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode"),
+    [
+        (["ingest"], "ingest"),
+        (["run"], "ingest"),
+        (["score"], "other"),
+        (["compact"], "upkeep"),
+        (["prune", "--before", "2026-01-31"], "upkeep"),
+        (["prune", "--before", "2026-01-31", "--dry-run"], "other"),
+    ],
+)
+def test_a_job_holds_a_lease_of_its_kind(arguments: list[str], mode: str, world: World) -> None:
+    assert cli.main([*arguments, *IN_OUT]) == 0
+    assert world.leases == [(arguments[0], mode)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "force", "dry_run"),
+    [([], False, False), (["--force"], True, False), (["--dry-run"], False, True)],
+)
+def test_prune_is_told_before_when(
+    flags: list[str], force: bool, dry_run: bool, world: World
+) -> None:
+    assert cli.main(["prune", "--before", "2026-01-31", *flags, *IN_OUT]) == 0
+    wanted = {"before": date(2026, 1, 31), "force": force, "dry_run": dry_run}
+    assert world.options == [wanted]
 
 
 def test_demo_forgets_what_an_earlier_demo_took_in(
@@ -318,6 +359,9 @@ def test_demo_with_weights_uses_them(
         (["tarin"], "invalid choice: 'tarin'"),
         (["train", "--configuration", "x"], "unrecognized arguments"),
         (["demo", "--images", "many"], "invalid int value: 'many'"),
+        (["prune"], "required: --before"),
+        (["prune", "--before", "31.1.2026"], "'31.1.2026' is no day"),
+        (["compact", "--before", "2026-01-31"], "unrecognized arguments"),
     ],
 )
 def test_command_line_that_cannot_be_read_ends_with_2(

@@ -272,20 +272,24 @@ def test_image_from_the_future_is_rejected(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "had", "state", "reason"),
+    ("fault", "had", "pruned", "state", "reason"),
     [
-        (None, [], "new", None),
-        (None, [("sha-PATH", "2026-01-05")], "same", None),
-        (None, [("sha-other", "2026-01-05")], "changed", None),
-        (None, [("sha-PATH", "2026-01-04")], "changed", None),
-        (None, [("sha-PATH", "2026-01-04"), ("sha-PATH", "2026-01-05")], "changed", None),
-        ("truncated_image", [], "bad", "truncated_image"),
-        ("truncated_image", [("sha-PATH", "2026-01-05")], "bad", "unusable_reupload"),
+        (None, [], [], "new", None),
+        (None, [("sha-PATH", "2026-01-05")], [], "same", None),
+        (None, [("sha-other", "2026-01-05")], [], "changed", None),
+        (None, [("sha-PATH", "2026-01-04")], [], "changed", None),
+        (None, [("sha-PATH", "2026-01-04"), ("sha-PATH", "2026-01-05")], [], "changed", None),
+        ("truncated_image", [], [], "bad", "truncated_image"),
+        ("truncated_image", [("sha-PATH", "2026-01-05")], [], "bad", "unusable_reupload"),
+        (None, [], ["sha-PATH"], "pruned", None),
+        ("truncated_image", [], ["sha-PATH"], "pruned", None),
+        (None, [], ["sha-other"], "new", None),
+        (None, [("sha-PATH", "2026-01-05")], ["sha-PATH"], "same", None),
     ],
 )
 def test_what_a_file_is_to_the_table(
-    spark: SparkSession, fault: str | None, had: list[tuple[str, str]], state: str,
-    reason: str | None,
+    spark: SparkSession, fault: str | None, had: list[tuple[str, str]],
+    pruned: list[str], state: str, reason: str | None,
 ) -> None:  # fmt: skip
     path = "date=2026-01-05/b1_P1.png"
     told = verdicts.traceability(manifest_of(spark.createDataFrame([], "image string")))
@@ -295,7 +299,11 @@ def test_what_a_file_is_to_the_table(
         [(image_id, sha.replace("PATH", path), date.fromisoformat(day)) for sha, day in had],
         "image_id string, content_sha256 string, capture_date date",
     )
-    (row,) = ingest.compare(described, existing).collect()
+    gone = spark.createDataFrame(
+        [(image_id, sha.replace("PATH", path)) for sha in pruned],
+        "image_id string, content_sha256 string",
+    )
+    (row,) = ingest.compare(described, existing, gone).collect()
     assert (row["state"], row["reason"]) == (state, reason)
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from pcb_spark import tables
-from pcb_spark.errors import InputError
+from pcb_spark.errors import AccountingError, InputError
 from tests import drops
 
 if TYPE_CHECKING:
@@ -126,6 +126,37 @@ def test_old_table_comes_back_when_the_new_one_cannot_take_its_place(
         pass  # nothing is staged, so there is nothing to move
     assert content(spark, tmp_path) == [("a", 1, MONDAY)]
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
+
+
+def test_rewrite_makes_fewer_files_of_the_same_rows(spark: SparkSession, tmp_path: Path) -> None:
+    uri = str(tmp_path / "table")
+    for name in "abc":
+        tables.append(frame(spark, (name, 1, MONDAY)), uri, SCHEMA)
+    tables.rewrite(tables.read(spark, uri, SCHEMA), uri, SCHEMA, files=1)
+    assert content(spark, tmp_path) == [("a", 1, MONDAY), ("b", 1, MONDAY), ("c", 1, MONDAY)]
+    assert len(list((tmp_path / "table").glob("*.parquet"))) == 1
+
+
+def test_rewrite_that_would_lose_a_row_leaves_the_table(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = str(tmp_path / "table")
+    tables.append(frame(spark, ("a", 1, MONDAY), ("b", 2, MONDAY)), uri, SCHEMA)
+    whole = tables.read(spark, uri, SCHEMA)
+    monkeypatch.setattr(type(whole), "repartition", lambda df, _: df.where("image_id = 'a'"))
+    with pytest.raises(AccountingError, match="expected: 2 rows"):
+        tables.rewrite(whole, uri, SCHEMA, files=1)
+    assert content(spark, tmp_path) == [("a", 1, MONDAY), ("b", 2, MONDAY)]
+
+
+def test_entries_of_a_folder(spark: SparkSession, tmp_path: Path) -> None:
+    drops.write(tmp_path / "folder", {"a.json": "12345", "b/c.json": "1"})
+    found = {entry.name: entry for entry in tables.entries(spark, str(tmp_path / "folder"))}
+    assert set(found) == {"a.json", "b"}
+    assert found["a.json"].length == 5
+    written = (tmp_path / "folder" / "a.json").stat().st_mtime
+    assert found["a.json"].modified_ms == pytest.approx(written * 1000, abs=1000)
+    assert tables.entries(spark, str(tmp_path / "nowhere")) == []
 
 
 def test_replace_dates_leaves_other_dates_alone(spark: SparkSession, tmp_path: Path) -> None:

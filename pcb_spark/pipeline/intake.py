@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from pcb_spark import ingest, tables, verdict_files, verdicts
+from pcb_spark import ingest, ledger, tables, verdict_files, verdicts
 from pcb_spark import schemas as s
 from pcb_spark.errors import PcbSparkError
 from pcb_spark.layouts import SIDECAR, is_sidecar
@@ -38,14 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Faults that another look may find gone, without the file having changed.
-_RETRIED = (
-    "empty_file", "truncated_image", s.UNREADABLE_FILE, s.UNUSABLE_REUPLOAD,
-    s.CAPTURE_TIME_MISSING, s.CAPTURE_TIME_IN_FUTURE,
-)  # fmt: skip
 STAGE, _CAME = "ingest", "came"
-#: A running service tries them again after this.
-_RETRY_AFTER = timedelta(hours=1)
 
 
 @dataclass
@@ -191,11 +184,8 @@ class Intake:
         files = self.job.spark.createDataFrame(
             rows, f"{KEY} string, uri string, {s.LENGTH} long, {s.MODIFIED_AT} timestamp"
         )
-        again = F.col(s.OUTCOME).isin(*_RETRIED) & (
-            (F.col(s.RUN_ID) != self.job.run_id)
-            | (F.col(s.SEEN_AT) < F.lit(datetime.now(UTC) - _RETRY_AFTER))
-        )
-        done = self.ledger().where(~again).select(s.IMAGE_ID, s.LENGTH, s.MODIFIED_AT)
+        noted = self.read(FILES, s.FILES)
+        done = ledger.done(noted, run_id=self.job.run_id, now=datetime.now(UTC))
         sidecars = self.read(SIDECARS, s.SIDECARS).select(F.col(s.SOURCE_URI).alias("uri"))
         waiting = (
             files.withColumn(s.IMAGE_ID, image_id(F.col(KEY)))
@@ -207,9 +197,7 @@ class Intake:
 
     def ledger(self) -> DataFrame:
         """What became of the newest version of every file."""
-        newest = Window.partitionBy(s.IMAGE_ID).orderBy(F.desc(s.SEEN_AT), F.desc(s.MODIFIED_AT))
-        rows = self.read(FILES, s.FILES).withColumn("place", F.row_number().over(newest))
-        return rows.where("place = 1").drop("place")
+        return ledger.newest(self.read(FILES, s.FILES))
 
     def _take_in(self, inspected: DataFrame, caches: contextlib.ExitStack) -> None:
         """Write what became of inspected files: images, then rejects, then the ledger."""
@@ -221,7 +209,8 @@ class Intake:
             inspected, told, root=self.drop.root, timezone=wanted.timezone,
             latest=datetime.now(UTC) + tolerance,
         )  # fmt: skip
-        compared = ingest.compare(described, cached(self._existing(described), caches))
+        pruned = ledger.pruned(self.read(FILES, s.FILES))
+        compared = ingest.compare(described, cached(self._existing(described), caches), pruned)
         judged = cached(compared.drop(ingest.CONTENT), caches)
         states = Counter(
             {r[ingest.STATE]: r["count"] for r in judged.groupBy(ingest.STATE).count().collect()}
@@ -230,6 +219,9 @@ class Intake:
             return
         self._write(compared, judged, states)
         self._note(judged)
+        left_out = states.pop(ingest.PRUNED, 0)
+        if left_out:
+            log.info("ingest: %d files were pruned once and stay out", left_out)
         self.books += Counter({_CAME: states.total()}) + states
 
     def _existing(self, described: DataFrame) -> DataFrame:
@@ -283,8 +275,9 @@ class Intake:
 
     def _note(self, judged: DataFrame) -> None:
         """Put into the ledger what became of each file."""
+        outcome = F.when(F.col(ingest.STATE) == ingest.PRUNED, s.PRUNED).otherwise(ingest.OK)
         noted = judged.withColumns({
-            s.OUTCOME: F.coalesce(F.col(s.REASON), F.lit(ingest.OK)),
+            s.OUTCOME: F.coalesce(s.REASON, outcome),
             s.SEEN_AT: F.lit(datetime.now(UTC)),
             s.RUN_ID: F.lit(self.job.run_id),
         })  # fmt: skip
@@ -292,7 +285,14 @@ class Intake:
 
 
 def writing(job: Job) -> contextlib.AbstractContextManager[None]:
-    """Turn a failure inside Spark into one error that names the tables."""
+    """Turn a failure inside Spark into one error that names the tables.
+
+    Raises
+    ------
+    InputError : others took this job for dead.
+    """
+    if job.lease is not None:
+        job.lease.require()
     return tables.spark_failures(
         f"the tables in {job.config.paths.out} can't be written",
         hint="check the rights on paths.out, and the space that is left",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from pcb_spark.config import Config
+    from pcb_spark.leases import Lease
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,15 @@ _LIBRARIES = ("pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "light
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What every job needs: the session, the configuration and the run's id."""
+    """What every job needs: the session, the configuration and the run's id.
+
+    ``lease`` keeps others off the tables; a notebook's or a test's job goes without.
+    """
 
     spark: SparkSession
     config: Config
     run_id: str
+    lease: Lease | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def table(self, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import ingest, revisions, tables, verdicts
+from pcb_spark import ingest, ledger, revisions, tables, verdicts
 from pcb_spark import schemas as s
 from pcb_spark.pipeline.drop import cached
 from pcb_spark.pipeline.intake import STAGE
@@ -33,7 +33,7 @@ _SAME_REJECT = (s.SOURCE_URI, s.KIND, s.REASON, s.DETAIL, s.LENGTH, s.CAPTURE_DA
 def settle(intake: Intake) -> Counts:
     """Attach what came late, bring verdicts and rejects up to date; the books of verdicts."""
     with intake.lock, contextlib.ExitStack() as caches:
-        rows = cached(intake.told(), caches)
+        rows = cached(_without_pruned(intake), caches)
         known = cached(_known(intake, rows), caches)
         known.count()  # before a partition that it reads is exchanged
         resolved = cached(verdicts.resolve(rows, known), caches)
@@ -52,6 +52,13 @@ def settle(intake: Intake) -> Counts:
         return counts
 
 
+def _without_pruned(intake: Intake) -> DataFrame:
+    """What the drop tells, but of images that retention removed."""
+    gone = ledger.pruned(intake.read(FILES, s.FILES)).select(F.col(s.IMAGE_ID).alias("gone"))
+    told = intake.told()
+    return told.join(gone, image_id(F.col(KEY)) == F.col("gone"), "left_anti")
+
+
 def _known(intake: Intake, told: DataFrame) -> DataFrame:
     """Every image that came: ``relative_path``, ids, day, place, and ``reason`` if rejected.
 
@@ -61,7 +68,7 @@ def _known(intake: Intake, told: DataFrame) -> DataFrame:
     images = intake.store.read().withColumn(s.REASON, F.lit(None).cast("string"))
     rejected = (
         intake.ledger()
-        .where(F.col(s.OUTCOME) != ingest.OK)
+        .where(~F.col(s.OUTCOME).isin(ingest.OK, s.PRUNED))
         .select(s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, F.col(s.OUTCOME).alias(s.REASON))
     )
     rejected = rejected.join(images, s.IMAGE_ID, "left_anti")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,23 +201,6 @@ def test_flat_names_sidecars_manifest_cfx_and_files_still_being_written(
     assert rejects(spark, tmp_path) == [("b5_P1.png", "capture_time_missing", "run-3")]
 
 
-class Killed(BaseException):
-    """Ends a job in the middle of its writes, past every handler of errors."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, call: int) -> None:
-    """Let the ``call``-th call of ``owner.name``, counted from 1, not happen."""
-    original: Callable[..., Any] = getattr(owner, name)
-    calls = iter(range(1, 1000))
-
-    def maybe(*arguments: Any, **options: Any) -> Any:
-        if next(calls) == call:
-            raise Killed
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(owner, name, maybe)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
@@ -241,8 +223,8 @@ def test_what_a_kill_leaves_is_completed_by_the_next_run(
             "images/date=2026-01-06/c_P1.png": "no picture",
         },
     )
-    kill_at(monkeypatch, owner, name, call)
-    with pytest.raises(Killed):
+    drops.kill_at(monkeypatch, owner, name, call)
+    with pytest.raises(drops.Killed):
         ingest_by_listing(spark, tmp_path)
     monkeypatch.undo()
     assert ingest(spark, tmp_path, "run-2") == (3, 2, 1)
