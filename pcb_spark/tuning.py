@@ -7,6 +7,7 @@ LightGBM's own Python package on them, which is the same algorithm without Spark
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pcb_spark.config import Config
 
     Rows = NDArray[np.intp]
+
+log = logging.getLogger(__name__)
 
 _TIMED_IMAGES = 8
 
@@ -132,6 +135,10 @@ def search(
             number=trial.number, threads=threads,
         )  # fmt: skip
         trial.set_user_attr("trial", _packed(found))
+        log.info(
+            "trial %d: AUC %.4f, %s %s, %d numbers", trial.number, found.roc_auc,
+            "+".join(spec.levels), "+".join(spec.pooling), classifier.keep_features or spec.width,
+        )  # fmt: skip
         return found.roc_auc
 
     if done == 0:
