@@ -6,17 +6,21 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.ml.feature import ElementwiseProduct
 from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.linalg import Vectors
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from pcb_spark import schemas as s
-from pcb_spark import session
+from pcb_spark import session, trees
 from pcb_spark.errors import TrainingError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
-    from synapse.ml.lightgbm import LightGBMClassificationModel
+    from synapse.ml.lightgbm import LightGBMClassificationModel, LightGBMClassifier
 
     from pcb_spark.folds import Fold
     from pcb_spark.sections import ClassifierConfig
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 LABEL = "label"
 GROUP_DATE = "group_date"
 _VECTOR = "feature_vector"
+_MASKED = "masked_vector"
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +63,14 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     Rows are put in the order of a hash: LightGBM takes bin boundaries from the first rows of its
     sample, and rows in the order of time would show it the oldest days only.
 
+    With ``keep_features`` a second fit sees 0 in place of every other feature. LightGBM passes
+    over features that have one value only, so the trees read the kept ones at their places in the
+    whole vector, and whatever serves them needs no list of what was kept.
+
     Raises
     ------
     TrainingError : fewer than two classes.
     """
-    from synapse.ml.lightgbm import LightGBMClassifier
-
     check_classes(rows, "the training rows")
     slots = session.task_slots(rows.sparkSession)
     # LightGBM's workers wait for one another: more of them than run at once would wait for ever.
@@ -71,7 +78,18 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     shuffled = F.xxhash64(s.IMAGE_ID, F.lit(seed))
     vectors = rows.select(s.IMAGE_ID, LABEL, array_to_vector(F.col(s.FEATURES)).alias(_VECTOR))
     ordered = vectors.repartition(tasks, s.IMAGE_ID).sortWithinPartitions(shuffled)
-    estimator = LightGBMClassifier(
+    estimator = _estimator(config, seed=seed, tasks=tasks)
+    if not config.keep_features:
+        return estimator.fit(ordered)
+    first = estimator.fit(ordered)
+    kept = trees.most_important(first.getNativeModel(), config.keep_features)
+    return estimator.fit(_only(ordered, kept)) if kept.any() else first
+
+
+def _estimator(config: ClassifierConfig, *, seed: int, tasks: int) -> LightGBMClassifier:
+    from synapse.ml.lightgbm import LightGBMClassifier
+
+    return LightGBMClassifier(
         featuresCol=_VECTOR,
         labelCol=LABEL,
         objective="binary",
@@ -86,10 +104,17 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
         deterministic=True,
         numTasks=tasks,
         dataTransferMode="bulk",
-        passThroughArgs="force_row_wise=true",
+        passThroughArgs=f"force_row_wise=true scale_pos_weight={config.scale_pos_weight!r}",
         verbosity=-1,
     )
-    return estimator.fit(ordered)
+
+
+def _only(vectors: DataFrame, kept: NDArray[np.bool_]) -> DataFrame:
+    """Put 0 in place of every feature but the ``kept`` ones."""
+    product = ElementwiseProduct(
+        scalingVec=Vectors.dense(kept), inputCol=_VECTOR, outputCol=_MASKED
+    )
+    return product.transform(vectors).drop(_VECTOR).withColumnRenamed(_MASKED, _VECTOR)
 
 
 def predict(model: LightGBMClassificationModel, rows: DataFrame) -> DataFrame:

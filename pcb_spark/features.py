@@ -58,6 +58,11 @@ def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> g
     if difference and with_reference == 0:
         what = f"features.reference asks for references, and none of {total} images has one"
         raise InputError(what, hint="fill the reference column, or --set features.reference=none")
+    return settled(config, difference=difference)
+
+
+def settled(config: FeaturesConfig, *, difference: bool) -> graphs.FeatureSpec:
+    """Fill in the measured defaults of a reference mode where nothing else was set."""
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
@@ -79,10 +84,7 @@ def build(
     calibration : images uint8 (3, 224, 224) to quantise the backbone with; without any it stays in
         float32.
     """
-    trunk = backbone.cut(source, spec.stages)
-    if calibration:
-        trunk = quantization.quantize(trunk, calibration)
-    graph = graphs.features_graph(trunk, spec)
+    graph = graphs.features_graph(trunk(source, spec, calibration=calibration), spec)
     return FeatureSet(
         spec=spec,
         graph=graph,
@@ -92,6 +94,17 @@ def build(
         trained=source.trained,
         precision=precision.INT8 if calibration else precision.FP32,
     )
+
+
+def trunk(
+    source: backbone.Backbone,
+    spec: graphs.FeatureSpec,
+    *,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+) -> onnx.ModelProto:
+    """Cut the backbone where ``spec`` needs it; quantise it with ``calibration`` where there is."""
+    cut = backbone.cut(source, spec.stages)
+    return quantization.quantize(cut, calibration) if calibration else cut
 
 
 def calibration_sample(

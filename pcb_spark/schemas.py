@@ -244,6 +244,8 @@ TRIALS: Final = _struct(
     ("upper", _DOUBLE, True),
     ("roc_auc_by_fold", t.ArrayType(_DOUBLE, containsNull=True), False),
     ("slip_rate", _DOUBLE, True),
+    ("worst_slip_rate", _DOUBLE, True),
+    ("false_call_reduction", _DOUBLE, True),
     ("review_reduction", _DOUBLE, True),
     ("feature_count", t.IntegerType(), False),
     ("milliseconds", _DOUBLE, False),

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pcb_spark.layouts import GROUPS
 
@@ -156,6 +156,8 @@ class ClassifierConfig(Section):
     """LightGBM's parameters, under LightGBM's names.
 
     The defaults are what measured best with references; ``settled`` knows better ones without.
+    ``keep_features`` is ours: above 0 the trees are fitted once more on so many of the features,
+    those that gained most in a first fit on the same rows.
     """
 
     num_iterations: int = Field(default=200, ge=1)
@@ -165,7 +167,16 @@ class ClassifierConfig(Section):
     feature_fraction: float = Field(default=0.1, gt=0, le=1)
     lambda_l2: float = Field(default=0.0, ge=0)
     is_unbalance: bool = False
+    scale_pos_weight: float = Field(default=1.0, gt=0)
+    keep_features: int = Field(default=0, ge=0)
     num_tasks: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_weighting(self) -> ClassifierConfig:
+        if self.is_unbalance and self.scale_pos_weight != 1.0:
+            msg = "classes are weighted by is_unbalance or by scale_pos_weight, not by both"
+            raise ValueError(msg)
+        return self
 
     def settled(self, *, difference: bool) -> ClassifierConfig:
         """Fill in the measured defaults of the reference mode where nothing else was set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -90,18 +91,21 @@ def _trials(job: Job) -> list[str]:
     best = own.limit(_BEST_TRIALS).collect()
     if not best:
         return []
-    heading = f"{'AUC':17} {'fewer reviews':>13} {'ms/image':>8} {'F':>5}  features"
+    heading = f"{'AUC':21} {'slipped':>7} {'cleared':>7} {'fewer reviews':>13} {'ms':>6} {'F':>5}"
     lines = [f"best of {own.count()} trials", heading, *(_trial(row) for row in best)]
     return [*lines, f"classifier of the best: {best[0]['classifier']}"]
 
 
 def _trial(row: Row) -> str:
     bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
-    saved = "-" if row["review_reduction"] is None else f"{row['review_reduction']:.1%}"
+    names = ("slip_rate", "false_call_reduction", "review_reduction")
+    slipped, cleared, saved = ("-" if row[n] is None else f"{row[n]:.1%}" for n in names)
+    kept = json.loads(row["classifier"])["keep_features"] or row["feature_count"]
     mode = "difference" if row["difference"] else "no reference"
     return (
-        f"{row['roc_auc']:.4f}{bounds} {saved:>10} {row['milliseconds']:>8.1f} "
-        f"{row['feature_count']:>5}  {'+'.join(row['levels'])} {'+'.join(row['pooling'])} {mode}"
+        f"{row['roc_auc']:.4f}{bounds} {slipped:>7} {cleared:>7} {saved:>13} "
+        f"{row['milliseconds']:>6.1f} {kept:>5}  "
+        f"{'+'.join(row['levels'])} {'+'.join(row['pooling'])} {mode}"
     )
 
 

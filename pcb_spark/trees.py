@@ -1,4 +1,4 @@
-"""LightGBM's text format to ONNX trees."""
+"""LightGBM's text format: to ONNX trees, and which features its trees live on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pcb_spark import graphs
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
 # The tree node, all that is kept of the conversion, is the same in every opset.
 _TARGET_OPSET = 13
@@ -36,6 +37,17 @@ def convert(classifier_text: str, width: int) -> onnx.ModelProto:
         target_opset=_TARGET_OPSET,
     )
     return converted
+
+
+def most_important(classifier_text: str, count: int) -> NDArray[np.bool_]:
+    """Mark the ``count`` features whose splits gained most, (F,).
+
+    Features that no tree splits on are never marked, so that there may be fewer.
+    """
+    gain = lightgbm.Booster(model_str=classifier_text).feature_importance("gain")
+    marked = np.zeros(len(gain), dtype=bool)
+    marked[np.argsort(-gain, kind="stable")[:count]] = True
+    return marked & (gain > 0)
 
 
 def _with_float32_thresholds(classifier_text: str) -> str:

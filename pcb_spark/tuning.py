@@ -7,20 +7,22 @@ LightGBM's own Python package on them, which is the same algorithm without Spark
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pcb_spark import batches, graphs, metrics, policy, thresholds
+from pcb_spark import batches, graphs, metrics, policy, search_space, thresholds, trees
 from pcb_spark.images import SIDE
 from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import lightgbm
     import onnx
     import optuna
     from numpy.typing import NDArray
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pcb_spark.config import Config
 
     Rows = NDArray[np.intp]
+
+log = logging.getLogger(__name__)
 
 _TIMED_IMAGES = 8
 
@@ -73,8 +77,9 @@ class Examples:
 class Trial:
     """A setting and what it came to; ``roc_auc`` is the mean over folds, in bounds by board.
 
-    ``slip_rate`` and ``review_reduction`` are what the decision rule would have done forward in
-    time, over all folds but the first.
+    ``slip_rate``, ``false_call_reduction`` and ``review_reduction`` are what the decision rule
+    would have done forward in time, over all folds but the first; ``worst_slip_rate`` is the
+    largest slip rate of one of them.
     """
 
     number: int
@@ -85,17 +90,27 @@ class Trial:
     upper: float | None
     roc_auc_by_fold: tuple[float | None, ...]
     slip_rate: float | None
+    worst_slip_rate: float | None
+    false_call_reduction: float | None
     review_reduction: float | None
     n: int
 
 
 def search(
-    examples: Examples, config: Config, *, study_name: str, storage: Path, threads: int
+    examples: Examples,
+    config: Config,
+    *,
+    study_name: str,
+    storage: Path,
+    threads: int,
+    configured: Sequence[graphs.FeatureSpec] = (),
 ) -> list[Trial]:
     """Run what is missing of ``tune.trials`` trials and return all of the study, best first.
 
     Parameters
     ----------
+    configured : features that go first, each with the configured classifier, so that the search
+        has to beat them.
     study_name : the same examples, folds and seed have the same name; under it trials are kept.
     storage : SQLite file; made where it isn't there.
     """
@@ -112,17 +127,23 @@ def search(
     study.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
 
     def objective(trial: optuna.Trial) -> float:
-        table, spec = _suggest_features(trial, examples.tables)
-        classifier = _suggest_classifier(trial, config.classifier)
+        spec = search_space.suggest_features(trial, [table.spec for table in examples.tables])
+        table = next(e for e in examples.tables if e.spec.difference == spec.difference)
+        classifier = search_space.suggest_classifier(trial, config.classifier)
         found = evaluate(
             examples, table.columns(spec), spec, classifier, config,
             number=trial.number, threads=threads,
         )  # fmt: skip
         trial.set_user_attr("trial", _packed(found))
+        log.info(
+            "trial %d: AUC %.4f, %s %s, %d numbers", trial.number, found.roc_auc,
+            "+".join(spec.levels), "+".join(spec.pooling), classifier.keep_features or spec.width,
+        )  # fmt: skip
         return found.roc_auc
 
     if done == 0:
-        _enqueue_configured(study, config)
+        for spec in configured:
+            study.enqueue_trial(search_space.drawn(spec, config.classifier))
     while (missing := config.tune.trials - len(_finished(study))) > 0:
         study.optimize(objective, n_trials=missing)
     trials = [_unpacked(trial.user_attrs["trial"]) for trial in _finished(study)]
@@ -140,23 +161,23 @@ def evaluate(
     threads: int = 1,
 ) -> Trial:
     """Judge one setting on all folds."""
-    import lightgbm
-
-    parameters = _parameters(classifier, seed=config.seed, threads=threads)
     test = np.concatenate([rows for _, rows in examples.folds])
     fold = np.repeat(np.arange(len(examples.folds)) + 1, [len(r) for _, r in examples.folds])
     scores = []
     for train_rows, test_rows in examples.folds:
-        train = lightgbm.Dataset(
-            features[train_rows], examples.is_fail[train_rows], params=parameters
-        )
-        booster = lightgbm.train(parameters, train)
+        booster = _fit(
+            features[train_rows], examples.is_fail[train_rows], classifier,
+            seed=config.seed, threads=threads,
+        )  # fmt: skip
         scores.append(booster.predict(features[test_rows], num_threads=threads))
     return _judged(number, spec, classifier, examples, test, np.concatenate(scores), fold, config)
 
 
 def milliseconds(graph: onnx.ModelProto, *, difference: bool) -> float:
-    """Time one image through a features graph, in ms on one core of this machine."""
+    """Time one image through a features graph: CPU time of one thread, in ms.
+
+    CPU time, because a search often has other work beside it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -172,9 +193,9 @@ def milliseconds(graph: onnx.ModelProto, *, difference: bool) -> float:
     feed = batches.feed(pixels, pixels if difference else None, own)
     took = []
     for _ in range(4):
-        began = time.perf_counter()
+        began = time.thread_time()
         session.run(None, feed)
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
     return min(took) * 1000 / _TIMED_IMAGES
 
 
@@ -194,6 +215,7 @@ def _judged(
         is_fail, scores, fold, max_slip_rate=wanted.max_slip_rate, confidence=wanted.confidence
     )
     forward = policy.total([step.outcome for step in steps]).rates()
+    slipped = [step.outcome.rates()["slip_rate"].value for step in steps]
     found = metrics.evaluate_scores(
         is_fail, scores, board_id=boards, fold=fold, segments={}, defects=[None] * len(test),
         threshold=0.0, seed=config.seed, resamples=wanted.bootstrap_resamples,
@@ -210,14 +232,26 @@ def _judged(
         upper=mean.upper,
         roc_auc_by_fold=tuple(auc[f"fold={k + 1}"].value for k in range(len(examples.folds))),
         slip_rate=forward["slip_rate"].value,
+        worst_slip_rate=max((rate for rate in slipped if rate is not None), default=None),
+        false_call_reduction=forward["false_call_reduction"].value,
         review_reduction=forward["review_reduction"].value,
         n=mean.n,
     )
 
 
-def _parameters(classifier: ClassifierConfig, *, seed: int, threads: int) -> dict[str, Any]:
-    return {
-        **classifier.model_dump(exclude={"num_tasks"}),
+def _fit(
+    features: NDArray[np.float32],
+    is_fail: NDArray[np.bool_],
+    classifier: ClassifierConfig,
+    *,
+    seed: int,
+    threads: int,
+) -> lightgbm.Booster:
+    """Fit on (n, F) and (n,) as ``classifier.fit`` does, which see for ``keep_features``."""
+    import lightgbm
+
+    parameters = {
+        **classifier.model_dump(exclude={"num_tasks", "keep_features"}),
         "objective": "binary",
         "seed": seed,
         "deterministic": True,
@@ -226,44 +260,14 @@ def _parameters(classifier: ClassifierConfig, *, seed: int, threads: int) -> dic
         "verbosity": -1,
     }
 
+    def fitted(values: NDArray[np.float32]) -> lightgbm.Booster:
+        return lightgbm.train(parameters, lightgbm.Dataset(values, is_fail, params=parameters))
 
-def _suggest_features(
-    trial: optuna.Trial, tables: Sequence[FeatureTable]
-) -> tuple[FeatureTable, graphs.FeatureSpec]:
-    """Draw a reference mode, one or more of its levels, and one or both poolings."""
-    import optuna
-
-    modes = {("difference" if each.spec.difference else "none"): each for each in tables}
-    table = modes[trial.suggest_categorical("reference", sorted(modes))]
-    levels = tuple(
-        level for level in table.spec.levels if trial.suggest_categorical(level, [True, False])
-    )
-    pooling = {"max": ("max",), "mean": ("mean",), "both": ("mean", "max")}
-    if not levels:
-        what = "no level drawn"
-        raise optuna.TrialPruned(what)
-    chosen = pooling[trial.suggest_categorical("pooling", sorted(pooling))]
-    return table, replace(table.spec, levels=levels, pooling=chosen)
-
-
-def _suggest_classifier(trial: optuna.Trial, base: ClassifierConfig) -> ClassifierConfig:
-    drawn = {
-        "num_iterations": trial.suggest_int("num_iterations", 100, 800, log=True),
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 80, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.02, 0.5, log=True),
-        "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 100, log=True),
-        "is_unbalance": trial.suggest_categorical("is_unbalance", [False, True]),
-    }
-    return ClassifierConfig.model_validate({**base.model_dump(), **drawn})
-
-
-def _enqueue_configured(study: optuna.Study, config: Config) -> None:
-    """Let the configured classifier be the first trial's, so that the search has to beat it."""
-    drawn = config.classifier.model_dump(exclude={"num_tasks"})
-    drawn["lambda_l2"] = max(drawn["lambda_l2"], 0.01)
-    study.enqueue_trial(drawn)
+    first = fitted(features)
+    if not classifier.keep_features:
+        return first
+    kept = trees.most_important(first.model_to_string(), classifier.keep_features)
+    return fitted(np.where(kept, features, np.float32(0))) if kept.any() else first
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import classifier
+from pcb_spark import classifier, graphs, trees
 from pcb_spark import schemas as s
 from pcb_spark.errors import TrainingError
 from pcb_spark.folds import Fold
 from pcb_spark.sections import ClassifierConfig
 from tests.rows import images_table, noise
+from tests.trunks import run_graph
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -66,6 +67,70 @@ def test_model_follows_from_rows_and_seed_whatever_their_order(spark: SparkSessi
     shuffled = rows.orderBy(F.desc(s.IMAGE_ID)).repartition(5)
     assert text_of(classifier.fit(shuffled, SMALL, seed=1)) == once
     assert text_of(classifier.fit(rows, SMALL, seed=2)) != once
+    rows.unpersist()
+
+
+def used_features(text: str) -> list[int]:
+    splits = lightgbm.Booster(model_str=text).feature_importance("split")
+    return [int(number) for number in np.flatnonzero(splits)]
+
+
+@pytest.mark.slow
+def test_trees_of_the_kept_features_read_them_at_their_places(spark: SparkSession) -> None:
+    rows = learnable(spark).persist()
+    assert len(used_features(text_of(classifier.fit(rows, SMALL, seed=1)))) > 2
+    config = SMALL.model_copy(update={"keep_features": 2, "feature_fraction": 1.0})
+
+    model = classifier.fit(rows, config, seed=1)
+
+    # The label is made of the first two of 16 features.
+    assert used_features(text_of(model)) == [0, 1]
+    scored = classifier.predict(model, rows).orderBy(s.IMAGE_ID).collect()
+    whole = np.array([row.features for row in scored], dtype=np.float32)
+    found = np.array([row.probability for row in scored])
+    assert found == pytest.approx(lightgbm.Booster(model_str=text_of(model)).predict(whole))
+    graph = graphs.trees_graph(trees.convert(text_of(model), 16), 16)
+    served = run_graph(graph, graphs.PROBABILITY, {graphs.FEATURES: whole[None]})
+    assert served[0] == pytest.approx(found, abs=1e-6)
+    rows.unpersist()
+
+
+@pytest.mark.slow
+def test_features_are_kept_by_the_training_window_alone(spark: SparkSession) -> None:
+    # Before day 3 feature 1 tells the label, from then on feature 2 does.
+    random = np.random.default_rng(5)
+    rows = []
+    for number in range(400):
+        fail, late = number % 2, number >= 200
+        row = random.normal(0, 0.3, 4)
+        row[2 if late else 1] += fail
+        rows.append((f"i{number:03d}", f"b{number}", day(3 if late else 1), row.tolist(), fail))
+    table = spark.createDataFrame(
+        rows,
+        "image_id string, board_id string, capture_date date, features array<float>, label int",
+    )
+    dated_rows = classifier.with_group_date(table, "board_id")
+    config = SMALL.model_copy(update={"keep_features": 1, "feature_fraction": 1.0})
+
+    judged = classifier.out_of_fold(dated_rows, [fold(1, 3, 3, 4)], config, seed=7).collect()
+
+    by_verdict = [
+        np.mean([row.probability for row in judged if int(row.image_id[1:]) % 2 == fail])
+        for fail in (0, 1)
+    ]
+    # Feature 1 says nothing of the test window; had that been seen, feature 2 would tell it.
+    assert abs(by_verdict[1] - by_verdict[0]) < 0.1
+
+
+@pytest.mark.slow
+def test_a_heavier_class_is_more_probable(spark: SparkSession) -> None:
+    rows = learnable(spark).persist()
+    means = []
+    for weight in (1.0, 4.0):
+        config = SMALL.model_copy(update={"scale_pos_weight": weight})
+        scored = classifier.predict(classifier.fit(rows, config, seed=1), rows).collect()
+        means.append(np.mean([row.probability for row in scored]))
+    assert means[1] > means[0] + 0.02
     rows.unpersist()
 
 

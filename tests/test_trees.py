@@ -60,6 +60,22 @@ def test_values_that_are_neighbours_in_float32_stay_apart(value: float) -> None:
     assert found[-1] - found[0] > 0.5
 
 
+def test_the_features_whose_splits_gained_most_are_marked() -> None:
+    rows = random_rows(2000, 20)
+    text = train(rows, rows[:, 4] + rows[:, 17] / 2 > 0.9).model_to_string()
+
+    assert np.flatnonzero(trees.most_important(text, 1)).tolist() == [4]
+    assert np.flatnonzero(trees.most_important(text, 2)).tolist() == [4, 17]
+    assert trees.most_important(text, 50).shape == (20,)
+
+
+def test_a_feature_that_no_tree_splits_on_is_never_marked() -> None:
+    rows = random_rows(40, 3)
+    text = train(rows, np.arange(40) % 4 == 0, min_data_in_leaf=30).model_to_string()
+
+    assert not trees.most_important(text, 2).any()
+
+
 def test_trees_that_found_no_split_give_the_base_rate() -> None:
     rows = random_rows(40, 3)
     label = np.arange(40) % 4 == 0

@@ -65,8 +65,33 @@ def test_a_trial_is_judged_forward_in_time(examples: tuning.Examples) -> None:
     assert (found["layer2"].n, found["layer2"].spec.width) == (60, 512)
     # Ten defects in fold 1 allow no slip at 0.3; fold 2 has 20 good images to clear.
     assert found["layer2"].slip_rate == 0.0
+    assert found["layer2"].worst_slip_rate == 0.0
+    assert found["layer2"].false_call_reduction == 1.0
     assert found["layer2"].review_reduction == pytest.approx(2 / 3)
     assert found["layer1"].roc_auc < 0.8
+
+
+def test_a_trial_that_keeps_few_features_chooses_them_in_each_training_window(
+    examples: tuning.Examples,
+) -> None:
+    # In the first window layer1 tells defects, and nothing does in the images it is tested on.
+    values = examples.tables[0].values.copy()
+    values[:, TELLING] = 0
+    values[:60, 7] += 2 * examples.is_fail[:60]
+    kept = TREES.model_copy(update={"keep_features": 1})
+
+    found = tuning.evaluate(examples, values, ALL, kept, settings())
+
+    # One column that varies by chance alone: no better than a guess in fold 1.
+    assert found.roc_auc_by_fold[0] == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_single_kept_feature_is_enough_where_one_tells(examples: tuning.Examples) -> None:
+    kept = TREES.model_copy(update={"keep_features": 1})
+
+    found = tuning.evaluate(examples, examples.tables[0].values, ALL, kept, settings())
+
+    assert found.roc_auc == 1.0
 
 
 def test_an_interrupted_search_goes_on_where_it_stopped(
@@ -74,10 +99,13 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
 ) -> None:
     storage = tmp_path / "new" / "tune.db"
 
+    configured = narrow("layer2", pooling=("mean", "max"))
+
     def search(trials: int) -> list[tuning.Trial]:
         return tuning.search(
-            examples, settings(trials=trials), study_name="a", storage=storage, threads=1
-        )
+            examples, settings(trials=trials), study_name="a", storage=storage, threads=1,
+            configured=[configured],
+        )  # fmt: skip
 
     first = search(2)
     both = search(4)
@@ -86,9 +114,13 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     assert [trial for trial in both if trial.number in {t.number for t in first}] == first
     assert [t.roc_auc for t in both] == sorted((t.roc_auc for t in both), reverse=True)
     assert search(4) == both
-    # The configured classifier goes first, so that the search has to beat it.
-    configured = min(both, key=lambda trial: trial.number).classifier
-    assert configured == settings().classifier.model_copy(update={"lambda_l2": 0.01})
+    # What is configured goes first, so that the search has to beat it; of the parameters that
+    # nobody set, those of single images.
+    start = min(both, key=lambda trial: trial.number)
+    assert start.spec == configured
+    assert start.classifier == ClassifierConfig(
+        lambda_l2=0.01, num_iterations=300, learning_rate=0.05, num_leaves=15
+    )
 
 
 def test_the_same_seed_proposes_the_same_trials(examples: tuning.Examples, tmp_path: Path) -> None:
@@ -108,8 +140,9 @@ def test_the_reference_mode_is_searched_too(examples: tuning.Examples, tmp_path:
     wider = dataclasses.replace(examples, tables=both)
 
     found = tuning.search(
-        wider, settings(trials=5), study_name="a", storage=tmp_path / "tune.db", threads=1
-    )
+        wider, settings(trials=3), study_name="a", storage=tmp_path / "tune.db", threads=1,
+        configured=[narrow("layer2"), spec],
+    )  # fmt: skip
 
     assert {trial.spec.difference for trial in found} == {True, False}
     assert {trial.roc_auc for trial in found if trial.spec.difference} == {0.5}

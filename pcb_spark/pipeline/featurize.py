@@ -25,9 +25,10 @@ from pcb_spark.pipeline.job import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-    from pcb_spark.features import FeatureSet
     from pcb_spark.graphs import FeatureSpec
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ def run_featurize(job: Job) -> Counts:
     images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
     total, with_reference = _reference_counts(images)
     spec = features.choose_spec(job.config.features, total=total, with_reference=with_reference)
-    feature_set = _build(job, images, spec)
+    sample = calibration(job, images, spec)
+    feature_set = features.build(load_backbone(job.config), spec, calibration=sample)
     log.info(
         "featurize %d images: %s, %s, %s, %d numbers each, backbone %s in %s",
         total,
@@ -73,11 +75,13 @@ def run_featurize(job: Job) -> Counts:
     return counts
 
 
-def _build(job: Job, images: DataFrame, spec: FeatureSpec) -> FeatureSet:
-    """Build the features graph; ``auto`` is int8 here, and train puts it to the test."""
-    source = load_backbone(job.config)
+def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[np.uint8]]:
+    """Decode what the backbone is quantised with; none with ``backbone.precision = "fp32"``.
+
+    ``auto`` is int8 here, and train puts it to the test.
+    """
     if job.config.backbone.precision == precision.FP32:
-        return features.build(source, spec)
+        return []
     sample = features.calibration_sample(
         images,
         difference=spec.difference,
@@ -86,7 +90,7 @@ def _build(job: Job, images: DataFrame, spec: FeatureSpec) -> FeatureSet:
     )
     if not sample:
         log.warning("no image of the calibration sample can be decoded: the backbone stays in fp32")
-    return features.build(source, spec, calibration=sample)
+    return sample
 
 
 def _reference_counts(images: DataFrame) -> tuple[int, int]:

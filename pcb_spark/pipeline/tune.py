@@ -7,8 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from pcb_spark import (
-    backbone,
     classifier,
     features,
     graphs,
@@ -27,6 +25,7 @@ from pcb_spark import (
     tuning,
 )
 from pcb_spark import schemas as s
+from pcb_spark.pipeline.featurize import calibration
 from pcb_spark.pipeline.job import (
     IMAGES,
     TRIALS,
@@ -40,6 +39,7 @@ from pcb_spark.pipeline.job import (
 from pcb_spark.pipeline.judge import GROUP_COLUMN, plan_dates, write_metrics
 
 if TYPE_CHECKING:
+    import onnx
     import pandas as pd
     from pyspark.sql import DataFrame
 
@@ -67,17 +67,30 @@ def run_tune(job: Job) -> Counts:
     chosen = _sample(judged, total, job.config.tune.max_images)
     specs = _specs(job, chosen)
     with logs.progress(job.spark, "tune"):
-        rows = [_rows(job, source, spec, chosen, verdicts) for spec in specs]
+        samples = [calibration(job, chosen, spec) for spec in specs]
+        sets = [
+            features.build(source, spec, calibration=sample)
+            for spec, sample in zip(specs, samples, strict=True)
+        ]
+        rows = [_rows(job, each, chosen, verdicts) for each in sets]
     examples = _examples(job, specs, rows)
     log.info("tune on %d images, up to %d trials", len(examples.is_fail), job.config.tune.trials)
+    study = _study_name(job, sets, examples)
     found = tuning.search(
         examples,
         job.config,
-        study_name=_study_name(job, source, examples),
+        study_name=study,
         storage=Path(job.config.tune.storage).expanduser(),
         threads=session.task_slots(job.spark),
+        configured=[
+            features.settled(job.config.features, difference=spec.difference) for spec in specs
+        ],
     )
-    _write(job, source, found, _study_name(job, source, examples))
+    trunks = {
+        spec.difference: features.trunk(source, spec, calibration=sample)
+        for spec, sample in zip(specs, samples, strict=True)
+    }
+    _write(job, found, study, functools.cache(functools.partial(_milliseconds, trunks)))
     used = len(examples.is_fail)
     counts = Counts(rows_in=total, rows_out=used, rows_rejected=total - used)
     close_books(job, "tune", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
@@ -110,14 +123,10 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
 
 
 def _rows(
-    job: Job,
-    source: backbone.Backbone,
-    spec: graphs.FeatureSpec,
-    images: DataFrame,
-    verdicts: DataFrame,
+    job: Job, feature_set: features.FeatureSet, images: DataFrame, verdicts: DataFrame
 ) -> pd.DataFrame:
     """Features and labels on the driver; features that are there from before are used again."""
-    kept = _features(job, features.build(source, spec), images)
+    kept = _features(job, feature_set, images)
     rows = classifier.training_rows(kept, images, verdicts)
     rows = classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
     columns = [s.IMAGE_ID, s.BOARD_ID, classifier.GROUP_DATE, classifier.LABEL, s.FEATURES]
@@ -180,44 +189,52 @@ def _examples(
     )
 
 
-def _study_name(job: Job, source: backbone.Backbone, examples: tuning.Examples) -> str:
-    """Name what trials can be compared: images, verdicts, folds, weights, seed and search."""
+def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.Examples) -> str:
+    """Name what trials can be compared: images, verdicts, folds, features, seed and policy."""
     digest = hashlib.sha256(examples.is_fail.tobytes())
     for train, test in examples.folds:
         digest.update(train.tobytes() + test.tobytes())
-    specs = [asdict(table.spec) for table in examples.tables]
-    about = [source.sha256, job.config.seed, specs, job.config.policy.model_dump()]
+    about = [[each.fingerprint for each in sets], job.config.seed, job.config.policy.model_dump()]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:12]
 
 
-def _write(job: Job, source: backbone.Backbone, found: Sequence[tuning.Trial], study: str) -> None:
+def _write(
+    job: Job,
+    found: Sequence[tuning.Trial],
+    study: str,
+    cost: Callable[[graphs.FeatureSpec], float],
+) -> None:
     """Append every trial of the study to ``trials``, and its figures to ``metrics``."""
-    cost = functools.cache(functools.partial(_milliseconds, source))
     rows, figures = [], list[metrics.Metric]()
     for trial in found:
-        spec = trial.spec
-        milliseconds = cost(spec.stages[-1], difference=spec.difference)
+        spec, milliseconds = trial.spec, cost(trial.spec)
         rows.append(
             (
                 job.run_id, study, trial.number, list(spec.levels), list(spec.pooling),
                 spec.difference, trial.classifier.model_dump_json(), trial.roc_auc, trial.lower,
-                trial.upper, list(trial.roc_auc_by_fold), trial.slip_rate, trial.review_reduction,
-                spec.width, milliseconds,
+                trial.upper, list(trial.roc_auc_by_fold), trial.slip_rate, trial.worst_slip_rate,
+                trial.false_call_reduction, trial.review_reduction, spec.width, milliseconds,
             )
         )  # fmt: skip
         scope = f"trial={trial.number}"
+        figures.append(
+            metrics.Metric(scope, "roc_auc", trial.roc_auc, trial.lower, trial.upper, trial.n)
+        )
         figures += [
-            metrics.Metric(scope, "roc_auc", trial.roc_auc, trial.lower, trial.upper, trial.n),
-            metrics.Metric(scope, "review_reduction", trial.review_reduction, None, None, trial.n),
-            metrics.Metric(scope, "milliseconds", milliseconds, None, None, trial.n),
+            metrics.Metric(scope, name, value, None, None, trial.n)
+            for name, value in (
+                ("slip_rate", trial.slip_rate),
+                ("false_call_reduction", trial.false_call_reduction),
+                ("review_reduction", trial.review_reduction),
+                ("milliseconds", milliseconds),
+            )
         ]
     tables.append_rows(job.spark, rows, job.table(TRIALS), s.TRIALS)
     write_metrics(job, figures, study)
 
 
-def _milliseconds(source: backbone.Backbone, stage: str, *, difference: bool) -> float:
-    """Time the cut at ``stage``: what lies before it has to be computed in any case."""
-    spec = graphs.FeatureSpec(levels=(stage,), pooling=_POOLING, difference=difference)
-    graph = graphs.features_graph(backbone.cut(source, spec.stages), spec)
-    return tuning.milliseconds(graph, difference=difference)
+def _milliseconds(trunks: Mapping[bool, onnx.ModelProto], spec: graphs.FeatureSpec) -> float:
+    """Time the features graph of ``spec``; what it doesn't read of the trunk isn't in it."""
+    graph = graphs.features_graph(trunks[spec.difference], spec)
+    return tuning.milliseconds(graph, difference=spec.difference)
