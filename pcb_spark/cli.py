@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 import pcb_spark
 from pcb_spark import config as configuration
-from pcb_spark import doctor, logs, session, summary
+from pcb_spark import doctor, exchange, logs, session, stores, summary
 from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
 from pcb_spark.pipeline import (
@@ -149,7 +149,7 @@ def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
     if all(check.ok for check in checks):
         spark = session.get(config)
         checks += doctor.check_session(spark, config.paths.out or ".")
-    sys.stdout.write(doctor.report(checks) + "\n")
+    sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
     log.debug("doctor %s", run_id)
     doctor.require(checks)
     return 0
@@ -165,6 +165,7 @@ def _run(config: Config, run_id: str, stages: Sequence[Callable[[Job], object]])
     spark = session.get(config)
     try:
         doctor.require(doctor.check_session(spark, config.paths.out))
+        exchange.settle_all(spark, config.paths.out)
         job = Job(spark=spark, config=config, run_id=run_id)
         for stage in stages:
             stage(job)

@@ -3,8 +3,7 @@
 A micro-batch is written beside the table, one file a capture date. petastorm's list of files, which
 may name more of them than there are, gets theirs first; then each file moves in by one rename. Its
 name is a hash of its rows: what is written again after a kill is the same file, or none. Where rows
-change, a whole partition steps aside for its successor, and ``recover`` puts it back if the
-successor didn't make it.
+change, whole partitions are exchanged, and ``recover`` goes on where a killed job left off.
 """
 
 from __future__ import annotations
@@ -16,21 +15,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from pcb_spark import exchange, tables
 from pcb_spark import schemas as s
-from pcb_spark import tables
+from pcb_spark.hadoop import below, make_folder, move, read_whole, write_whole
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 _COMMON = "_common_metadata"
-#: Says on stores of objects that the table is whole.
-_SEAL = "_SUCCESS"
-_REPLACED = "replaced-"
 #: What tells one version of a row from another: all but the pictures, of which there are hashes.
 _DIGESTED = [name for name in s.IMAGES.names if name not in (s.IMAGE, s.REFERENCE)]
 _ROW_GROUPS = {
@@ -63,14 +59,9 @@ class ImageStore:
         return tables.locate(self.out, "images")
 
     def recover(self) -> None:
-        """Put right what a killed job left: tables that stepped aside, and unfinished files."""
-        for table in ("images", "verdicts", "rejects", "files"):
-            uri, aside = (tables.locate(self.out, name) for name in (table, f".replaced-{table}"))
-            self._put_back(aside, uri)
-        for name in _names(self.spark, self._staging):
-            if name.startswith(_REPLACED):
-                target = f"{self.uri}/{s.CAPTURE_DATE}={name.removeprefix(_REPLACED)}"
-                self._put_back(f"{self._staging}/{name}", target)
+        """Put right what a killed job left: unfinished exchanges, and unfinished files."""
+        for table in ("images", "verdicts", "rejects", "files", "sidecars"):
+            exchange.finish(self.spark, tables.locate(self.out, table))
         tables.remove(self.spark, self._staging)
         if tables.exists(self.spark, self.uri):
             self._seal()
@@ -90,7 +81,7 @@ class ImageStore:
             target = f"{self.uri}/{file.name}"
             if not tables.exists(self.spark, target):
                 make_folder(self.spark, target.rpartition("/")[0])
-                tables._move(self.spark, file.staged, target)
+                move(self.spark, file.staged, target)
         self._seal()
         tables.remove(self.spark, self._staging)
         return sum(file.rows for file in files)
@@ -107,34 +98,18 @@ class ImageStore:
         others = self.read(dates).join(ids.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
         files = self._stage(others.select(s.IMAGES.names).unionByName(rows))
         self._announce(files)
-        tables.remove(self.spark, f"{self.uri}/{_SEAL}")
         filled = {file.name.partition("/")[0] for file in files}
-        for day in dates:
-            folder = f"{s.CAPTURE_DATE}={day.isoformat()}"
-            target, aside = f"{self.uri}/{folder}", f"{self._staging}/{_REPLACED}{day.isoformat()}"
-            if tables.exists(self.spark, target):
-                tables._move(self.spark, target, aside)
-            if folder in filled:
-                make_folder(self.spark, self.uri)
-                tables._move(self.spark, f"{self._staging}/rows/{folder}", target)
-            tables.remove(self.spark, aside)
-        self._seal()
+        folders = [f"{s.CAPTURE_DATE}={day.isoformat()}" for day in dates]
+        parts = [(folder, folder in filled) for folder in folders]
+        exchange.swap(self.spark, self.uri, f"{self._staging}/rows", parts)
         tables.remove(self.spark, self._staging)
 
     def _seal(self) -> None:
-        write_whole(self.spark, f"{self.uri}/{_SEAL}", b"")
+        write_whole(self.spark, f"{self.uri}/{exchange.SEAL}", b"")
 
     @cached_property
     def _staging(self) -> str:
         return tables.locate(self.out, ".ingest")
-
-    def _put_back(self, aside: str, target: str) -> None:
-        if not tables.exists(self.spark, aside):
-            return
-        if tables.exists(self.spark, target):
-            tables.remove(self.spark, aside)
-        else:
-            tables._move(self.spark, aside, target)
 
     def _stage(self, rows: DataFrame) -> list[_File]:
         """Write rows beside the table and give each file the name of what is in it."""
@@ -155,7 +130,7 @@ class ImageStore:
         name = f"part-{row['digest']}.snappy.parquet"
         written = row["path"].rpartition("/")[2]
         source, target = (f"{self._staging}/rows/{folder}/{n}" for n in (written, name))
-        tables._move(self.spark, source, target)
+        move(self.spark, source, target)
         return _File(target, f"{folder}/{name}", row["rows"])
 
     def _announce(self, files: Iterable[_File]) -> None:
@@ -172,9 +147,13 @@ class ImageStore:
         from petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY
 
         uri = f"{self.uri}/{_COMMON}"
-        if not tables.exists(self.spark, uri):
+        if not tables.exists(self.spark, self.uri):
             return {}
-        metadata = pq.read_schema(io.BytesIO(read_whole(self.spark, uri))).metadata or {}
+        content = read_whole(self.spark, uri) if tables.exists(self.spark, uri) else b""
+        if not content:  # what a kill leaves on wasb
+            files = [name for name in below(self.spark, self.uri) if name.endswith(".parquet")]
+            return {name: row_groups(self.spark, f"{self.uri}/{name}") for name in files}
+        metadata = pq.read_schema(io.BytesIO(content)).metadata or {}
         counts: dict[str, int] = json.loads(metadata.get(ROW_GROUPS_PER_FILE_KEY, b"{}"))
         return counts
 
@@ -208,51 +187,3 @@ def row_groups(spark: SparkSession, uri: str) -> int:
         return int(reader.getRowGroups().size())
     finally:
         reader.close()
-
-
-def make_folder(spark: SparkSession, uri: str) -> None:
-    """Make a folder and those above it."""
-    filesystem, path = tables._hadoop(spark, uri)
-    filesystem.mkdirs(path)
-
-
-def read_whole(spark: SparkSession, uri: str) -> bytes:
-    """The bytes of a small file."""
-    filesystem, path = tables._hadoop(spark, uri)
-    if _local(filesystem):
-        return Path(path.toUri().getPath()).read_bytes()
-    stream = filesystem.open(path)
-    try:
-        return bytes(spark._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))  # type: ignore[union-attr]
-    finally:
-        stream.close()
-
-
-def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
-    """Write a small file that readers see as it was or as it is.
-
-    Stores of objects show a file once it is closed. On a local disk it takes a rename, and Hadoop's
-    own would leave the old checksum beside the new file for a moment.
-    """
-    filesystem, path = tables._hadoop(spark, uri)
-    if not _local(filesystem):
-        stream = filesystem.create(path, True)
-        stream.write(content)
-        stream.close()
-        return
-    target = Path(path.toUri().getPath())
-    scratch = target.with_name(f".{target.name}.new")
-    scratch.write_bytes(content)
-    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
-    scratch.replace(target)
-
-
-def _local(filesystem: Any) -> bool:
-    return bool(filesystem.getUri().getScheme() == "file")
-
-
-def _names(spark: SparkSession, uri: str) -> list[str]:
-    filesystem, path = tables._hadoop(spark, uri)
-    if not filesystem.exists(path):
-        return []
-    return [status.getPath().getName() for status in filesystem.listStatus(path)]
