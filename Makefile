@@ -19,16 +19,22 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PCB := $(VENV)/bin/pcb-spark
 RAY := out/bench/venv-ray
+STORES := .stores
 
 # Named for the contents of what it installs, so that only a change of those, or of the folder that
 # the editable install points to, runs pip again.
 INSTALLED = $(VENV)/.installed-$(shell (pwd; cat pyproject.toml constraints.txt) | cksum | tr ' ' -)
+
+# Azurite and an S3 server, for tests/store.
+SERVERS = $(STORES)/.installed-$(shell (pwd; cat tests/store/package.json tests/store/requirements.txt) \
+	| cksum | tr ' ' -)
 
 DATA ?=
 BACKBONE ?=
 OUT ?=
 SET ?=
 QUICK ?=
+SCHEMES ?=
 PYTEST_ARGS ?=
 FUZZ_CASES ?= 1000000
 
@@ -68,7 +74,7 @@ $(RAY): benchmarks/ray-requirements.txt
 
 ##@ Check
 .PHONY: test
-test: lint types contracts jars ## Lint, types and contracts, then the tests with branch coverage
+test: lint types contracts jars stores ## Lint, types and contracts, then the tests with branch coverage
 	$(PY) -m pytest --cov $(PYTEST_ARGS)
 
 .PHONY: fuzz
@@ -101,6 +107,12 @@ kill-ingest: jars ## SIGKILL the ingest service 20 times while 5,000 images arri
 kill-cluster: jars ## The same on a standalone cluster, whose workers are killed as well
 	$(PY) -m benchmarks.kill_cluster --images 5000 --kills 12 --worker-kills 8
 
+.PHONY: prove-stores
+prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]
+	@test -n "$(DATA)" || { echo 'prove-stores: say DATA=<camera drop>' >&2; exit 2; }
+	$(PY) -m benchmarks.prove_stores --data '$(DATA)' $(if $(BACKBONE),--backbone '$(BACKBONE)') \
+		$(foreach kv,$(SET),--set '$(kv)')
+
 ##@ Set up
 .PHONY: venv
 venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date
@@ -117,8 +129,21 @@ $(VENV)/.installed-%:
 	@touch $@
 
 .PHONY: jars
-jars: venv ## Spark's jars into the user's cache, once
-	@$(PY) -m pcb_spark.jars
+jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] with connectors
+	@$(PY) -m pcb_spark.jars $(SCHEMES)
+
+.PHONY: stores
+stores: $(SERVERS) ## Azurite (npm) and an S3 server (its own venv) for tests, into .stores/
+
+$(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
+	@test -n "$$(command -v npm)" || { echo 'No npm found: install Node 18 or later.' >&2; exit 1; }
+	@rm -rf $(STORES)
+	@mkdir -p $(STORES)
+	@cp tests/store/package.json $(STORES)/
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(STORES)
+	@$(PYTHON) -m venv $(STORES)/moto
+	@$(STORES)/moto/bin/pip install --quiet --disable-pip-version-check -r tests/store/requirements.txt
+	@touch $@
 
 .PHONY: wheel
 wheel: venv ## The wheel for spark-submit --py-files, into dist/

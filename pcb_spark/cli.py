@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 
 import pcb_spark
 from pcb_spark import config as configuration
-from pcb_spark import doctor, leases, logs, session, summary
+from pcb_spark import doctor, exchange, leases, logs, session, stores, summary
 from pcb_spark.demo import drop
 from pcb_spark.errors import BackboneError, PcbSparkError
 from pcb_spark.pipeline import (
@@ -187,7 +187,7 @@ def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
     if all(check.ok for check in checks):
         spark = session.get(config)
         checks += doctor.check_session(spark, config.paths.out or ".")
-    sys.stdout.write(doctor.report(checks) + "\n")
+    sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
     log.debug("doctor %s", run_id)
     doctor.require(checks)
     return 0
@@ -211,6 +211,7 @@ def _run(
     try:
         doctor.require(doctor.check_session(spark, out))
         with leases.held(spark, out, mode=mode, job=name, run_id=run_id) as lease:
+            exchange.settle_all(spark, out)
             job = Job(spark=spark, config=config, run_id=run_id, lease=lease)
             for stage in stages:
                 stage(job)

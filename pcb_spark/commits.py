@@ -3,8 +3,7 @@
 A micro-batch is written beside the table, one file a capture date. petastorm's list of files, which
 may name more of them than there are, gets theirs first; then each file moves in by one rename. Its
 name is a hash of its rows: what is written again after a kill is the same file, or none. Where rows
-change, a whole partition steps aside for its successor, and ``recover`` puts it back if the
-successor didn't make it.
+change, whole partitions are exchanged, and ``recover`` goes on where a killed job left off.
 """
 
 from __future__ import annotations
@@ -16,21 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark import compaction, tables
+from pcb_spark import compaction, exchange, hadoop, tables
 from pcb_spark import schemas as s
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 _COMMON = "_common_metadata"
-#: Says on stores of objects that the table is whole.
-_SEAL = "_SUCCESS"
-_REPLACED = "replaced-"
 #: Tables that are replaced as a whole while others may need them.
 _EXCHANGED = (
     "images", "verdicts", "rejects", "files", "sidecars", "runs", "metrics", "trials",
@@ -68,14 +63,9 @@ class ImageStore:
         return tables.locate(self.out, "images")
 
     def recover(self) -> None:
-        """Put right what a killed job left: tables that stepped aside, and unfinished files."""
+        """Put right what a killed job left: unfinished exchanges, and unfinished files."""
         for table in _EXCHANGED:
-            uri, aside = (tables.locate(self.out, name) for name in (table, f".replaced-{table}"))
-            self._put_back(aside, uri)
-        for name in (entry.name for entry in tables.entries(self.spark, self._staging)):
-            if name.startswith(_REPLACED):
-                target = f"{self.uri}/{s.CAPTURE_DATE}={name.removeprefix(_REPLACED)}"
-                self._put_back(f"{self._staging}/{name}", target)
+            exchange.finish(self.spark, tables.locate(self.out, table))
         tables.remove(self.spark, self._staging)
         if tables.exists(self.spark, self.uri):
             self._seal()
@@ -94,8 +84,8 @@ class ImageStore:
         for file in files:
             target = f"{self.uri}/{file.name}"
             if not tables.exists(self.spark, target):
-                make_folder(self.spark, target.rpartition("/")[0])
-                tables._move(self.spark, file.staged, target)
+                hadoop.make_folder(self.spark, target.rpartition("/")[0])
+                hadoop.move(self.spark, file.staged, target)
         self._seal()
         tables.remove(self.spark, self._staging)
         return sum(file.rows for file in files)
@@ -134,36 +124,20 @@ class ImageStore:
     def _exchange(self, files: Sequence[_File], dates: Sequence[date]) -> None:
         """Put staged files in the place of all that these dates had; none are an empty date."""
         self._announce(files)
-        tables.remove(self.spark, f"{self.uri}/{_SEAL}")
         filled = {file.name.partition("/")[0] for file in files}
-        for day in dates:
-            folder = _folder(day)
-            target, aside = f"{self.uri}/{folder}", f"{self._staging}/{_REPLACED}{day.isoformat()}"
-            if tables.exists(self.spark, target):
-                make_folder(self.spark, self._staging)
-                tables._move(self.spark, target, aside)
-            if folder in filled:
-                make_folder(self.spark, self.uri)
-                tables._move(self.spark, f"{self._staging}/rows/{folder}", target)
-            tables.remove(self.spark, aside)
+        folders = [_folder(day) for day in dates]
+        parts = [(folder, folder in filled) for folder in folders]
+        hadoop.make_folder(self.spark, f"{self._staging}/rows")
+        exchange.swap(self.spark, self.uri, f"{self._staging}/rows", parts)
         self._forget(dates, but=files)
-        self._seal()
         tables.remove(self.spark, self._staging)
 
     def _seal(self) -> None:
-        write_whole(self.spark, f"{self.uri}/{_SEAL}", b"")
+        hadoop.write_whole(self.spark, f"{self.uri}/{exchange.SEAL}", b"")
 
     @cached_property
     def _staging(self) -> str:
         return tables.locate(self.out, ".ingest")
-
-    def _put_back(self, aside: str, target: str) -> None:
-        if not tables.exists(self.spark, aside):
-            return
-        if tables.exists(self.spark, target):
-            tables.remove(self.spark, aside)
-        else:
-            tables._move(self.spark, aside, target)
 
     def _stage(self, rows: DataFrame, files: int = 1) -> list[_File]:
         """Write rows beside the table and give each file the name of what is in it."""
@@ -184,7 +158,7 @@ class ImageStore:
         name = f"part-{row['digest']}.snappy.parquet"
         written = row["path"].rpartition("/")[2]
         source, target = (f"{self._staging}/rows/{folder}/{n}" for n in (written, name))
-        tables._move(self.spark, source, target)
+        hadoop.move(self.spark, source, target)
         return _File(target, f"{folder}/{name}", row["rows"])
 
     def _announce(self, files: Iterable[_File]) -> None:
@@ -192,8 +166,8 @@ class ImageStore:
         counts = self._row_groups() | {
             file.name: row_groups(self.spark, file.staged) for file in files
         }
-        make_folder(self.spark, self.uri)
-        write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
+        hadoop.make_folder(self.spark, self.uri)
+        hadoop.write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
 
     def _forget(self, dates: Iterable[date], but: Iterable[_File]) -> None:
         """Let petastorm's list keep of these dates the files that are there now."""
@@ -203,7 +177,7 @@ class ImageStore:
             for name, count in self._row_groups().items()
             if name in there or name.partition("/")[0] not in folders
         }
-        write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
+        hadoop.write_whole(self.spark, f"{self.uri}/{_COMMON}", _petastorm_metadata(counts))
 
     def _row_groups(self) -> dict[str, int]:
         """How many row groups each file has, by petastorm's list."""
@@ -211,9 +185,15 @@ class ImageStore:
         from petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY
 
         uri = f"{self.uri}/{_COMMON}"
-        if not tables.exists(self.spark, uri):
+        if not tables.exists(self.spark, self.uri):
             return {}
-        metadata = pq.read_schema(io.BytesIO(read_whole(self.spark, uri))).metadata or {}
+        content = hadoop.read_whole(self.spark, uri) if tables.exists(self.spark, uri) else b""
+        if not content:  # what a kill leaves on wasb
+            files = [
+                name for name in hadoop.below(self.spark, self.uri) if name.endswith(".parquet")
+            ]
+            return {name: row_groups(self.spark, f"{self.uri}/{name}") for name in files}
+        metadata = pq.read_schema(io.BytesIO(content)).metadata or {}
         counts: dict[str, int] = json.loads(metadata.get(ROW_GROUPS_PER_FILE_KEY, b"{}"))
         return counts
 
@@ -251,44 +231,3 @@ def row_groups(spark: SparkSession, uri: str) -> int:
         return int(reader.getRowGroups().size())
     finally:
         reader.close()
-
-
-def make_folder(spark: SparkSession, uri: str) -> None:
-    """Make a folder and those above it."""
-    filesystem, path = tables._hadoop(spark, uri)
-    filesystem.mkdirs(path)
-
-
-def read_whole(spark: SparkSession, uri: str) -> bytes:
-    """The bytes of a small file."""
-    filesystem, path = tables._hadoop(spark, uri)
-    if _local(filesystem):
-        return Path(path.toUri().getPath()).read_bytes()
-    stream = filesystem.open(path)
-    try:
-        return bytes(spark._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))  # type: ignore[union-attr]
-    finally:
-        stream.close()
-
-
-def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
-    """Write a small file that readers see as it was or as it is.
-
-    Stores of objects show a file once it is closed. On a local disk it takes a rename, and Hadoop's
-    own would leave the old checksum beside the new file for a moment.
-    """
-    filesystem, path = tables._hadoop(spark, uri)
-    if not _local(filesystem):
-        stream = filesystem.create(path, True)
-        stream.write(content)
-        stream.close()
-        return
-    target = Path(path.toUri().getPath())
-    scratch = target.with_name(f".{target.name}.new")
-    scratch.write_bytes(content)
-    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
-    scratch.replace(target)
-
-
-def _local(filesystem: Any) -> bool:
-    return bool(filesystem.getUri().getScheme() == "file")

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pcb_spark import stores
 from pcb_spark.errors import ConfigError
 from pcb_spark.sections import (
     BackboneConfig,
@@ -52,6 +53,15 @@ class Config(Section):
     compact: CompactConfig = CompactConfig()
     spark: SparkConfig = SparkConfig()
 
+    def places(self) -> dict[str, str]:
+        """Return what may lie on a store, by its key."""
+        found = {
+            "paths.drop": self.paths.drop,
+            "paths.out": self.paths.out,
+            "ingest.checkpoint": self.ingest.checkpoint,
+        }
+        return {key: uri for key, uri in found.items() if uri}
+
     def sha256(self) -> str:
         """Return the hex digest of the canonical JSON form; equal configurations are equal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
@@ -62,15 +72,18 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
 
     Raises
     ------
-    ConfigError : no such file, no TOML, unknown key, wrong type or out of range.
+    ConfigError : no such file, no TOML, unknown key, wrong type or out of range, a place that no
+        connector opens, a secret.
     """
     raw = _read(path) if path is not None else {}
     for override in overrides:
         _apply(raw, override)
     try:
-        return Config.model_validate(raw)
+        config = Config.model_validate(raw)
     except ValidationError as error:
         raise _readable(error, path) from None
+    stores.check(config.places(), config.spark.conf)
+    return config
 
 
 def known_keys() -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 On a cluster ``spark-submit --properties-file`` resolves them itself. In local mode asking Ivy at
 every start would cost seconds and a network, so the first start fills a folder that is named after
-the coordinates, and later ones put its jars on the class path.
+the coordinates, and later ones put its jars on the class path. So do connectors of stores.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pcb_spark import stores
 from pcb_spark.errors import ConfigError, EnvironmentFault
 
 PACKAGES = "spark.jars.packages"
@@ -70,9 +71,10 @@ def _fetch(home: Path, packages: str, excludes: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not list((own / "jars").glob("*.jar")):
         shutil.rmtree(own, ignore_errors=True)
-        what = "the jars of conf/spark-defaults.conf can't be resolved"
+        what = "jars can't be resolved"
         raise EnvironmentFault(
             what,
+            expected=packages,
             got=done.stderr.strip().splitlines()[-1:] or "no jar",
             hint="check the way to Maven Central, then run `make jars`",
         )
@@ -86,12 +88,25 @@ def _fetch(home: Path, packages: str, excludes: str) -> None:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def main() -> None:
-    """Fill the cache: what ``make jars`` calls."""
+def with_connectors(
+    properties: Mapping[str, str], uris: Iterable[str], *, cache: Path
+) -> tuple[Path, ...]:
+    """Return the jars of ``properties`` and of what opens ``uris``; no jar twice."""
+    wanted = [properties]
+    wanted += [{PACKAGES: c.packages, EXCLUDES: c.excludes} for c in stores.connectors(uris)]
+    found = [path for each in wanted for path in resolve(each, cache=cache)]
+    return tuple({path.name: path for path in reversed(found)}.values())
+
+
+def main(schemes: Sequence[str] = ()) -> None:
+    """Fill the cache, with the connectors of ``schemes``: what ``make jars`` calls."""
+    uris = {scheme: f"{scheme}:" for scheme in schemes}
+    stores.check(uris, {})
     cache = Path("~/.cache/pcb_spark")
-    jars = resolve(read_properties(default_properties_file()), cache=cache)
-    sys.stdout.write(f"{len(jars)} jars ready in {jars[0].parent}\n")
+    properties = read_properties(default_properties_file())
+    jars = with_connectors(properties, uris.values(), cache=cache)
+    sys.stdout.write(f"{len(jars)} jars ready in {jars[-1].parent}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 from py4j.protocol import Py4JError
 
-from pcb_spark import commits, tables
+from pcb_spark import hadoop, tables
 from pcb_spark.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Lease:
     def write(self) -> None:
         """Write the file, or write it again to show that its holder is alive."""
         content = json.dumps(asdict(self.holder), indent=1).encode()
-        commits.write_whole(self.spark, self.uri, content)
+        hadoop.write_whole(self.spark, self.uri, content)
 
     def require(self) -> None:
         """Stop before the next write where others took this process for dead.
@@ -106,7 +106,7 @@ def held(spark: SparkSession, out: str, *, mode: Mode, job: str, run_id: str) ->
     """
     folder = tables.locate(out, FOLDER)
     lease = Lease(spark, tables.locate(folder, f"{run_id}.json"), _myself(mode, job, run_id))
-    commits.make_folder(spark, folder)
+    hadoop.make_folder(spark, folder)
     lease.write()
     try:
         _refuse_beside_others(lease, folder)
@@ -124,7 +124,7 @@ def excludes(one: Mode, other: Mode) -> bool:
 
 
 def _refuse_beside_others(lease: Lease, folder: str) -> None:
-    found = [e for e in tables.entries(lease.spark, folder) if e.name.endswith(".json")]
+    found = [e for e in hadoop.entries(lease.spark, folder) if e.name.endswith(".json")]
     written = {entry.name: entry.modified_ms for entry in found}
     now = written.pop(lease.uri.rpartition("/")[2])
     for name, at in written.items():
@@ -155,7 +155,7 @@ def _refusal(own: Holder, other: Holder | None, uri: str) -> InputError:
 def _read(spark: SparkSession, uri: str) -> Holder | None:
     """Who holds a lease; None where it was just given back, or can't be understood."""
     try:
-        return Holder(**json.loads(commits.read_whole(spark, uri)))
+        return Holder(**json.loads(hadoop.read_whole(spark, uri)))
     except (OSError, Py4JError, ValueError, TypeError):
         return None
 

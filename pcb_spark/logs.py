@@ -1,4 +1,4 @@
-"""Logging: one line an event, each with the run's id, so that a night can be grepped."""
+"""Logging: one line an event with the run's id, so that a night can be grepped; no secrets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from pcb_spark import stores
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -23,6 +25,11 @@ _LOG_SECONDS = 30.0
 _FORMAT = "%(asctime)s %(levelname)s run={run_id} %(name)s: %(message)s"
 
 
+class _Redacting(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return stores.redacted(super().format(record))
+
+
 def new_run_id() -> str:
     """Return a sortable id, e.g. ``20260222T031500Z-9f2c1a``."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -31,7 +38,7 @@ def new_run_id() -> str:
 def configure(run_id: str, *, verbose: bool = False) -> None:
     """Send pcb_spark's log to stderr, each line marked with ``run_id``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(_FORMAT.format(run_id=run_id)))
+    handler.setFormatter(_Redacting(_FORMAT.format(run_id=run_id)))
     logger = logging.getLogger("pcb_spark")
     logger.handlers = [handler]
     logger.propagate = False

@@ -87,7 +87,8 @@ def task_cpus(spark: SparkSession) -> int:
 
 def _local_settings(config: Config) -> dict[str, str]:
     properties = jars.read_properties(jars.default_properties_file())
-    paths = jars.resolve(properties, cache=Path(config.backbone.cache))
+    cache = Path(config.backbone.cache)
+    paths = jars.with_connectors(properties, config.places().values(), cache=cache)
     logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
     kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
     return kept | {

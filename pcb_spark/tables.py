@@ -1,8 +1,8 @@
 """Reading and writing tables: the rim of every job.
 
-A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables are
-written beside their place and then change places with the old ones by two renames, so that a reader
-finds the old table or the new one, for a moment neither, and never half of one.
+A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables, and
+whole days of one, are written beside their place and then exchanged (``exchange``): a reader finds
+the old one or the new one, or the journal that says that it has to wait.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from pcb_spark import compaction, schemas
+from pcb_spark import compaction, exchange, hadoop, schemas
 from pcb_spark.errors import InputError
+from pcb_spark.hadoop import download as download
+from pcb_spark.hadoop import exists as exists
+from pcb_spark.hadoop import qualified as qualified
+from pcb_spark.hadoop import remove as remove
+from pcb_spark.hadoop import upload as upload
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,41 +34,9 @@ IMAGE_ROW_GROUP_MB = 32
 _SIZE_CHECK = {"parquet.page.size.row.check.min": "3"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What lies in a folder: its name, its bytes, its store's clock when it was written, in ms."""
-
-    name: str
-    length: int
-    modified_ms: int
-
-
 def locate(out: str, table: str) -> str:
     """Return the URI of ``table`` below ``out``."""
     return f"{out.rstrip('/')}/{table}"
-
-
-def exists(spark: SparkSession, uri: str) -> bool:
-    """Say whether there is a file or folder at ``uri``."""
-    filesystem, path = _hadoop(spark, uri)
-    return bool(filesystem.exists(path))
-
-
-def entries(spark: SparkSession, uri: str) -> list[Entry]:
-    """List what lies right below the folder ``uri``; nothing where there is no such folder."""
-    filesystem, path = _hadoop(spark, uri)
-    if not filesystem.exists(path):
-        return []
-    return [
-        Entry(found.getPath().getName(), found.getLen(), found.getModificationTime())
-        for found in filesystem.listStatus(path)
-    ]
-
-
-def qualified(spark: SparkSession, uri: str) -> str:
-    """Return ``uri`` with its scheme, as Spark's file sources report it."""
-    filesystem, path = _hadoop(spark, uri)
-    return str(filesystem.makeQualified(path).toString())
 
 
 def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
@@ -75,6 +46,7 @@ def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
     ------
     InputError : there is no table at ``uri``.
     """
+    exchange.settle(spark, uri)
     if not exists(spark, uri):
         what = f"no table at {uri}"
         raise InputError(what, hint="run the job that writes it first, or correct paths.out")
@@ -103,8 +75,14 @@ def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
 
 def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
     """Write ``df`` over those capture dates of the table at ``uri`` that it holds."""
-    writer = _writer(df, schema, by_date=True)
-    writer.mode("overwrite").option("partitionOverwriteMode", "dynamic").parquet(uri)
+    with _staging(df.sparkSession, uri) as staging:
+        _writer(df, schema, by_date=True).parquet(staging)
+        days = [
+            (name, True)
+            for name in hadoop.names(df.sparkSession, staging)
+            if name.startswith(f"{schemas.CAPTURE_DATE}=")
+        ]
+    exchange.swap(df.sparkSession, uri, staging, days)
 
 
 def append(df: DataFrame, uri: str, schema: StructType) -> None:
@@ -129,57 +107,22 @@ def append_rows(
 
 @contextlib.contextmanager
 def staged(spark: SparkSession, uri: str) -> Iterator[str]:
-    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes.
+    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes."""
+    with _staging(spark, uri) as staging:
+        yield staging
+    exchange.swap(spark, uri, staging)
 
-    What was at ``uri`` steps aside until the new one is in place, and comes back if that fails.
-    """
-    parent, _, name = uri.rpartition("/")
-    staging, aside = f"{parent}/.staging-{name}", f"{parent}/.replaced-{name}"
+
+@contextlib.contextmanager
+def _staging(spark: SparkSession, uri: str) -> Iterator[str]:
+    exchange.finish(spark, uri)
+    staging = exchange.staging(uri)
     remove(spark, staging)
     try:
         yield staging
     except BaseException:
         remove(spark, staging)
         raise
-    if exists(spark, uri):
-        remove(spark, aside)
-        _move(spark, uri, aside)
-    try:
-        _move(spark, staging, uri)
-    except BaseException:
-        if exists(spark, aside):
-            _move(spark, aside, uri)
-        raise
-    remove(spark, aside)
-
-
-def _move(spark: SparkSession, source: str, target: str) -> None:
-    filesystem, path = _hadoop(spark, source)
-    if not filesystem.rename(path, _hadoop(spark, target)[1]):
-        what = f"{source} can't be moved to {target}"
-        raise InputError(what, hint="check the rights on the output folder")
-
-
-def remove(spark: SparkSession, uri: str) -> None:
-    """Delete ``uri`` and all below it, if it is there."""
-    filesystem, path = _hadoop(spark, uri)
-    filesystem.delete(path, True)
-
-
-def upload(spark: SparkSession, folder: Path, uri: str) -> None:
-    """Copy a local folder to ``uri``."""
-    filesystem, target = _hadoop(spark, uri)
-    source = _hadoop(spark, folder.resolve().as_uri())[1]
-    filesystem.copyFromLocalFile(source, target)
-
-
-def download(spark: SparkSession, uri: str, folder: Path) -> None:
-    """Copy the files right below ``uri`` into the local ``folder``."""
-    filesystem, source = _hadoop(spark, uri)
-    for status in filesystem.listStatus(source):
-        target = folder.resolve() / status.getPath().getName()
-        local = _hadoop(spark, target.as_uri())[1]
-        filesystem.copyToLocalFile(False, status.getPath(), local, True)
 
 
 @contextlib.contextmanager
@@ -217,8 +160,8 @@ def _petastorm(spark: SparkSession, url: str) -> Iterator[None]:
     """Petastorm's materialize_dataset, with Hadoop's settings restored on failure too."""
     from petastorm.etl.dataset_metadata import materialize_dataset
 
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
-    before = {key: hadoop.get(key) for key in _PETASTORM_SETTINGS}
+    settings = spark.sparkContext._jsc.hadoopConfiguration()
+    before = {key: settings.get(key) for key in _PETASTORM_SETTINGS}
     try:
         with warnings.catch_warnings():
             # petastorm calls pyarrow's older interface, on purpose of its own
@@ -228,7 +171,7 @@ def _petastorm(spark: SparkSession, url: str) -> Iterator[None]:
                 yield
     finally:
         for key, value in before.items():
-            _restore(hadoop, key, value)
+            _restore(settings, key, value)
 
 
 _PETASTORM_SETTINGS = (
@@ -240,14 +183,8 @@ _PETASTORM_SETTINGS = (
 )
 
 
-def _restore(hadoop: Any, key: str, value: str | None) -> None:
+def _restore(settings: Any, key: str, value: str | None) -> None:
     if value is None:
-        hadoop.unset(key)
+        settings.unset(key)
     else:
-        hadoop.set(key, value)
-
-
-def _hadoop(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
-    conf = spark.sparkContext._jsc.hadoopConfiguration()
-    return path.getFileSystem(conf), path
+        settings.set(key, value)

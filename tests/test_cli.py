@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import pcb_spark
-from pcb_spark import cli, doctor, leases, session, summary
+from pcb_spark import cli, doctor, exchange, leases, session, summary
 from pcb_spark.demo import drop
 from pcb_spark.doctor import Check
 from pcb_spark.errors import (
@@ -45,6 +45,7 @@ class World:
         self.jobs: list[Job] = []
         self.options: list[dict[str, Any]] = []
         self.leases: list[tuple[str, str]] = []
+        self.settled: list[str] = []
         self.machine = [GOOD]
         self.spark: Any = SimpleNamespace(stop=lambda: self.events.append("stop"))
 
@@ -60,6 +61,10 @@ class World:
         assert spark is self.spark
         self.events.append(f"check {out}")
         return [GOOD]
+
+    def settle(self, spark: object, out: str) -> None:
+        assert spark is self.spark
+        self.settled.append(out)
 
     def stage(self, name: str) -> Callable[[Job], object]:
         def run(job: Job, **options: Any) -> None:
@@ -87,6 +92,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(doctor, "check_machine", made.check_machine)
     monkeypatch.setattr(doctor, "check_session", made.check_session)
     monkeypatch.setattr(leases, "held", made.hold)
+    monkeypatch.setattr(exchange, "settle_all", made.settle)
     monkeypatch.setattr(summary, "of_run", made.summarise)
     stages = {
         name: made.stage(name) for name in ("ingest", "featurize", "train", "score", "report")
@@ -111,6 +117,7 @@ def test_job_runs_its_stage_in_a_checked_session(
 ) -> None:
     assert cli.main([name, *IN_OUT, *settings("spark.master=local[3]", "folds.n=7")]) == 0
     assert world.events == ["check local[3]", "session local[3]", "check out", name, "stop"]
+    assert world.settled == ["out"]
     (job,) = world.jobs
     assert job.config.paths.drop == "drop"
     assert job.config.folds.n == 7

@@ -205,3 +205,17 @@ def test_classifier_defaults_follow_the_reference_mode_unless_set() -> None:
 )
 def test_verdict_files_are_one_name_or_several(given: str, names: tuple[str, ...]) -> None:
     assert config.load(None, [f"ingest.verdicts={given}"]).ingest.verdicts == names
+
+
+@pytest.mark.parametrize("key", ["paths.drop", "paths.out", "ingest.checkpoint"])
+def test_place_that_no_connector_opens(key: str) -> None:
+    message = refused(f"{key}=s3://plant/x")
+    assert message.startswith(f"{key} lies on s3:")
+    assert "s3a://" in message
+
+
+def test_secret_is_refused_and_not_repeated() -> None:
+    message = refused('spark.conf={"spark.hadoop.fs.s3a.secret.key" = "hunter2hunter2"}')
+    assert "spark.conf holds a secret: spark.hadoop.fs.s3a.secret.key" in message
+    assert "hunter2" not in message
+    load(None, ['spark.conf={"spark.hadoop.fs.s3a.secret.key" = "${env.PLANT_KEY}"}'])

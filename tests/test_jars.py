@@ -96,6 +96,28 @@ def test_failure_leaves_nothing_and_says_what_to_do(
     assert list((tmp_path / "jars").iterdir()) == []
 
 
+def test_connectors_come_with_the_stores_that_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ivy(monkeypatch, Ivy("a.jar"))
+    uris = ["abfss://drop@plant.dfs.core.windows.net/x", "wasb://a@b/x", "hdfs://n/x", "/data"]
+    found = jars.with_connectors(PROPERTIES, uris, cache=tmp_path)
+    assert [path.name for path in found] == ["a.jar"]  # no jar twice, though both brought it
+    assert len(asked.calls) == 2
+    assert "spark.jars.packages=org.apache.hadoop:hadoop-azure:3.3.4" in asked.calls[1]
+
+
+def test_main_fetches_connectors_by_their_schemes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = ivy(monkeypatch, Ivy("a.jar"))
+    jars.main(["s3a"])
+    assert "spark.jars.packages=org.apache.hadoop:hadoop-aws:3.3.4" in asked.calls[1]
+    with pytest.raises(ConfigError, match="s3a://"):
+        jars.main(["s3"])
+
+
 def test_main_says_how_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,20 @@ def test_configured_twice_says_each_thing_once(capsys: pytest.CaptureFixture[str
     assert [line.split()[3] for line in capsys.readouterr().err.splitlines()] == ["run=second"]
 
 
+def test_secrets_are_hidden_in_messages_and_tracebacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLANT_STORAGE_KEY", "hunter2hunter2")
+    logs.configure("run-7")
+    try:
+        raise OSError("https://host/x?sig=abc&se=1")
+    except OSError:
+        logging.getLogger("pcb_spark").exception("key %s", "hunter2hunter2")
+    said = capsys.readouterr().err
+    assert "pcb_spark: key ***\n" in said
+    assert "OSError: https://host/x?sig=***&se=1" in said
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -214,3 +215,27 @@ def test_settings_and_table_are_as_before_after_failure(
     assert {key: hadoop.get(key) for key in SETTINGS} == SETTINGS
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
     assert drops.rows(spark, tmp_path, "images", "image_id", "width") == [("id", 20)]
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("memory://bucket/images", "'validate_schema' is not yet supported"),
+        ("wasb://tables@host/images", "Protocol not known: wasb"),
+    ],
+    ids=["any store of fsspec", "wasb"],
+)
+def test_petastorm_reads_no_store_so_that_readme_says_to_copy(
+    spark: SparkSession, tmp_path: Path, uri: str, said: str
+) -> None:
+    from petastorm import make_reader
+
+    tables.replace_images(one_image(spark), str(tmp_path / "images"))
+    store = fsspec.filesystem("memory")
+    store.put(f"{tmp_path}/images", "/bucket/", recursive=True)
+    with pytest.raises(ValueError, match=said):
+        make_reader(uri, reader_pool_type="dummy")
+    store.get("/bucket/images", f"{tmp_path}/copy", recursive=True)
+    with make_reader(f"file://{tmp_path}/copy", reader_pool_type="dummy") as reader:
+        assert [row.image_id for row in reader] == ["id"]
+    store.rm("/bucket", recursive=True)

@@ -149,16 +149,6 @@ def test_rewrite_that_would_lose_a_row_leaves_the_table(
     assert content(spark, tmp_path) == [("a", 1, MONDAY), ("b", 2, MONDAY)]
 
 
-def test_entries_of_a_folder(spark: SparkSession, tmp_path: Path) -> None:
-    drops.write(tmp_path / "folder", {"a.json": "12345", "b/c.json": "1"})
-    found = {entry.name: entry for entry in tables.entries(spark, str(tmp_path / "folder"))}
-    assert set(found) == {"a.json", "b"}
-    assert found["a.json"].length == 5
-    written = (tmp_path / "folder" / "a.json").stat().st_mtime
-    assert found["a.json"].modified_ms == pytest.approx(written * 1000, abs=1000)
-    assert tables.entries(spark, str(tmp_path / "nowhere")) == []
-
-
 def test_replace_dates_leaves_other_dates_alone(spark: SparkSession, tmp_path: Path) -> None:
     uri = str(tmp_path / "table")
     tables.replace_dates(frame(spark, ("a", 1, MONDAY), ("b", 2, TUESDAY)), uri, SCHEMA)

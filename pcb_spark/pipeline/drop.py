@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from pcb_spark import ingest, tables, verdict_files, verdicts
+from pcb_spark import hadoop, ingest, tables, verdict_files, verdicts
 from pcb_spark import references as golden
 from pcb_spark.layouts import Layout
 
@@ -168,7 +168,7 @@ class Drop:
 
     def _match(self, name: str) -> list[tuple[str, int]]:
         """The files that a configured name stands for: itself, those in its folder, or a glob's."""
-        filesystem, path = tables._hadoop(self.job.spark, tables.locate(self.root, name))
+        filesystem, path = hadoop.open_path(self.job.spark, tables.locate(self.root, name))
         found: list[tuple[str, int]] = []
         for status in filesystem.globStatus(path) or ():
             if status.isDirectory():

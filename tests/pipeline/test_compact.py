@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import commits, summary, tables
+from pcb_spark import commits, hadoop, summary, tables
 from pcb_spark import schemas as s
 from pcb_spark.commits import ImageStore
 from pcb_spark.errors import AccountingError
@@ -118,7 +118,7 @@ def test_what_a_kill_leaves_is_put_right(
 ) -> None:
     store = filled(spark, tmp_path, 4, batches=2)
     before = content(store)
-    drops.kill_at(monkeypatch, tables, "_move", call)
+    drops.kill_at(monkeypatch, hadoop, "move", call)
     job = drops.job(spark, "", tmp_path)
     with pytest.raises(drops.Killed):
         run_compact(job)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark import tables
+from pcb_spark import hadoop, tables
 from pcb_spark.commits import ImageStore
 from pcb_spark.pipeline import run_ingest
 from tests import drops
@@ -205,8 +205,8 @@ def test_flat_names_sidecars_manifest_cfx_and_files_still_being_written(
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
     [
-        (tables, "_move", 3),  # two files have their names, the first of them isn't in the table
-        (tables, "_move", 4),  # one day of the micro-batch is in the table, the other isn't
+        (hadoop, "move", 3),  # two files have their names, the first of them isn't in the table
+        (hadoop, "move", 4),  # one day of the micro-batch is in the table, the other isn't
         (tables, "append", 1),  # images are there, their rejects aren't
         (tables, "append", 2),  # both are there, the ledger isn't
     ],
@@ -246,12 +246,13 @@ def ingest_by_listing(spark: SparkSession, folder: Path) -> None:
         intake.close()
 
 
-@pytest.mark.parametrize("aside", [".ingest/replaced-2026-01-05", ".replaced-rejects"])
-def test_what_stepped_aside_for_a_successor_that_never_came_is_put_back(
-    spark: SparkSession, tmp_path: Path, aside: str
-) -> None:
-    drops.write(tmp_path, {f"{aside}/part-1.parquet": b"rows", ".ingest/rows/part-2": b"half"})
+def test_exchange_that_a_killed_job_left_is_finished(spark: SparkSession, tmp_path: Path) -> None:
+    day = "capture_date=2026-01-05"
+    plan = json.dumps({"successor": str(tmp_path / ".ingest/rows"), "parts": [[day, True]]})
+    drops.write(tmp_path, {
+        ".exchange-images/plan.json": plan, f"images/{day}/part-1.parquet": b"old",
+        f".ingest/rows/{day}/part-2.parquet": b"new", ".ingest/rows/part-3": b"half",
+    })  # fmt: skip
     ImageStore(spark, str(tmp_path)).recover()
-    back = "images/capture_date=2026-01-05" if "replaced-2026" in aside else "rejects"
-    assert (tmp_path / back / "part-1.parquet").read_bytes() == b"rows"
+    assert [path.name for path in (tmp_path / "images" / day).iterdir()] == ["part-2.parquet"]
     assert not (tmp_path / ".ingest").exists()

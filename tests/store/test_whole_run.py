@@ -1,0 +1,68 @@
+"""Upload, ingest, featurize, train, score and report on real servers, against the same on disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import prove_stores, servers
+from pcb_spark.demo.drop import render_drop
+
+pytestmark = [pytest.mark.slow, pytest.mark.store]
+
+SETTINGS = (
+    "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
+    "backbone.precision=int8", "features.levels=['layer1']",
+    "folds.n=2", "folds.first_fraction=0.4", "folds.learning_curve=0",
+    "classifier.num_iterations=20", "classifier.min_data_in_leaf=5",
+    "policy.bootstrap_resamples=0", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
+    'spark.master="local[2]"', "spark.driver_memory=2g",
+)  # fmt: skip
+IMAGES = 120
+
+
+@pytest.fixture(scope="module")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("drop")
+    render_drop(root, images=IMAGES, weeks=2, seed=5)
+    return root
+
+
+@pytest.fixture(scope="module")
+def expected(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> prove_stores.Scores:
+    work = tmp_path_factory.mktemp("file")
+    with servers.disk(work) as server:
+        return prove_stores.run(server, drop, work, SETTINGS).scores
+
+
+@pytest.mark.parametrize("store", ["wasb", "s3a", "hdfs"])
+def test_scores_are_those_of_local_files_and_no_secret_shows(
+    drop: Path, expected: prove_stores.Scores, tmp_path: Path, store: str
+) -> None:
+    with servers.SERVERS[store](tmp_path / "server") as server:
+        outcome = prove_stores.run(server, drop, tmp_path / "run", SETTINGS)
+    assert len(outcome.scores) == IMAGES
+    assert {row[2] for row in outcome.scores.values()} == {"pass", "fail"}
+    assert prove_stores.differences(expected, outcome.scores) == []
+    assert outcome.leaks == []
+
+
+def test_wrong_key_is_one_error_that_does_not_show_it(tmp_path: Path) -> None:
+    wrong = "d3Jvbmcta2V5LXdyb25nLWtleQ=="
+    with servers.azurite(tmp_path) as server:
+        (setting,) = server.settings.items()
+        conf = 'spark.conf={{"{}" = "{}"}}'.format(*setting)
+        command = [
+            sys.executable, "-c", "from pcb_spark.cli import main; raise SystemExit(main())",
+            "report", "--set", f"paths.out='{server.root}'", "--set", conf,
+            *(word for each in SETTINGS for word in ("--set", each)),
+        ]  # fmt: skip
+        environment = {**os.environ, **server.environment, "PCB_STORAGE_ACCOUNT": wrong}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "output: " in done.stderr
+    assert wrong not in done.stdout + done.stderr

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pcb_spark import hadoop
+from tests import drops
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def test_entries_of_a_folder(spark: SparkSession, tmp_path: Path) -> None:
+    drops.write(tmp_path / "folder", {"a.json": "12345", "b/c.json": "1"})
+    found = {entry.name: entry for entry in hadoop.entries(spark, str(tmp_path / "folder"))}
+    assert set(found) == {"a.json", "b"}
+    assert found["a.json"].length == 5
+    written = (tmp_path / "folder" / "a.json").stat().st_mtime
+    assert found["a.json"].modified_ms == pytest.approx(written * 1000, abs=1000)
+    assert hadoop.entries(spark, str(tmp_path / "nowhere")) == []
