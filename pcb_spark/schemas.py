@@ -243,10 +243,8 @@ TRIALS: Final = _struct(
     ("lower", _DOUBLE, True),
     ("upper", _DOUBLE, True),
     ("roc_auc_by_fold", t.ArrayType(_DOUBLE, containsNull=True), False),
-    ("slip_rate", _DOUBLE, True),
-    ("worst_slip_rate", _DOUBLE, True),
-    ("false_call_reduction", _DOUBLE, True),
-    ("review_reduction", _DOUBLE, True),
+    *((rate, _DOUBLE, True) for rate in ("slip_rate", "worst_slip_rate")),
+    *((rate, _DOUBLE, True) for rate in ("false_call_reduction", "review_reduction")),
     ("feature_count", t.IntegerType(), False),
     ("milliseconds", _DOUBLE, False),
 )

@@ -129,7 +129,8 @@ def search(
     def objective(trial: optuna.Trial) -> float:
         spec = search_space.suggest_features(trial, [table.spec for table in examples.tables])
         table = next(e for e in examples.tables if e.spec.difference == spec.difference)
-        classifier = search_space.suggest_classifier(trial, config.classifier)
+        base = config.classifier.settled(difference=spec.difference)
+        classifier = search_space.suggest_classifier(trial, base)
         found = evaluate(
             examples, table.columns(spec), spec, classifier, config,
             number=trial.number, threads=threads,

@@ -30,6 +30,12 @@ WIDEST = [
             ClassifierConfig(num_iterations=150, learning_rate=0.03, num_leaves=8, lambda_l2=1.0,
                              is_unbalance=True),
         ),
+        (  # beyond what is drawn else
+            graphs.FeatureSpec(levels=("layer2",), pooling=("mean",), difference=False),
+            ClassifierConfig(num_iterations=20, learning_rate=0.5, num_leaves=2, lambda_l2=0.001,
+                             min_data_in_leaf=3, feature_fraction=1.0, keep_features=5,
+                             scale_pos_weight=9.0),
+        ),
     ],
 )  # fmt: skip
 def test_what_a_setting_would_have_drawn_comes_to_that_setting(
@@ -38,7 +44,7 @@ def test_what_a_setting_would_have_drawn_comes_to_that_setting(
     trial = optuna.trial.FixedTrial(search_space.drawn(spec, classifier))
 
     assert search_space.suggest_features(trial, WIDEST) == spec
-    assert search_space.suggest_classifier(trial, ClassifierConfig()) == classifier
+    assert search_space.suggest_classifier(trial, classifier) == classifier
 
 
 def test_a_trial_without_a_level_is_given_up() -> None:
