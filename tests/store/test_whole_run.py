@@ -59,7 +59,7 @@ def test_wrong_key_is_one_error_that_does_not_show_it(tmp_path: Path) -> None:
         command = [
             sys.executable, "-c", "from pcb_spark.cli import main; raise SystemExit(main())",
             "report", "--set", f"paths.out='{server.root}'", "--set", conf,
-            *(word for each in SETTINGS for word in ("--set", each)),
+            *(word for each in (*SETTINGS, "spark.driver_memory=1g") for word in ("--set", each)),
         ]  # fmt: skip
         environment = {**os.environ, **server.environment, "PCB_STORAGE_ACCOUNT": wrong}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
