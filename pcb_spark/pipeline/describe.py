@@ -13,7 +13,15 @@ from pcb_spark import classifier, logs, near_duplicates, quality, tables
 from pcb_spark import schemas as s
 from pcb_spark.errors import InputError, TrainingError
 from pcb_spark.folds import plan_folds
-from pcb_spark.pipeline.job import IMAGES, METRICS, VERDICTS, Counts, Job, close_books
+from pcb_spark.pipeline.job import (
+    IMAGES,
+    METRICS,
+    VERDICTS,
+    Counts,
+    Job,
+    close_books,
+    few_shuffle_partitions,
+)
 from pcb_spark.pipeline.judge import GROUP_COLUMN
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ def run_describe(job: Job) -> Counts:
     began = time.monotonic()
     images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
-    with logs.progress(job.spark, "describe"):
+    with few_shuffle_partitions(job.spark), logs.progress(job.spark, "describe"):
         found = quality.facts(images, verdicts, max_pixels=job.config.ingest.max_pixels)
         found = classifier.with_group_date(found, GROUP_COLUMN[job.config.folds.group])
         found = found.persist(StorageLevel.MEMORY_AND_DISK)

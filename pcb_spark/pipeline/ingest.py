@@ -16,17 +16,25 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pcb_spark import logs, session, tables
+from pcb_spark import logs, tables
 from pcb_spark import schemas as s
 from pcb_spark.commits import ImageStore
 from pcb_spark.errors import InputError
 from pcb_spark.pipeline.drop import Drop
 from pcb_spark.pipeline.intake import Intake, writing
-from pcb_spark.pipeline.job import IMAGES, REJECTS, Counts, Job, close_books, required
+from pcb_spark.pipeline.job import (
+    IMAGES,
+    REJECTS,
+    Counts,
+    Job,
+    close_books,
+    few_shuffle_partitions,
+    required,
+)
 from pcb_spark.pipeline.settle import settle
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
 log = logging.getLogger(__name__)
@@ -39,7 +47,7 @@ def run_ingest(job: Job) -> Counts:
     began = time.monotonic()
     with (
         logs.progress(job.spark, "ingest"),
-        _few_shuffle_partitions(job.spark),
+        few_shuffle_partitions(job.spark),
         _intake(job) as intake,
     ):
         intake.refuse_unreadable()
@@ -56,7 +64,7 @@ def run_ingest_continuously(job: Job) -> Counts:
     total = Counts(rows_in=0, rows_out=0, rows_rejected=0)
     with (
         _stop_signals() as stop,
-        _few_shuffle_partitions(job.spark),
+        few_shuffle_partitions(job.spark),
         _intake(job) as intake,
         _reading(job),
     ):
@@ -121,22 +129,6 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery:
     if once:
         return writer.trigger(availableNow=True).start()
     return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
-
-
-@contextlib.contextmanager
-def _few_shuffle_partitions(spark: SparkSession) -> Iterator[None]:
-    """Make two a task slot, where Spark's 200 would be tasks of no rows.
-
-    Elsewhere adaptive execution puts small ones together; Spark leaves it out for streams and for
-    what is kept on disk, and ingest is made of those.
-    """
-    key = "spark.sql.shuffle.partitions"
-    before = spark.conf.get(key) or "200"
-    spark.conf.set(key, min(int(before), 2 * session.task_slots(spark)))
-    try:
-        yield
-    finally:
-        spark.conf.set(key, before)
 
 
 def _await(

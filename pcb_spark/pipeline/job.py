@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import platform
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -203,6 +204,22 @@ def write_rejects(job: Job, rejects: DataFrame, stage: str) -> dict[str, int]:
 def count_rows(job: Job, name: str, schema: StructType) -> int:
     """Count the rows that a table holds on disk."""
     return tables.read(job.spark, job.table(name), schema).count()
+
+
+@contextlib.contextmanager
+def few_shuffle_partitions(spark: SparkSession) -> Iterator[None]:
+    """Make two a task slot, where Spark's 200 would be tasks of no rows.
+
+    Elsewhere adaptive execution puts small ones together; Spark leaves it out for streams and for
+    what is cached, and these jobs are made of those.
+    """
+    key = "spark.sql.shuffle.partitions"
+    before = spark.conf.get(key) or "200"
+    spark.conf.set(key, min(int(before), 2 * session.task_slots(spark)))
+    try:
+        yield
+    finally:
+        spark.conf.set(key, before)
 
 
 def required(value: str, key: str) -> str:
