@@ -104,8 +104,9 @@ def leaks(spark: SparkSession, out: str) -> list[str]:
     for name in sorted({path.partition("/")[0] for path in files if path.endswith(".parquet")}):
         rows = spark.read.option("recursiveFileLookup", "true").parquet(f"{out}/{name}")
         texts = F.to_json(F.struct(*(n for n, kind in rows.dtypes if kind != "binary")))
-        shown = (rows.where(texts.contains(secret)) for secret in servers.SECRETS)
-        found += [name for lines in shown if not lines.isEmpty()]
+        # Looked through here: a filter of Spark's would put the secret into its event log.
+        lines = rows.select(texts).toLocalIterator()
+        found += [name] * any(_holds_secret(text.encode()) for (text,) in lines)
     return found
 
 
