@@ -95,11 +95,12 @@ def notices(evidence: Evidence) -> Iterator[str]:
             "about your boards."
         )
     promise = manifest.threshold["max_slip_rate"]
-    broken = [row for row in forward(evidence) if not row["within"]]
+    folds = [row for row in forward(evidence) if row["scope"] != "forward"]
+    broken = [row for row in folds if not row["within"]]
     if broken:
         yield (
             f"Forward in time more than {short_percent(promise)} of defects slipped in "
-            f"{len(broken)} of {sum(row['scope'] != 'forward' for row in forward(evidence))} folds."
+            f"{len(broken)} of {len(folds)} folds."
         )
     own, pixels = (evidence.figure("folds_mean", f"{p}roc_auc") for p in ("", "baseline_"))
     if own and pixels and (own.value or 0) <= (pixels.value or 0):

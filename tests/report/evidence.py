@@ -40,6 +40,9 @@ METRICS = [
     ("forward=2", "slip_rate", 0.04, 0.0, 0.1, 50),
     ("forward=2", "false_call_reduction", 0.9, 0.8, 0.95, 60),
     ("forward=2", "review_reduction", 0.5, 0.4, 0.6, 110),
+    ("forward", "slip_rate", 0.04, 0.0, 0.1, 50),
+    ("forward", "false_call_reduction", 0.9, 0.8, 0.95, 60),
+    ("forward", "review_reduction", 0.5, 0.4, 0.6, 110),
 ]
 
 
