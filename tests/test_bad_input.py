@@ -239,12 +239,16 @@ def test_drop_that_cannot_be_used(
     assert error(capsys.readouterr().err).startswith(message.format(drop=drop))
 
 
-@pytest.mark.parametrize("place", ["/no/such/folder", "nosuchstore://host/drop"])
-def test_drop_that_is_not_there(
-    tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_drop_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = "/no/such/folder"
     assert cli.main(command("ingest", tmp_path / "out", drop=place)) == 4
     assert error(capsys.readouterr().err).startswith(f"InputError: the drop {place} can't be read")
+
+
+def test_store_that_nothing_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = "nosuchstore://host/drop"
+    assert cli.main(command("ingest", tmp_path / "out", drop=place)) == 2
+    assert error(capsys.readouterr().err).startswith("ConfigError: paths.drop lies on nosuchstore:")
 
 
 def test_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
