@@ -57,7 +57,7 @@ def test_references_that_nobody_has_are_refused() -> None:
 def test_empty_settings_mean_the_measured_defaults() -> None:
     with_reference = features.choose_spec(configured(), total=9, with_reference=9)
     assert with_reference == graphs.FeatureSpec(
-        levels=("layer1", "layer2"), pooling=("max",), difference=True, max_offset=0.08
+        levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08
     )
     without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
