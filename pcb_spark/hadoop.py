@@ -102,10 +102,10 @@ def make_folder(spark: SparkSession, uri: str) -> None:
     filesystem.mkdirs(path)
 
 
-def upload(spark: SparkSession, folder: Path, uri: str) -> None:
-    """Copy a local folder to ``uri``."""
+def upload(spark: SparkSession, local: Path, uri: str) -> None:
+    """Copy a local file or folder to ``uri``."""
     filesystem, target = open_path(spark, uri)
-    source = open_path(spark, folder.resolve().as_uri())[1]
+    source = open_path(spark, local.resolve().as_uri())[1]
     filesystem.copyFromLocalFile(source, target)
 
 
