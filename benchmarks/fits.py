@@ -60,7 +60,7 @@ def _table(
     frame = pd.DataFrame({
         s.IMAGE_ID: [f"{i:08d}" for i in range(len(labels))],
         classifier.LABEL: labels,
-        s.FEATURES: list(features),
+        s.FEATURES: features.tolist(),
     })  # fmt: skip
     schema = f"{s.IMAGE_ID} string, {classifier.LABEL} int, {s.FEATURES} array<float>"
     table = spark.createDataFrame(frame.to_dict("records"), schema)

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
-from scipy import ndimage
 
 from pcb_spark import images as pixels
 from pcb_spark import registration
@@ -147,8 +147,9 @@ def _matched(image: Map, reference: Map) -> Map:
 
 def _outside(values: Map, other: Map) -> Map:
     """How far each value lies above or below all of ``other``'s within the band, else 0."""
-    above: Map = values - ndimage.maximum_filter(other, _BAND)
-    below: Map = ndimage.minimum_filter(other, _BAND) - values
+    neighbours = np.ones((_BAND, _BAND), dtype=np.uint8)
+    above: Map = values - cv2.dilate(other, neighbours)
+    below: Map = cv2.erode(other, neighbours) - values
     return np.maximum(np.maximum(above, below), 0)
 
 
@@ -157,7 +158,7 @@ def _summary(values: Map, area: str) -> Iterator[float]:
     ranks = [int(quantile * values.size) for quantile in _QUANTILES]
     yield values.mean()
     for blur in _BLURS[area]:
-        blurred = ndimage.uniform_filter(values, blur) if blur > 1 else values
+        blurred = cv2.blur(values, (blur, blur), borderType=cv2.BORDER_REFLECT)
         yield blurred.max()
         yield from np.partition(blurred.ravel(), ranks)[ranks]
         if blur == _SHARE_BLUR:

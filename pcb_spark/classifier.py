@@ -143,9 +143,7 @@ def out_of_fold(
     for fold in folds:
         train = rows.where(F.col(GROUP_DATE) < F.lit(fold.train_before))
         test = rows.where(F.col(GROUP_DATE).between(fold.test_from, fold.test_until))
-        check_classes(
-            train, f"the training window of fold {fold.index} (before {fold.train_before})"
-        )
+        check_classes(train, window_name(fold))
         model = fit(train, config, seed=seed)
         scored = predict(model, test).select(*kept, s.PROBABILITY)
         parts.append(scored.withColumn(s.FOLD, F.lit(fold.index)).localCheckpoint())
@@ -164,13 +162,28 @@ def check_classes(rows: DataFrame, where: str) -> None:
     TrainingError : there is no ``pass`` or no ``fail`` among ``rows``.
     """
     fails, total = rows.agg(F.sum(LABEL), F.count(LABEL)).first() or (0, 0)
+    refuse_one_class(fails or 0, total, where)
+
+
+def window_name(fold: Fold) -> str:
+    """Name what a fold trains on, for errors."""
+    return f"the training window of fold {fold.index} (before {fold.train_before})"
+
+
+def refuse_one_class(fails: int, total: int, where: str) -> None:
+    """Stop where ``fails`` of ``total`` rows leave nothing to tell apart.
+
+    Raises
+    ------
+    TrainingError : none of the rows fails, or all do.
+    """
     if total and 0 < fails < total:
         return
     what = f"{where} hold one class only" if total else f"{where} are empty"
     raise TrainingError(
         what,
         expected="images of both verdicts, pass and fail",
-        got=f"{fails or 0} fail among {total} images with verdict and features",
+        got=f"{fails} fail among {total} images with verdict and features",
         hint="wait for more verdicts, use fewer folds (folds.n) or a longer first window "
         "(folds.first_fraction)",
     )

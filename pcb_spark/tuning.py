@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pcb_spark import batches, graphs, metrics, policy, search_space, thresholds, trees
+from pcb_spark import batches, boosters, graphs, metrics, policy, search_space, thresholds
 from pcb_spark.images import SIDE
 from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import lightgbm
     import onnx
     import optuna
     from numpy.typing import NDArray
@@ -166,7 +165,7 @@ def evaluate(
     fold = np.repeat(np.arange(len(examples.folds)) + 1, [len(r) for _, r in examples.folds])
     scores = []
     for train_rows, test_rows in examples.folds:
-        booster = _fit(
+        booster = boosters.fit(
             features[train_rows], examples.is_fail[train_rows], classifier,
             seed=config.seed, threads=threads,
         )  # fmt: skip
@@ -238,37 +237,6 @@ def _judged(
         review_reduction=forward["review_reduction"].value,
         n=mean.n,
     )
-
-
-def _fit(
-    features: NDArray[np.float32],
-    is_fail: NDArray[np.bool_],
-    classifier: ClassifierConfig,
-    *,
-    seed: int,
-    threads: int,
-) -> lightgbm.Booster:
-    """Fit on (n, F) and (n,) as ``classifier.fit`` does, which see for ``keep_features``."""
-    import lightgbm
-
-    parameters = {
-        **classifier.model_dump(exclude={"num_tasks", "keep_features"}),
-        "objective": "binary",
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads,
-        "verbosity": -1,
-    }
-
-    def fitted(values: NDArray[np.float32]) -> lightgbm.Booster:
-        return lightgbm.train(parameters, lightgbm.Dataset(values, is_fail, params=parameters))
-
-    first = fitted(features)
-    if not classifier.keep_features:
-        return first
-    kept = trees.most_important(first.model_to_string(), classifier.keep_features)
-    return fitted(np.where(kept, features, np.float32(0))) if kept.any() else first
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -12,6 +12,7 @@ from pyspark import StorageLevel
 
 from pcb_spark import (
     baseline,
+    boosters,
     calibration,
     classifier,
     metrics,
@@ -119,7 +120,9 @@ def judge(
     ------
     TrainingError : a training window or all test windows lack one of the verdicts.
     """
-    out_of_fold = _out_of_fold(job, rows, folds, settings or job.config.classifier)
+    out_of_fold = classifier.out_of_fold(
+        rows, folds, settings or job.config.classifier, seed=job.config.seed
+    )
     scores = collect(out_of_fold)
     if scores.groupby(s.FOLD)[s.VERDICT].nunique().max() == 1:
         what = "no test window holds both verdicts, so the classifier can't be judged"
@@ -155,10 +158,9 @@ def baseline_metrics(
     pixels = baseline.pixel_differences(
         images, max_pixels=job.config.ingest.max_pixels, max_offset=max_offset
     )
-    replaced = kept(job, rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID))
+    replaced = rows.drop(s.FEATURES).join(pixels, s.IMAGE_ID)
     settings = job.config.classifier.model_copy(update={"feature_fraction": 0.5})
-    scores = collect(_out_of_fold(job, replaced, folds, settings))
-    replaced.unpersist()
+    scores = judge_on_driver(job, replaced, folds, settings)
     return [
         replace(row, metric=f"baseline_{row.metric}")
         for row in _evaluate(job.config, scores, 0.0)
@@ -178,15 +180,28 @@ def write_metrics(job: Job, found: Sequence[metrics.Metric], model_version: str)
     tables.append_rows(job.spark, rows, job.table(METRICS), s.METRICS)
 
 
-def _out_of_fold(
+def judge_on_driver(
     job: Job, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig
-) -> DataFrame:
-    return classifier.out_of_fold(rows, folds, settings, seed=job.config.seed)
+) -> pd.DataFrame:
+    """Score every fold as ``judge`` does, for so few numbers that the driver holds them all.
+
+    Parameters
+    ----------
+    rows : answer of ``classifier.with_group_date``.
+
+    Returns
+    -------
+    Out-of-fold scores in the order of ``image_id``.
+    """
+    return boosters.out_of_fold(
+        collect(rows), folds, settings,
+        seed=job.config.seed, threads=session.task_slots(job.spark),
+    )  # fmt: skip
 
 
-def collect(out_of_fold: DataFrame) -> pd.DataFrame:
-    """Bring out-of-fold scores to the driver, in the order of ``image_id``."""
-    collected: pd.DataFrame = out_of_fold.toPandas()
+def collect(rows: DataFrame) -> pd.DataFrame:
+    """Bring rows to the driver, in the order of ``image_id``."""
+    collected: pd.DataFrame = rows.toPandas()
     return collected.sort_values(s.IMAGE_ID, ignore_index=True)
 
 

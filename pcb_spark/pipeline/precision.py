@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import classifier, features, precision, tables
+from pcb_spark import features, precision, tables
 from pcb_spark import schemas as s
 from pcb_spark.errors import TrainingError
 from pcb_spark.pipeline.job import FEATURES, Job, load_backbone, write_feature_set
-from pcb_spark.pipeline.judge import collect, drawn, is_fail, kept
+from pcb_spark.pipeline.judge import drawn, is_fail, judge_on_driver, kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,15 +54,14 @@ def compare_precision(
     int8 = kept(job, rows.where(unit < share))
     exact = features.build(load_backbone(job.config), feature_set.spec)
     made = _featurize(job, images.join(int8.select(s.IMAGE_ID), s.IMAGE_ID, "left_semi"), exact)
-    fp32 = kept(job, int8.drop(s.FEATURES).join(made.select(s.IMAGE_ID, s.FEATURES), s.IMAGE_ID))
+    fp32 = int8.drop(s.FEATURES).join(made.select(s.IMAGE_ID, s.FEATURES), s.IMAGE_ID)
     try:
-        return _compare(job, *(_scores(job, each, folds, settings) for each in (fp32, int8)))
+        return _compare(job, *(judge_on_driver(job, e, folds, settings) for e in (fp32, int8)))
     except TrainingError as error:
         log.warning("int8 can't be judged on a share of %.0f %%: %s", 100 * share, error.what)
         return None
     finally:
         int8.unpersist()
-        fp32.unpersist()
 
 
 def featurize_again(job: Job, images: DataFrame, feature_set: FeatureSet) -> FeatureSet:
@@ -79,12 +78,6 @@ def _featurize(job: Job, images: DataFrame, feature_set: FeatureSet) -> DataFram
     """Featurize what can be; the featurize job has rejected the rest before."""
     made = features.featurize(images, feature_set, job.plan(images.count()))
     return made.where(F.col(s.REASON).isNull())
-
-
-def _scores(
-    job: Job, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig
-) -> pd.DataFrame:
-    return collect(classifier.out_of_fold(rows, folds, settings, seed=job.config.seed))
 
 
 def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comparison:
