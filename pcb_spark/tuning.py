@@ -163,13 +163,9 @@ def evaluate(
     """Judge one setting on all folds."""
     test = np.concatenate([rows for _, rows in examples.folds])
     fold = np.repeat(np.arange(len(examples.folds)) + 1, [len(r) for _, r in examples.folds])
-    scores = []
-    for train_rows, test_rows in examples.folds:
-        booster = boosters.fit(
-            features[train_rows], examples.is_fail[train_rows], classifier,
-            seed=config.seed, threads=threads,
-        )  # fmt: skip
-        scores.append(booster.predict(features[test_rows], num_threads=threads))
+    scores = boosters.predict_forward(
+        features, examples.is_fail, examples.folds, classifier, seed=config.seed, threads=threads
+    )
     return _judged(number, spec, classifier, examples, test, np.concatenate(scores), fold, config)
 
 

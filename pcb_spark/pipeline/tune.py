@@ -15,6 +15,7 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from pcb_spark import (
+    boosters,
     classifier,
     features,
     graphs,
@@ -173,13 +174,7 @@ def _examples(
     return tuning.Examples(
         is_fail=first[classifier.LABEL].to_numpy(dtype=bool),
         board_id=first[s.BOARD_ID].to_numpy(dtype=object),
-        folds=[
-            (
-                np.flatnonzero(dates < fold.train_before),
-                np.flatnonzero((dates >= fold.test_from) & (dates <= fold.test_until)),
-            )
-            for fold in windows
-        ],
+        folds=boosters.row_numbers(dates, windows),
         tables=[
             tuning.FeatureTable(
                 spec=spec, values=np.stack(each[s.FEATURES].to_list()).astype(np.float32)

@@ -7,7 +7,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from benchmarks import compare, data, packing, peers, rows, stages, ways
+from benchmarks import compare, data, fits, packing, peers, rows, stages, ways
 from benchmarks.models import Model
 from pcb_spark import graphs, tables, trees
 from pcb_spark import schemas as s
@@ -80,3 +80,15 @@ def test_links_stand_in_for_tables(spark: SparkSession, tmp_path: Path) -> None:
     written = data.write(images_table(spark, [(noise(1), None)]), tmp_path / "written")
     folder = data.linked(tmp_path / "run", [("images", written / "images")])
     assert tables.read(spark, str(folder / "images"), s.IMAGES).count() == 1
+
+
+@pytest.mark.slow
+def test_lightgbm_is_fitted_on_spark_and_alone(spark: SparkSession) -> None:
+    found = fits.measure(spark, n=200, repeats=1)
+
+    assert [(row.way, row.stage, row.n) for row in found] == [
+        ("LightGBM on Spark", "fit", 200),
+        ("lightgbm alone", "fit", 200),
+        ("one core, Python", "trees", 200),
+    ]
+    assert all(row.images_per_s and row.images_per_s > 0 for row in found)
