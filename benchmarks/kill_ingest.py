@@ -25,6 +25,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from benchmarks.accounts import Outcome, check, watch
 from benchmarks.arrivals import arrive
 
@@ -72,6 +74,13 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=30)
+
+
+def ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM to the Python of the service; under spark-submit Java is around it."""
+    root = psutil.Process(process.pid)
+    family = (root, *root.children(recursive=True))
+    next(each for each in family if each.name().startswith("python")).terminate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +164,7 @@ def _end_in_peace(start: Start, paths: tuple[Path, Path], log: Path, outcome: Ou
     process = start(*paths, "--continuous", log)
     try:
         wait_until_ready(process, log, log.read_bytes().count(READY))
-        process.send_signal(signal.SIGTERM)
+        ask_to_end(process)
         code = process.wait(timeout=PATIENCE)
         if code != 0:
             outcome.faults.append(f"SIGTERM ended the service with {code}")
