@@ -105,7 +105,7 @@ def make_folder(spark: SparkSession, uri: str) -> None:
 def upload(spark: SparkSession, local: Path, uri: str) -> None:
     """Copy a local file or folder to ``uri``."""
     filesystem, target = open_path(spark, uri)
-    source = open_path(spark, local.resolve().as_uri())[1]
+    source = _local_path(spark, local)
     filesystem.copyFromLocalFile(source, target)
 
 
@@ -113,8 +113,7 @@ def download(spark: SparkSession, uri: str, folder: Path) -> None:
     """Copy the files right below ``uri`` into the local ``folder``."""
     filesystem, source = open_path(spark, uri)
     for status in filesystem.listStatus(source):
-        target = folder.resolve() / status.getPath().getName()
-        local = open_path(spark, target.as_uri())[1]
+        local = _local_path(spark, folder / status.getPath().getName())
         filesystem.copyToLocalFile(False, status.getPath(), local, True)
 
 
@@ -148,6 +147,11 @@ def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
     scratch.write_bytes(content)
     target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
     scratch.replace(target)
+
+
+def _local_path(spark: SparkSession, path: Path) -> Any:
+    """Hadoop's path of a local one; it takes names as they are, where an URI would escape them."""
+    return open_path(spark, f"file://{path.resolve()}")[1]
 
 
 def _local(filesystem: Any) -> bool:

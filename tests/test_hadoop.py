@@ -20,3 +20,13 @@ def test_entries_of_a_folder(spark: SparkSession, tmp_path: Path) -> None:
     written = (tmp_path / "folder" / "a.json").stat().st_mtime
     assert found["a.json"].modified_ms == pytest.approx(written * 1000, abs=1000)
     assert hadoop.entries(spark, str(tmp_path / "nowhere")) == []
+
+
+def test_files_keep_names_that_an_uri_would_escape(spark: SparkSession, tmp_path: Path) -> None:
+    source = drops.write(tmp_path / "a folder", {"line=L1/50% off.json": b"{}"})
+    (tmp_path / "down").mkdir()
+
+    hadoop.upload(spark, source / "line=L1" / "50% off.json", str(tmp_path / "up/50% off.json"))
+    hadoop.download(spark, str(tmp_path / "up"), tmp_path / "down")
+
+    assert (tmp_path / "down" / "50% off.json").read_bytes() == b"{}"
