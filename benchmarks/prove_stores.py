@@ -153,6 +153,8 @@ def _upload(spark: SparkSession, drop: Path, uri: str) -> None:
     """Copy a drop, several files at a time: a store takes its time over each."""
     files = [path for path in drop.rglob("*") if path.is_file()]
     targets = [f"{uri}/{path.relative_to(drop).as_posix()}" for path in files]
+    for folder in sorted({target.rpartition("/")[0] for target in targets}):
+        hadoop.make_folder(spark, folder)
     with ThreadPoolExecutor(_UPLOADS) as pool:
         list(pool.map(hadoop.upload, repeat(spark), files, targets))
 
