@@ -178,6 +178,8 @@ def milliseconds(graph: onnx.ModelProto, *, difference: bool) -> float:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    # It warns of every constant that the levels left out made superfluous.
+    options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
