@@ -47,9 +47,9 @@ def _ways(bench: Bench, task: Task) -> list[ways.Way]:
     ray = task.out / "venv-ray" / "bin" / "python"
     for model in bench.models.values():
         found += [ways.limit(model, bench.tables, bench.samples), ways.ours(model, bench.tables)]
-        if task.size.complete or model.name == models.DEFAULT:
+        if model.name == models.DEFAULT or (task.size.complete and model.name == models.FULL):
             found.append(peers.map_in_arrow(model, bench.tables))
-        if task.size.complete and ray.exists():
+        if model.name == models.DEFAULT and task.size.complete and ray.exists():
             found.append(peers.ray_data(model, bench.tables, ray))
     plain = bench.models[models.FULL, "fp32"]
     job = data.job_in(bench.tables.spark, bench.tables.scratch, bench.tables.source)
