@@ -95,8 +95,7 @@ def _files(sample: packing.Sample, model: Model) -> list[bytes]:
 
 def _on_spark(model: Model, tables: ways.Tables) -> list[rows.Row]:
     """To nowhere after each stage; the next one's figure holds the work of those before."""
-    job = data.job_in(tables.spark, tables.scratch, tables.source)
-    plan = job.plan(tables.images(tables.large))
+    plan = data.job_in(tables.spark, tables.scratch, tables.source).plan(tables.large)
 
     def pack(n: int) -> None:
         packed = inference.pack(tables.images(n), plan, difference=model.difference)

@@ -70,7 +70,7 @@ class Tables:
     def batch_size(self) -> int:
         """Return the number of images in a batch of this project."""
         job = data.job_in(self.spark, self.scratch, self.source)
-        return job.plan(self.images(self.large)).batch_size
+        return job.plan(self.large).batch_size
 
     def images(self, n: int) -> DataFrame:
         """Read the table with ``n`` images."""

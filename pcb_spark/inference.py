@@ -35,7 +35,6 @@ OUTPUT = "output"
 
 DEFAULT_BATCH_SIZE = 8
 DEFAULT_IMAGES_PER_PARTITION = 1024
-DEFAULT_PIXELS_PER_PARTITION = 128_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +44,7 @@ class InferencePlan:
     A call of ONNX Runtime takes about ``batch_size`` images, references included: the maps of more
     don't fit the processor's caches. One partition is one task, one ONNX session of ``threads``
     threads and one Python worker.
-    Partitions are a multiple of the task slots, so that no slot idles through the last wave. One
-    holds about 1,024 images, or as many as have 128 megapixels: with their references that is some
-    100 MB of JPEG, which is what a task sorts in memory.
+    Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
@@ -65,18 +62,11 @@ class InferencePlan:
         slots: int,
         threads: int,
         max_pixels: int,
-        pixels: int = 0,
         batch_size: int = 0,
         images_per_partition: int = 0,
     ) -> InferencePlan:
-        """Derive what is 0 from the images and the task slots of the session.
-
-        Parameters
-        ----------
-        pixels : of all ``count`` images together, without their references; 0: they are small.
-        """
-        fitting = max(1, DEFAULT_PIXELS_PER_PARTITION * count // max(1, pixels))
-        per_partition = images_per_partition or min(DEFAULT_IMAGES_PER_PARTITION, fitting)
+        """Derive what is 0 from the number of images and the task slots of the session."""
+        per_partition = images_per_partition or DEFAULT_IMAGES_PER_PARTITION
         waves = max(1, math.ceil(count / (per_partition * slots)))
         return cls(
             batch_size=batch_size or DEFAULT_BATCH_SIZE,

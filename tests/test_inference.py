@@ -80,21 +80,6 @@ def test_partitions_are_whole_waves_of_task_slots(
     assert derived.partitions == partitions
 
 
-@pytest.mark.parametrize(
-    ("megapixels", "partitions"),
-    [
-        (0.025, 2),  # tiles: 1,024 in a partition
-        (12, 100),  # camera files: 10 in a partition, 50 waves of 2
-        (500, 1000),  # no fewer than one
-    ],
-)
-def test_large_images_have_small_partitions(megapixels: float, partitions: int) -> None:
-    derived = InferencePlan.derive(
-        count=1000, pixels=int(1000 * megapixels * 1e6), slots=2, threads=1, max_pixels=9
-    )
-    assert derived.partitions == partitions
-
-
 def test_plan_takes_what_is_asked_for_and_derives_the_rest() -> None:
     asked = InferencePlan.derive(count=9, slots=2, threads=3, max_pixels=9, batch_size=5)
     derived = InferencePlan.derive(count=9, slots=2, threads=3, max_pixels=9)

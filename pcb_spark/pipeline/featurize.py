@@ -53,7 +53,7 @@ def run_featurize(job: Job) -> Counts:
         feature_set.precision,
     )
     with logs.progress(job.spark, "featurize"):
-        made = features.featurize(images, feature_set, job.plan(images))
+        made = features.featurize(images, feature_set, job.plan(total))
         made = made.persist(StorageLevel.DISK_ONLY)
         usable = F.col(s.REASON).isNull()
         tables.replace(made.where(usable), job.table(FEATURES), s.FEATURES_TABLE, by_date=True)

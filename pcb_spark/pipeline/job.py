@@ -70,13 +70,10 @@ class Job:
         """Return the URI of a table of this run's output."""
         return tables.locate(self.config.paths.out, name)
 
-    def plan(self, images: DataFrame) -> inference.InferencePlan:
-        """Derive batches and partitions for rows of ``images`` on this session."""
-        area = F.col(s.WIDTH).cast("long") * F.col(s.HEIGHT)
-        count, pixels = images.agg(F.count("*"), F.sum(area)).first() or (0, None)
+    def plan(self, count: int) -> inference.InferencePlan:
+        """Derive batches and partitions for ``count`` images on this session."""
         return inference.InferencePlan.derive(
             count=count,
-            pixels=pixels or 0,
             slots=session.task_slots(self.spark),
             threads=session.task_cpus(self.spark),
             max_pixels=self.config.ingest.max_pixels,

@@ -76,7 +76,7 @@ def featurize_again(job: Job, images: DataFrame, feature_set: FeatureSet) -> Fea
 
 def _featurize(job: Job, images: DataFrame, feature_set: FeatureSet) -> DataFrame:
     """Featurize what can be; the featurize job has rejected the rest before."""
-    made = features.featurize(images, feature_set, job.plan(images))
+    made = features.featurize(images, feature_set, job.plan(images.count()))
     return made.where(F.col(s.REASON).isNull())
 
 

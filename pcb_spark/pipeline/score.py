@@ -80,7 +80,7 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
 
 
 def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
-    plan = job.plan(images)
+    plan = job.plan(images.count())
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     plan = replace(plan, max_offset=model.manifest.max_offset)
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()

@@ -143,7 +143,7 @@ def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> 
     count = missing.count()
     if count:
         log.info("tune: features of %d images, %s", count, "+".join(feature_set.spec.levels))
-        made = features.featurize(missing, feature_set, job.plan(missing))
+        made = features.featurize(missing, feature_set, job.plan(count))
         usable = made.where(F.col(s.REASON).isNull())
         if again is None:
             tables.replace(usable, uri, s.FEATURES_TABLE)
