@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from benchmarks import packing, rows, ways
-from pcb_spark import classifier, graphs, session, trees
+from pcb_spark import boosters, classifier, graphs, session, trees
 from pcb_spark import schemas as s
 from pcb_spark.sections import ClassifierConfig
 
@@ -31,7 +30,7 @@ def measure(spark: SparkSession, *, n: int, repeats: int) -> list[rows.Row]:
     slots = session.task_slots(spark)
 
     def natively() -> object:
-        return _fit_natively(features, labels, config, threads=slots)
+        return boosters.fit(features, labels == 1, config, seed=0, threads=slots)
 
     def on_spark() -> Any:
         return classifier.fit(table, config, seed=0)
@@ -67,30 +66,6 @@ def _table(
     table = table.repartition(session.task_slots(spark), s.IMAGE_ID).persist()
     table.count()
     return table
-
-
-def _fit_natively(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    config: ClassifierConfig,
-    *,
-    threads: int,
-) -> lightgbm.Booster:
-    parameters = {
-        "objective": "binary",
-        "learning_rate": config.learning_rate,
-        "num_leaves": config.num_leaves,
-        "min_data_in_leaf": config.min_data_in_leaf,
-        "feature_fraction": config.feature_fraction,
-        "lambda_l2": config.lambda_l2,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads,
-        "seed": 0,
-        "verbosity": -1,
-    }
-    data = lightgbm.Dataset(features, labels)
-    return lightgbm.train(parameters, data, num_boost_round=config.num_iterations)
 
 
 def _tree_row(text: str, features: NDArray[np.float32], repeats: int) -> rows.Row:

@@ -72,10 +72,10 @@ def predict_forward(
     another without sleeping, which costs many times the fit where a processor has other work.
     """
     workers = max(1, min(len(windows), threads))
+    share = threads // workers
 
     def judged(window: tuple[Rows, Rows]) -> NDArray[np.float64]:
         train, test = window
-        share = threads // workers
         booster = fit(features[train], is_fail[train], config, seed=seed, threads=share)
         return np.asarray(booster.predict(features[test], num_threads=share), dtype=np.float64)
 

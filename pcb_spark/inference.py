@@ -45,8 +45,8 @@ class InferencePlan:
     don't fit the processor's caches. One partition is one task, one ONNX session of ``threads``
     threads and one Python worker.
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
-    An executor of one core holds its heap, 0.4 GB of Python and ONNX Runtime beside it, and with
-    12-megapixel files 1 GB; neither grows with the number of images.
+    An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
+    with 12-megapixel files 1 GB.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
