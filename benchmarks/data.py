@@ -19,6 +19,7 @@ from pcb_spark import config as configuration
 from pcb_spark import schemas as s
 from pcb_spark import session, tables
 from pcb_spark.backbone import UNTRAINED
+from pcb_spark.commits import ImageStore
 from pcb_spark.demo import drop as demo
 from pcb_spark.pipeline.job import IMAGES, Job
 
@@ -114,8 +115,9 @@ def images(spark: SparkSession, folder: Path) -> DataFrame:
 
 
 def write(df: DataFrame, folder: Path) -> Path:
-    """Write ``df`` as the ``images`` table in ``folder`` and return ``folder``."""
-    tables.replace(df, str(folder / IMAGES), s.IMAGES, by_date=True)
+    """Write ``df`` as ingest writes the ``images`` table, and return ``folder``."""
+    shutil.rmtree(folder / IMAGES, ignore_errors=True)
+    ImageStore(df.sparkSession, str(folder)).add(df)
     return folder
 
 

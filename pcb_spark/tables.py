@@ -8,7 +8,6 @@ the old one or the new one, or the journal that says that it has to wait.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +25,6 @@ from pcb_spark.hadoop import upload as upload
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
-
-#: A row group of ``images`` is what one petastorm reader holds in memory at a time.
-IMAGE_ROW_GROUP_MB = 32
-# Parquet looks at the size of a row group after 100 rows first, by this setting whatever its name
-# says: of camera files, gigabytes.
-_SIZE_CHECK = {"parquet.page.size.row.check.min": "3"}
 
 
 def locate(out: str, table: str) -> str:
@@ -90,14 +83,6 @@ def append(df: DataFrame, uri: str, schema: StructType) -> None:
     _writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
 
 
-def replace_images(df: DataFrame, uri: str) -> None:
-    """Write the ``images`` table so that Spark and petastorm can read it."""
-    spark = df.sparkSession
-    with staged(spark, uri) as staging, _petastorm(spark, qualified(spark, staging)):
-        writer = _writer(df, schemas.IMAGES, by_date=True)
-        writer.options(**_SIZE_CHECK).parquet(staging)
-
-
 def append_rows(
     spark: SparkSession, rows: Sequence[tuple[Any, ...]], uri: str, schema: StructType
 ) -> None:
@@ -153,38 +138,3 @@ def _writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1)
     order = [name for name in (date, schemas.IMAGE_ID) if name in schema.names]
     spread = contract.repartition(files, *order) if files > 1 else contract.repartition(date)
     return spread.sortWithinPartitions(*order).write.partitionBy(date)
-
-
-@contextlib.contextmanager
-def _petastorm(spark: SparkSession, url: str) -> Iterator[None]:
-    """Petastorm's materialize_dataset, with Hadoop's settings restored on failure too."""
-    from petastorm.etl.dataset_metadata import materialize_dataset
-
-    settings = spark.sparkContext._jsc.hadoopConfiguration()
-    before = {key: settings.get(key) for key in _PETASTORM_SETTINGS}
-    try:
-        with warnings.catch_warnings():
-            # petastorm calls pyarrow's older interface, on purpose of its own
-            warnings.simplefilter("ignore", FutureWarning)
-            schema = schemas.images_unischema()
-            with materialize_dataset(spark, url, schema, row_group_size_mb=IMAGE_ROW_GROUP_MB):
-                yield
-    finally:
-        for key, value in before.items():
-            _restore(settings, key, value)
-
-
-_PETASTORM_SETTINGS = (
-    "parquet.summary.metadata.level",
-    "parquet.summary.metadata.propagate-errors",
-    "parquet.block.size.row.check.min",
-    "parquet.row-group.size.row.check.min",
-    "parquet.block.size",
-)
-
-
-def _restore(settings: Any, key: str, value: str | None) -> None:
-    if value is None:
-        settings.unset(key)
-    else:
-        settings.set(key, value)

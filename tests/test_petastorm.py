@@ -10,10 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pyspark.sql import functions as F
 
-from pcb_spark import schemas, tables
-from pcb_spark.errors import InputError
+from pcb_spark import commits, schemas
 from tests import drops
 
 if TYPE_CHECKING:
@@ -128,39 +126,12 @@ def test_unischema_and_spark_schema_have_the_same_columns() -> None:
         assert unischema.fields[field.name].nullable is field.nullable
 
 
-SETTINGS = {
-    "parquet.summary.metadata.level": "COMMON_ONLY",
-    "parquet.summary.metadata.propagate-errors": None,
-    "parquet.block.size.row.check.min": "11",
-    "parquet.row-group.size.row.check.min": None,
-    "parquet.block.size": "123456789",
-}
-
-
-@pytest.fixture
-def hadoop(spark: SparkSession) -> Any:
-    """Hadoop's configuration with settings of the user's own among those that petastorm makes."""
-    configuration = spark.sparkContext._jsc.hadoopConfiguration()
-    before = {key: configuration.get(key) for key in SETTINGS}
-    put(configuration, SETTINGS)
-    yield configuration
-    put(configuration, before)
-
-
-def put(configuration: Any, settings: dict[str, str | None]) -> None:
-    for key, value in settings.items():
-        if value is None:
-            configuration.unset(key)
-        else:
-            configuration.set(key, value)
-
-
 def test_row_groups_are_sized_for_a_reader(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from petastorm import make_reader
 
-    monkeypatch.setattr(tables, "IMAGE_ROW_GROUP_MB", 1)
+    monkeypatch.setitem(commits._ROW_GROUPS, "parquet.block.size", str(1 << 20))
     row = one_image(spark).collect()[0].asDict()
     noise_bytes = np.random.default_rng(1).bytes
     rows = [row | {"image_id": f"i{n}", "image": noise_bytes(100_000)} for n in range(40)]
@@ -168,7 +139,7 @@ def test_row_groups_are_sized_for_a_reader(
         [tuple(each[name] for name in schemas.IMAGES.names) for each in rows], schemas.IMAGES
     )
     uri = tmp_path / "images"
-    tables.replace_images(heavy, str(uri))
+    commits.ImageStore(spark, str(tmp_path)).add(heavy)
     sizes = [group.total_byte_size for file in uri.rglob("*.parquet") for group in row_groups(file)]
     assert len(sizes) >= 3
     assert max(sizes) < 2 << 20
@@ -193,30 +164,6 @@ def one_image(spark: SparkSession) -> Any:
     return spark.createDataFrame([row], schemas.IMAGES)
 
 
-def test_settings_are_as_before_after_success(
-    spark: SparkSession, tmp_path: Path, hadoop: Any
-) -> None:
-    tables.replace_images(one_image(spark), str(tmp_path / "images"))
-    assert {key: hadoop.get(key) for key in SETTINGS} == SETTINGS
-    assert (tmp_path / "images" / "_common_metadata").is_file()
-
-
-def test_settings_and_table_are_as_before_after_failure(
-    spark: SparkSession, tmp_path: Path, hadoop: Any
-) -> None:
-    uri = str(tmp_path / "images")
-    tables.replace_images(one_image(spark), uri)
-    failing = one_image(spark).withColumn("width", F.expr("raise_error('no width')").cast("int"))
-    with (
-        pytest.raises(InputError, match=r"got: java\.lang\.RuntimeException: no width"),
-        tables.spark_failures("it fails", hint="expected"),
-    ):
-        tables.replace_images(failing, uri)
-    assert {key: hadoop.get(key) for key in SETTINGS} == SETTINGS
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
-    assert drops.rows(spark, tmp_path, "images", "image_id", "width") == [("id", 20)]
-
-
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
@@ -230,7 +177,7 @@ def test_petastorm_reads_no_store_so_that_readme_says_to_copy(
 ) -> None:
     from petastorm import make_reader
 
-    tables.replace_images(one_image(spark), str(tmp_path / "images"))
+    commits.ImageStore(spark, str(tmp_path)).add(one_image(spark))
     store = fsspec.filesystem("memory")
     store.put(f"{tmp_path}/images", "/bucket/", recursive=True)
     with pytest.raises(ValueError, match=said):
