@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyspark
 
-from benchmarks import child, data, models, rows, ways
+from benchmarks import child, data, models, peers, rows, ways
+from pcb_spark import inference
 from pcb_spark.pipeline.job import BUNDLE, IMAGES
 
 if TYPE_CHECKING:
@@ -79,6 +81,31 @@ def growth(task: Task) -> list[rows.Row]:
         _row(task, f"x{factor}", f"growth: {factor} x", factor * task.size.growth)
         for factor in _FACTORS
     ]
+
+
+def whole_runs(task: Task) -> list[rows.Row]:
+    """The largest of these from the command to the last score, by this project and by Ray Data."""
+    table, n = f"x{_FACTORS[-1]}", _FACTORS[-1] * task.size.growth
+    took = {ways.OURS: child.score(_folder(task, table), task.source).scored}
+    if task.ray.exists():
+        took[peers.RAY] = _time_ray(task, table)
+    return [
+        rows.Row(
+            way=way, stage="whole run, start-up included", model=models.DEFAULT,
+            precision=models.SERVED, images_per_s=n / seconds, seconds=seconds, n=n, repeats=1,
+        )
+        for way, seconds in took.items()
+    ]  # fmt: skip
+
+
+def _time_ray(task: Task, table: str) -> float:
+    model = models.trained(task.work, name=models.DEFAULT, precision=models.SERVED)
+    began = time.perf_counter()
+    peers.run_ray(
+        model, [_table(task, table) / IMAGES], python=task.ray, actors=os.cpu_count() or 1,
+        batch_size=inference.DEFAULT_BATCH_SIZE, scratch=task.work / "scratch",
+    )  # fmt: skip
+    return time.perf_counter() - began
 
 
 def executors(task: Task) -> list[rows.Row]:

@@ -75,6 +75,12 @@ def train(
     job = data.job_in(spark, folder, source, *chosen, *_QUICK_TRAINING)
     run_featurize(job)
     run_train(job)
+    return trained(work, name=name, precision=precision)
+
+
+def trained(work: Path, *, name: str, precision: str) -> Model:
+    """Read a model that ``train`` has left in ``work``."""
+    folder = work / folder_name(name, precision)
     made = bundle.read(folder / BUNDLE)
     return Model(
         name=name,

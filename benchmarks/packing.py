@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
@@ -25,21 +26,17 @@ class Sample:
 
 
 def feeds(samples: Sequence[Sample], batch_size: int, *, difference: bool) -> Iterator[Feed]:
-    """Decode and pack ``samples``; references of the same bytes are decoded once a batch.
+    """Decode and pack ``samples`` into the batches of ``inference``.
 
-    ``batch_size`` counts references too, one an image.
+    Neighbours share a batch, with ``difference`` those of one reference; ``batch_size`` counts the
+    reference too.
     """
-    step = max(1, batch_size // 2) if difference else batch_size
-    for start in range(0, len(samples), step):
-        chunk = samples[start : start + step]
-        pixels = [images.decode(sample.image) for sample in chunk]
-        if not difference:
-            yield batches.feed(pixels)
-            continue
-        files = [sample.reference or b"" for sample in chunk]
-        distinct = list(dict.fromkeys(files))
-        golden = [images.decode(file) for file in distinct]
-        yield batches.feed(pixels, golden, [distinct.index(file) for file in files])
+    for golden, sharing in groupby(samples, lambda each: difference and each.reference):
+        group, most = iter(sharing), max(1, batch_size - difference)
+        while chunk := list(islice(group, most)):
+            pixels = [images.decode(sample.image) for sample in chunk]
+            references = [images.decode(golden)] if golden else None
+            yield batches.feed(pixels, references, [0] * len(pixels))
 
 
 def one_thread_session(graph: bytes) -> ort.InferenceSession:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +112,13 @@ def _image_transformer() -> Any:
 
 def ray_data(model: Model, tables: Tables, python: Path) -> Way:
     """Ray Data: an actor of one thread for each task slot; same graph, decoder and batches."""
-    graph = tables.scratch / "graph.onnx"
 
     def measure() -> float:
-        graph.parent.mkdir(parents=True, exist_ok=True)
-        graph.write_bytes(model.one_thread)
-        small, large = _time_ray(model, tables, python, graph)
+        folders = [tables.folders[n] / IMAGES for n in (tables.small, tables.large)]
+        small, large = run_ray(
+            model, folders, python=python, actors=tables.slots, batch_size=tables.batch_size,
+            scratch=tables.scratch,
+        )  # fmt: skip
         return (tables.large - tables.small) / (large - small) if large > small else float("nan")
 
     return Way(
@@ -130,20 +131,34 @@ def ray_data(model: Model, tables: Tables, python: Path) -> Way:
     )
 
 
-def _time_ray(model: Model, tables: Tables, python: Path, graph: Path) -> tuple[float, float]:
-    """Seconds for both tables; Ray and its actors start anew with each call and for each table."""
+def run_ray(
+    model: Model,
+    folders: Sequence[Path],
+    *,
+    python: Path,
+    actors: int,
+    batch_size: int,
+    scratch: Path,
+) -> list[float]:
+    """Score folders of Parquet one after another: the seconds of each, without Ray's own start.
+
+    Ray starts anew with each call, its actors for each folder.
+    """
+    graph = scratch / "graph.onnx"
+    graph.parent.mkdir(parents=True, exist_ok=True)
+    graph.write_bytes(model.one_thread)
     words = [
         graph.resolve(),
-        tables.slots,
+        actors,
         "yes" if model.difference else "no",
-        tables.batch_size,
-        (tables.scratch / "ray").resolve(),
-        *((tables.folders[n] / IMAGES).resolve() for n in (tables.small, tables.large)),
+        batch_size,
+        (scratch / "ray").resolve(),
+        *(folder.resolve() for folder in folders),
     ]
     command = [str(python), "-m", "benchmarks.ray_data", *map(str, words)]
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env=environment, timeout=900
     )
-    small, large = json.loads(done.stdout.splitlines()[-1])
-    return small, large
+    took: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return took

@@ -44,13 +44,14 @@ def throughput(task: Task) -> list[rows.Row]:
 
 def _ways(bench: Bench, task: Task) -> list[ways.Way]:
     found = []
-    ray = task.out / "venv-ray" / "bin" / "python"
     for model in bench.models.values():
-        found += [ways.limit(model, bench.tables, bench.samples), ways.ours(model, bench.tables)]
-        if model.name == models.DEFAULT or (task.size.complete and model.name == models.FULL):
-            found.append(peers.map_in_arrow(model, bench.tables))
-        if model.name == models.DEFAULT and task.size.complete and ray.exists():
-            found.append(peers.ray_data(model, bench.tables, ray))
+        default = model.name == models.DEFAULT
+        tables = bench.long_tables if default else bench.tables
+        found += [ways.limit(model, tables, bench.samples), ways.ours(model, tables)]
+        if default or (task.size.complete and model.name == models.FULL):
+            found.append(peers.map_in_arrow(model, tables))
+        if default and task.size.complete and task.ray.exists():
+            found.append(peers.ray_data(model, tables, task.ray))
     plain = bench.models[models.FULL, "fp32"]
     job = data.job_in(bench.tables.spark, bench.tables.scratch, bench.tables.source)
     found.append(peers.textbook(plain, bench.tables, load_backbone(job.config)))
@@ -71,11 +72,12 @@ PARTS: dict[str, Callable[[Task], list[rows.Row]]] = {
     "throughput": throughput,
     "start_up": growth.start_up,
     "growth": growth.growth,
+    "whole_runs": growth.whole_runs,
     "executors": growth.executors,
     "camera": growth.camera,
 }
 #: Those that ``--quick`` leaves out.
-LONG = ("growth", "executors", "camera")
+LONG = ("growth", "whole_runs", "executors", "camera")
 
 
 def report(found: Sequence[rows.Row], source: data.Source) -> str:

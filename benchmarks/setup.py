@@ -27,6 +27,9 @@ class Size:
 
     small: int
     large: int
+    #: In place of ``large`` where the default model is scored: it is fast, and what a run costs
+    #: once, whatever its size, varies by as much as some hundred images of it.
+    longest: int
     train: int
     repeats: int
     #: The smallest of the runs that show growth; the others have 4 and 16 times as many.
@@ -42,12 +45,12 @@ class Size:
 
 
 QUICK = Size(
-    small=64, large=256, train=128, repeats=3, growth=32, camera=16, fit=1000, complete=False,
-    models=(models.DEFAULT, models.FULL),
+    small=64, large=256, longest=512, train=128, repeats=3, growth=32, camera=16, fit=1000,
+    complete=False, models=(models.DEFAULT, models.FULL),
 )  # fmt: skip
 COMPLETE = Size(
-    small=64, large=448, train=128, repeats=3, growth=64, camera=32, fit=4000, complete=True,
-    models=tuple(models.SETTINGS),
+    small=64, large=448, longest=1600, train=128, repeats=3, growth=64, camera=32, fit=4000,
+    complete=True, models=tuple(models.SETTINGS),
 )  # fmt: skip
 
 
@@ -64,12 +67,21 @@ class Task:
         """Return the folder of tables and models."""
         return self.out / "work"
 
+    @property
+    def ray(self) -> Path:
+        """Return the Python that has Ray, where ``make bench`` has made one."""
+        return self.out / "venv-ray" / "bin" / "python"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Tables, models by name and precision, and samples in memory."""
+    """Tables, models by name and precision, and samples in memory.
+
+    ``long_tables`` are those that the default model scores.
+    """
 
     tables: ways.Tables
+    long_tables: ways.Tables
     models: Mapping[tuple[str, str], models.Model]
 
     @cached_property
@@ -106,7 +118,7 @@ def prepare(spark: SparkSession, task: Task) -> Bench:
     """Write tables of both sizes and train the models on some of the images."""
     base = data.images(spark, task.work / "base")
     data.write(base.orderBy(F.rand(0)).limit(task.size.train), task.work / "train")
-    for n in (task.size.small, task.size.large):
+    for n in (task.size.small, task.size.large, task.size.longest):
         data.write(data.resized(base, n), task.work / str(n))
     made = {}
     for name in task.size.models:
@@ -115,10 +127,14 @@ def prepare(spark: SparkSession, task: Task) -> Bench:
             made[name, precision] = models.train(
                 spark, task.source, task.work, name=name, precision=precision
             )
-    return Bench(tables=_tables(spark, task), models=made)
+    return Bench(
+        tables=_tables(spark, task, task.size.large),
+        long_tables=_tables(spark, task, task.size.longest),
+        models=made,
+    )
 
 
-def _tables(spark: SparkSession, task: Task) -> ways.Tables:
-    folders = {n: task.work / str(n) for n in (task.size.small, task.size.large)}
+def _tables(spark: SparkSession, task: Task, large: int) -> ways.Tables:
+    folders = {n: task.work / str(n) for n in (task.size.small, large)}
     scratch = task.work / "scratch"
     return ways.Tables(spark=spark, source=task.source, folders=folders, scratch=scratch)

@@ -207,6 +207,18 @@ def test_batch_holds_each_reference_once(spark: SparkSession) -> None:
     assert [(count, references) for _, count, references in found] == [(4, 1), (4, 1)]
 
 
+def test_batch_ends_with_its_reference(spark: SparkSession) -> None:
+    pairs = [(noise(seed), noise(100 + seed)) for seed in range(5)]
+    found = packed(images_table(spark, pairs), plan(partitions=1, batch_size=8))
+    assert [(count, references) for _, count, references in found] == [(1, 1)] * 5
+
+
+def test_batch_of_one_image_is_the_smallest(spark: SparkSession) -> None:
+    pairs = [(noise(seed), REFERENCES[0]) for seed in range(3)]
+    found = packed(images_table(spark, pairs), plan(partitions=1, batch_size=1))
+    assert [(count, references) for _, count, references in found] == [(1, 1)] * 3
+
+
 class Partition:
     """One partition in this process: as much of a DataFrame as ``pack`` needs."""
 
