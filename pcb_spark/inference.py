@@ -48,7 +48,7 @@ class InferencePlan:
     one Python worker.
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
-    with 12-megapixel files 1 GB.
+    with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 
