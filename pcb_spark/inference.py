@@ -180,7 +180,7 @@ class _Batch:
         self.difference = difference
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
-        self._last: tuple[str | None, NDArray[np.uint8]] = (None, _BLACK)
+        self._last: tuple[str, NDArray[np.uint8]] | None = None
 
     def ends_before(self, row: Mapping[str, Any]) -> bool:
         """Say whether ``row`` belongs to the next batch."""
@@ -188,7 +188,7 @@ class _Batch:
             return len(self.rows) > 8 * self.plan.batch_size
         if len(self.images) + self.difference >= self.plan.batch_size:
             return True
-        return self.difference and self._last[0] != row[schemas.REFERENCE_SHA256]
+        return self._last is not None and self._last[0] != row[schemas.REFERENCE_SHA256]
 
     def add(self, row: dict[str, Any]) -> None:
         image, reference = row.pop(schemas.IMAGE), row.pop(schemas.REFERENCE, None)
@@ -208,7 +208,8 @@ class _Batch:
         """Return the batch as one row and start the next one."""
         items = pa.array([self.rows], type=self.items_type)
         pixels = self.images or [_BLACK]
-        references = [self._last[1]] if self.difference else None
+        golden = self._last[1] if self._last else _BLACK
+        references = [golden] if self.difference else None
         inputs = batches.feed(pixels, references, [0] * len(pixels))
         columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
         self.rows, self.images = [], []
@@ -224,7 +225,7 @@ class _Batch:
         if reference is None:
             raise ImageError(schemas.REFERENCE_MISSING, "the drop names no usable reference")
         key = row[schemas.REFERENCE_SHA256]
-        if self._last[0] != key:
+        if self._last is None or self._last[0] != key:
             try:
                 pixels = images.decode(reference, max_pixels=self.plan.max_pixels)
             except ImageError as error:

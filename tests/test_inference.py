@@ -213,6 +213,12 @@ def test_batch_ends_with_its_reference(spark: SparkSession) -> None:
     assert [(count, references) for _, count, references in found] == [(1, 1)] * 5
 
 
+def test_reference_without_a_hash_is_read(spark: SparkSession) -> None:
+    table = images_table(spark, PAIRS[:1])
+    unhashed = table.withColumn(s.REFERENCE_SHA256, F.lit(None).cast("string"))
+    assert bits(run(unhashed, plan())) == bits(run(table, plan()))
+
+
 def test_batch_of_one_image_is_the_smallest(spark: SparkSession) -> None:
     pairs = [(noise(seed), REFERENCES[0]) for seed in range(3)]
     found = packed(images_table(spark, pairs), plan(partitions=1, batch_size=1))
