@@ -45,7 +45,7 @@ class Size:
 
 
 QUICK = Size(
-    small=64, large=256, longest=512, train=128, repeats=3, growth=32, camera=16, fit=1000,
+    small=64, large=160, longest=320, train=128, repeats=2, growth=32, camera=16, fit=1000,
     complete=False, models=(models.DEFAULT, models.FULL),
 )  # fmt: skip
 COMPLETE = Size(
