@@ -118,7 +118,7 @@ def _overlap(offset: int, length: int) -> tuple[slice, slice]:
 def _grey(image: NDArray[np.uint8], step: int) -> Map:
     """Mean of the channels and of step x step pixels, with mean 0 and standard deviation 1."""
     height, width = (side // step for side in image.shape[1:])
-    total = functools.reduce(np.add, image.astype(np.uint32))[: height * step, : width * step]
+    total = image.sum(axis=0, dtype=np.uint32)[: height * step, : width * step]
     # a tenth of the time of a sum over the axes of (height, step, width, step)
     rows = functools.reduce(np.add, (total[place::step] for place in range(step)))
     blocks = functools.reduce(np.add, (rows[:, place::step] for place in range(step)))
