@@ -76,26 +76,26 @@ def _time_command(folder: Path, source: data.Source) -> float:
 
 
 def growth(task: Task) -> list[rows.Row]:
-    """1, 4 and 16 times as many images, each in a fresh process, all cores."""
-    return [
-        _row(task, f"x{factor}", f"growth: {factor} x", factor * task.size.growth)
-        for factor in _FACTORS
-    ]
+    """1, 4 and 16 times as many images, each in a fresh process, all cores.
 
-
-def whole_runs(task: Task) -> list[rows.Row]:
-    """The largest of these from the command to the last score, by this project and by Ray Data."""
-    table, n = f"x{_FACTORS[-1]}", _FACTORS[-1] * task.size.growth
-    took = {ways.OURS: child.score(_folder(task, table), task.source).scored}
+    The largest run is given once more from its command on, beside Ray Data's.
+    """
+    found = []
+    for factor in _FACTORS:
+        table, n = f"x{factor}", factor * task.size.growth
+        run = child.score(_folder(task, table), task.source)
+        found.append(_row(run, f"growth: {factor} x", n))
+    found.append(_whole_run(ways.OURS, n, run.scored))
     if task.ray.exists():
-        took[peers.RAY] = _time_ray(task, table)
-    return [
-        rows.Row(
-            way=way, stage="whole run, start-up included", model=models.DEFAULT,
-            precision=models.SERVED, images_per_s=n / seconds, seconds=seconds, n=n, repeats=1,
-        )
-        for way, seconds in took.items()
-    ]  # fmt: skip
+        found.append(_whole_run(peers.RAY, n, _time_ray(task, table)))
+    return found
+
+
+def _whole_run(way: str, n: int, seconds: float) -> rows.Row:
+    return rows.Row(
+        way=way, stage="whole run, start-up included", model=models.DEFAULT,
+        precision=models.SERVED, images_per_s=n / seconds, seconds=seconds, n=n, repeats=1,
+    )  # fmt: skip
 
 
 def _time_ray(task: Task, table: str) -> float:
@@ -113,7 +113,7 @@ def executors(task: Task) -> list[rows.Row]:
     factor = _FACTORS[-1]
     n = factor * task.size.growth
     return [
-        _row(task, f"x{factor}", f"executors of one core: {count}", n, _cluster(count))
+        _row(_on_cluster(task, f"x{factor}", count), f"executors of one core: {count}", n)
         for count in (1, 2)
     ]
 
@@ -122,22 +122,22 @@ def camera(task: Task) -> list[rows.Row]:
     """JPEGs of 12 megapixels, image and reference, on one executor of one core."""
     return [
         _row(
-            task, f"camera-x{factor}", f"{_MEGAPIXELS} MP files: {factor} x",
-            factor * task.size.camera, _cluster(1),
+            _on_cluster(task, f"camera-x{factor}", 1), f"{_MEGAPIXELS} MP files: {factor} x",
+            factor * task.size.camera,
         )
         for factor in (1, 4)
     ]  # fmt: skip
 
 
-def _cluster(executors: int) -> tuple[str, ...]:
+def _on_cluster(task: Task, table: str, executors: int) -> child.Run:
     master = _CLUSTER.format(executors=executors, megabytes=_EXECUTOR_MB)
     memory = f'spark.conf={{"spark.executor.memory"="{_EXECUTOR_MB}m"}}'
-    return (master, memory)
-
-
-def _row(task: Task, table: str, stage: str, n: int, overrides: tuple[str, ...] = ()) -> rows.Row:
-    run = child.score(_folder(task, table), task.source, *overrides)
+    run = child.score(_folder(task, table), task.source, master, memory)
     shutil.rmtree(_WORKER_FILES, ignore_errors=True)
+    return run
+
+
+def _row(run: child.Run, stage: str, n: int) -> rows.Row:
     peak = run.peak
     parts = f"JVMs {peak.java:,.0f} MB, Python {peak.python:,.0f} MB"
     executor = f", largest executor with its Python {peak.executor:,.0f} MB"

@@ -72,12 +72,11 @@ PARTS: dict[str, Callable[[Task], list[rows.Row]]] = {
     "throughput": throughput,
     "start_up": growth.start_up,
     "growth": growth.growth,
-    "whole_runs": growth.whole_runs,
     "executors": growth.executors,
     "camera": growth.camera,
 }
 #: Those that ``--quick`` leaves out.
-LONG = ("growth", "whole_runs", "executors", "camera")
+LONG = ("growth", "executors", "camera")
 
 
 def report(found: Sequence[rows.Row], source: data.Source) -> str:
