@@ -131,6 +131,7 @@ $(VENV)/.installed-%:
 .PHONY: jars
 jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] with connectors
 	@$(PY) -m pcb_spark.jars $(SCHEMES)
+	@$(PY) -m pcb_spark.class_archive
 
 .PHONY: stores
 stores: $(SERVERS) ## Azurite (npm) and an S3 server (its own venv) for tests, into .stores/

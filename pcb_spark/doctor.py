@@ -10,7 +10,6 @@ import importlib
 import os
 import platform
 import re
-import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 from py4j.protocol import Py4JError
 
-from pcb_spark import session, tables
+from pcb_spark import class_archive, session, tables
 from pcb_spark.backbone import SOURCES, UNTRAINED
 from pcb_spark.errors import EnvironmentFault, InputError
 
@@ -131,7 +130,7 @@ def report(checks: Sequence[Check]) -> str:
 def _java() -> Check:
     """Ask the Java that Spark would start: that of JAVA_HOME, else the first on PATH."""
     home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    java = class_archive.find_java()
     where = f"JAVA_HOME={home}" if home else "PATH"
     version = _java_version(java) if java else None
     return Check(

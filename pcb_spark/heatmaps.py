@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import lightgbm
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -63,6 +62,8 @@ class HeatMapper:
         self.difference = model.manifest.difference
         self.max_offset = model.manifest.max_offset
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
+        import lightgbm  # here, since it brings scikit-learn, a second that few jobs need
+
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
 
     def heat(self, pixels: NDArray[np.uint8], reference: NDArray[np.uint8] | None = None) -> Map:

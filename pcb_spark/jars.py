@@ -20,6 +20,7 @@ from pcb_spark.errors import ConfigError, EnvironmentFault
 
 PACKAGES = "spark.jars.packages"
 EXCLUDES = "spark.jars.excludes"
+DEFAULT_CACHE = Path("~/.cache/pcb_spark")
 _STAMP = "complete"
 _RESOLVE = """
 import sys
@@ -91,20 +92,22 @@ def _fetch(home: Path, packages: str, excludes: str) -> None:
 def with_connectors(
     properties: Mapping[str, str], uris: Iterable[str], *, cache: Path
 ) -> tuple[Path, ...]:
-    """Return the jars of ``properties`` and of what opens ``uris``; no jar twice."""
+    """Return the jars of ``properties``, then those of what opens ``uris``; no jar twice."""
     wanted = [properties]
     wanted += [{PACKAGES: c.packages, EXCLUDES: c.excludes} for c in stores.connectors(uris)]
-    found = [path for each in wanted for path in resolve(each, cache=cache)]
-    return tuple({path.name: path for path in reversed(found)}.values())
+    found: dict[str, Path] = {}
+    for each in wanted:
+        for path in resolve(each, cache=cache):
+            found.setdefault(path.name, path)
+    return tuple(found.values())
 
 
 def main(schemes: Sequence[str] = ()) -> None:
     """Fill the cache, with the connectors of ``schemes``: what ``make jars`` calls."""
     uris = {scheme: f"{scheme}:" for scheme in schemes}
     stores.check(uris, {})
-    cache = Path("~/.cache/pcb_spark")
     properties = read_properties(default_properties_file())
-    jars = with_connectors(properties, uris.values(), cache=cache)
+    jars = with_connectors(properties, uris.values(), cache=DEFAULT_CACHE)
     sys.stdout.write(f"{len(jars)} jars ready in {jars[-1].parent}\n")
 
 

@@ -183,6 +183,19 @@ def decide(probability: ArrayLike, threshold: ArrayLike) -> NDArray[np.str_]:
     return np.where(cleared, PASS, np.where(np.isnan(scores), UNSCORABLE, FAIL))
 
 
+def decision_sql(probability: str, threshold: str) -> str:
+    """Give the rule of ``decide`` as an expression of Spark SQL over two columns, by their names.
+
+    Where scores lie in Spark it decides them there: sent through Python for one comparison they
+    would need a second Python worker a task, which takes longer to start than the rule to run.
+    """
+    score = f"CAST({probability} AS FLOAT)"
+    return (
+        f"CASE WHEN NOT coalesce({probability} BETWEEN 0 AND 1, false) THEN '{UNSCORABLE}'"
+        f" WHEN {score} < CAST({threshold} AS FLOAT) THEN '{PASS}' ELSE '{FAIL}' END"
+    )
+
+
 def known_verdicts(is_fail: ArrayLike, n: int) -> NDArray[np.bool_]:
     """Verdicts as (n,) bool; refuses nulls, since what no operator has seen is never ``pass``.
 

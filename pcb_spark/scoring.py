@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 
 from pcb_spark import graphs, inference, policy
 from pcb_spark import schemas as s
@@ -59,24 +57,19 @@ def score_features(features: DataFrame, trees: bytes) -> DataFrame:
 
 
 def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: int) -> DataFrame:
-    """Turn probabilities into decisions by ``policy.decide`` and draw the audit.
+    """Turn probabilities into decisions by the rule of ``policy`` and draw the audit.
 
     The audit is a random share of the cleared images that a person sees all the same: without it
     cleared images would never get a verdict again. The draw is a hash of image and seed, so that a
     repeated run draws the same ones.
     """
-
-    def decide_series(probability: pd.Series, threshold: pd.Series) -> pd.Series:
-        return pd.Series(policy.decide(probability.to_numpy(dtype="float64"), threshold))
-
-    decision = pandas_udf(decide_series, "string")  # type: ignore[call-overload]
     unit = F.pmod(F.xxhash64(s.IMAGE_ID, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
     return scored.withColumns({
         s.PROBABILITY: F.col(s.PROBABILITY).cast("double"),
         s.STATUS: F.when(F.col(s.REASON).isNull(), s.STATUS_OK).otherwise(s.STATUS_UNSCORABLE),
         s.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
     }).withColumns({
-        s.DECISION: decision(F.col(s.PROBABILITY).cast("double"), F.col(s.THRESHOLD)),
+        s.DECISION: F.expr(policy.decision_sql(s.PROBABILITY, s.THRESHOLD)),
     }).withColumns({
         s.AUDIT: (F.col(s.DECISION) == policy.PASS) & (unit < audit_share),
         s.MODEL_VERSION: F.lit(manifest.model_version),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from pyspark import SparkFiles
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from pcb_spark import jars
+from pcb_spark import class_archive, jars
 from pcb_spark.errors import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
 ORT_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+#: What spark-class puts behind Spark's own jars on the class path of the JVM that it starts.
+_MORE_JARS = "SPARK_DIST_CLASSPATH"
 
 
 def conf_file(name: str) -> Path:
@@ -46,14 +50,17 @@ def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
     mode they come from conf/spark-defaults.conf and the ``[spark]`` section.
     """
     builder = SparkSession.builder.appName(app_name)
+    class_path: Sequence[Path] = ()
     if not submitted():
-        for key, value in _local_settings(config).items():
+        settings, class_path = _local_settings(config)
+        for key, value in settings.items():
             builder = builder.config(key, value)
         _prepare_environment()
     for key, value in config.spark.conf.items():
         builder = builder.config(key, value)
     try:
-        spark = builder.getOrCreate()
+        with _on_class_path(class_path):
+            spark = builder.getOrCreate()
     except (Py4JJavaError, PySparkException) as error:
         cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         what, hint = "Spark can't start", "check spark.master and spark.driver_memory"
@@ -85,21 +92,47 @@ def task_cpus(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
 
 
-def _local_settings(config: Config) -> dict[str, str]:
+def _local_settings(config: Config) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Return Spark's settings and the jars that the driver's class path needs besides.
+
+    Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
+    would copy them for its executor, and that at every start: seconds, and as much disk.
+    """
     properties = jars.read_properties(jars.default_properties_file())
     cache = Path(config.backbone.cache)
     paths = jars.with_connectors(properties, config.places().values(), cache=cache)
     logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
     kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
-    return kept | {
+    java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]
+    settings = kept | {
         "spark.master": config.spark.master,
         "spark.driver.memory": config.spark.driver_memory,
-        "spark.jars": ",".join(str(path) for path in paths),
         "spark.ui.enabled": "false",
         "spark.driver.host": "localhost",
         "spark.driver.bindAddress": "127.0.0.1",
-        _JAVA_OPTIONS: f"{kept.get(_JAVA_OPTIONS, '')} {logging_option}".strip(),
     }
+    if config.spark.master.partition("[")[0] == "local":
+        java_options += class_archive.options(paths)
+    else:
+        settings["spark.jars"] = ",".join(str(path) for path in paths)
+        paths = ()
+    return settings | {_JAVA_OPTIONS: " ".join(java_options)}, paths
+
+
+@contextlib.contextmanager
+def _on_class_path(paths: Sequence[Path]) -> Iterator[None]:
+    """Have a JVM that starts meanwhile find these jars, and none that is started later."""
+    before = os.environ.get(_MORE_JARS)
+    if paths:
+        own = os.pathsep.join(str(path) for path in paths)
+        os.environ[_MORE_JARS] = own if before is None else f"{own}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[_MORE_JARS] = before
+        else:
+            os.environ.pop(_MORE_JARS, None)
 
 
 def _ship_wheels(spark: SparkSession) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
-from onnxmltools.convert import convert_lightgbm
-from onnxmltools.convert.common.data_types import FloatTensorType
 
 from pcb_spark import graphs
 
@@ -29,6 +26,11 @@ def convert(classifier_text: str, width: int) -> onnx.ModelProto:
     A float32 feature takes the same branches as in LightGBM; leaves are added up in float32, and
     the probability differs from LightGBM's own by about 1e-7.
     """
+    # Imported here: they bring scikit-learn, a second that scoring images doesn't need.
+    import lightgbm
+    from onnxmltools.convert import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
     booster = lightgbm.Booster(model_str=_with_float32_thresholds(classifier_text))
     converted: onnx.ModelProto = convert_lightgbm(
         booster,
@@ -44,6 +46,8 @@ def most_important(classifier_text: str, count: int) -> NDArray[np.bool_]:
 
     Features that no tree splits on are never marked, so that there may be fewer.
     """
+    import lightgbm
+
     gain = lightgbm.Booster(model_str=classifier_text).feature_importance("gain")
     marked = np.zeros(len(gain), dtype=bool)
     marked[np.argsort(-gain, kind="stable")[:count]] = True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, graphs, inference, scoring, trees
+from pcb_spark import bundle, graphs, inference, policy, scoring, trees
 from pcb_spark import schemas as s
 from pcb_spark.inference import InferencePlan
 from tests.rows import NO_IMAGE, images_table, noise
@@ -79,6 +80,18 @@ def test_threshold_of_zero_clears_nothing(spark: SparkSession) -> None:
     scored = spark.createDataFrame([("a", 0.0, None, None), ("b", 0.5, None, None)], SCORED)
     assert [row.decision for row in decide(scored, 0.0, audit_share=1.0)] == ["fail", "fail"]
     assert [row.audit for row in decide(scored, 0.0, audit_share=1.0)] == [False, False]
+
+
+def test_spark_decides_odd_scores_as_policy_does(spark: SparkSession) -> None:
+    """0.1 in float32 is 0.100000001490116: above 0.1 in float64, and yet no image passes by it."""
+    narrow = 0.10000000149011612
+    scores = [math.nan, -0.1, 1.1, -math.inf, math.inf, -0.0, 0.1, narrow, 0.0999999]
+    rows = [(str(place), score, None, None) for place, score in enumerate(scores)]
+
+    found = [row.decision for row in decide(spark.createDataFrame(rows, SCORED), narrow)]
+
+    assert found == [*["unscorable"] * 5, "pass", "fail", "fail", "pass"]
+    assert found == policy.decide(scores, narrow).tolist()
 
 
 def test_a_line_with_a_threshold_of_its_own_uses_it(spark: SparkSession) -> None:

@@ -6,6 +6,13 @@
 
 from pcb_spark.report.evidence import Evidence, Night
 from pcb_spark.report.gallery import Pair, wanted
-from pcb_spark.report.page import render
 
 __all__ = ["Evidence", "Night", "Pair", "render", "wanted"]
+
+
+def render(evidence: Evidence) -> str:
+    """Draw the page; see ``page.render``."""
+    # Imported here: it brings matplotlib, half a second in which other jobs can start.
+    from pcb_spark.report import page
+
+    return page.render(evidence)
