@@ -99,7 +99,7 @@ class _Picture:
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image file and fit all of it, uncropped, into 224 x 224.
 
-    Grey becomes three equal channels. 16-bit grey keeps its high byte (value // 256). CMYK is
+    Grey becomes three views of one channel. 16-bit grey keeps its high byte (value // 256). CMYK is
     converted as Pillow does, without a profile. EXIF rotation is applied.
 
     The resize is bilinear with antialiasing: Pillow widens the filter by the reduction factor, so
@@ -117,7 +117,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
 
     Returns
     -------
-    uint8, (3, 224, 224), RGB, C-contiguous; the same bytes give the same array.
+    uint8, (3, 224, 224), RGB; the same bytes give the same array. That of a grey file is read-only.
 
     Raises
     ------
@@ -128,8 +128,9 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
     square = picture.pixels.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=picture.box)
     if picture.orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[picture.orientation])
-    channels = square.split() if square.mode == "RGB" else (square,) * 3
-    return np.stack([np.asarray(channel, dtype=np.uint8) for channel in channels])
+    if square.mode == "L":
+        return np.broadcast_to(np.asarray(square, dtype=np.uint8), (3, SIDE, SIDE))
+    return np.stack([np.asarray(channel, dtype=np.uint8) for channel in square.split()])
 
 
 def inspect(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageInfo:
@@ -174,7 +175,7 @@ def unpack(words: NDArray[np.int64]) -> NDArray[np.uint8]:
 def is_grey(pixels: NDArray[np.uint8]) -> bool:
     """Say whether the three channels of uint8 (3, 224, 224) are the same."""
     red, green, blue = pixels
-    return np.array_equal(red, green) and np.array_equal(red, blue)
+    return pixels.strides[0] == 0 or (np.array_equal(red, green) and np.array_equal(red, blue))
 
 
 def _read(data: bytes, max_pixels: int) -> _Picture:

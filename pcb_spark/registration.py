@@ -64,13 +64,15 @@ def align(
     Returns
     -------
     uint8, (C, H, W). Where the moved image has no pixels it shows the reference's: what was not
-    seen doesn't differ.
+    seen doesn't differ. Read-only where both share one channel's memory, as grey files do.
 
     Raises
     ------
     ImageError
         With reason ``MISALIGNED``: the two fit far better at an offset beyond the limit.
     """
+    if len(image) > 1 and image.strides[0] == reference.strides[0] == 0:  # grey, shown thrice
+        return np.broadcast_to(align(image[:1], reference[:1], limit=limit), image.shape)
     offset = find_offset(image, reference, limit=limit)
     if not offset.within:
         detail = f"the image lies {offset.down} px below and {offset.right} px right of it"

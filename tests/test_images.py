@@ -151,7 +151,7 @@ def test_a_colour_survives_each_format(
     pixels = images.decode(data)
     assert pixels.shape == (3, 224, 224)
     assert pixels.dtype == np.uint8
-    assert pixels.flags.c_contiguous
+    assert pixels[0].flags.c_contiguous
     for channel, value in zip(pixels, expected, strict=True):
         assert abs(int(channel.min()) - value) <= tolerance
         assert abs(int(channel.max()) - value) <= tolerance
@@ -431,6 +431,13 @@ def test_pack_puts_each_pixel_into_its_byte(
     assert np.flatnonzero(words).tolist() == [word]
     assert words[word] == expected
     assert images.unpack(words).reshape(-1)[flat] == value
+
+
+def test_a_grey_file_takes_the_memory_of_one_channel() -> None:
+    pixels = images.decode(noise("PNG", "L"))
+    assert np.shares_memory(pixels[0], pixels[2])
+    assert images.is_grey(pixels)
+    np.testing.assert_array_equal(images.pack(pixels), images.pack(pixels.copy()))
 
 
 def test_unpack_undoes_pack() -> None:

@@ -55,6 +55,16 @@ def test_aligned_image_shows_the_reference_where_it_has_no_pixels_itself() -> No
     np.testing.assert_array_equal(align(image, reference, limit=LIMIT), reference)
 
 
+def test_three_views_of_one_channel_move_as_three_channels() -> None:
+    whole = scene(224, channels=1)
+    image, reference = view(whole, down=8, right=-6), view(whole)
+    shown = [np.broadcast_to(each, (3, 224, 224)) for each in (image, reference)]
+    moved = align(shown[0], shown[1], limit=LIMIT)
+    full = align(shown[0].copy(), shown[1].copy(), limit=LIMIT)
+    np.testing.assert_array_equal(moved, full)
+    assert np.shares_memory(moved[0], moved[2])
+
+
 def test_a_defect_stays_where_it_is_on_the_reference() -> None:
     whole = scene(224)
     reference = view(whole)
