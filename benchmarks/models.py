@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from benchmarks import data
+from benchmarks import data, packing
 from pcb_spark import bundle, config, graphs
 from pcb_spark.pipeline import run_featurize, run_train
 from pcb_spark.pipeline.job import BUNDLE, IMAGES, VERDICTS
@@ -39,6 +39,7 @@ class Model:
     precision: str
     folder: Path
     difference: bool
+    max_offset: float
     graph: onnx.ModelProto
 
     @property
@@ -46,6 +47,12 @@ class Model:
         """The graph as one task of Spark runs it."""
         content: bytes = graphs.with_threads(self.graph, 1).SerializeToString()
         return content
+
+    def layout(self, batch_size: int) -> packing.Layout:
+        """Return what its batches are like where they hold so many images."""
+        return packing.Layout(
+            batch_size=batch_size, difference=self.difference, max_offset=self.max_offset
+        )
 
 
 def precisions() -> tuple[str, ...]:
@@ -87,5 +94,6 @@ def trained(work: Path, *, name: str, precision: str) -> Model:
         precision=precision,
         folder=folder,
         difference=made.manifest.difference,
+        max_offset=made.manifest.max_offset,
         graph=onnx.load_from_string(made.parts[bundle.GRAPH]),
     )

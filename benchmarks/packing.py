@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-from pcb_spark import batches, images
+from pcb_spark import batches, images, registration
+from pcb_spark.errors import ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Feed = Mapping[str, "NDArray[Any]"]
@@ -25,18 +27,41 @@ class Sample:
     reference: bytes | None
 
 
-def feeds(samples: Sequence[Sample], batch_size: int, *, difference: bool) -> Iterator[Feed]:
-    """Decode and pack ``samples`` into the batches of ``inference``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a model's batches are like; ``batch_size`` counts references too.
 
-    Neighbours share a batch, with ``difference`` those of one reference; ``batch_size`` counts the
-    reference too.
+    ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
-    for golden, sharing in groupby(samples, lambda each: difference and each.reference):
-        group, most = iter(sharing), max(1, batch_size - difference)
+
+    batch_size: int
+    difference: bool
+    max_offset: float
+
+
+def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:
+    """Decode, align and pack ``samples`` into the batches of ``inference``.
+
+    Neighbours share a batch, with ``difference`` those of one reference.
+    """
+    for golden, sharing in groupby(samples, lambda each: layout.difference and each.reference):
+        group, most = iter(sharing), max(1, layout.batch_size - layout.difference)
         while chunk := list(islice(group, most)):
             pixels = [images.decode(sample.image) for sample in chunk]
             references = [images.decode(golden)] if golden else None
+            if references and layout.max_offset:
+                pixels = [_aligned(each, references[0], layout.max_offset) for each in pixels]
             yield batches.feed(pixels, references, [0] * len(pixels))
+
+
+def _aligned(
+    image: NDArray[np.uint8], reference: NDArray[np.uint8], limit: float
+) -> NDArray[np.uint8]:
+    """Move the image onto its reference; one that lies too far off is scored as it is."""
+    try:
+        return registration.align(image, reference, limit=limit)
+    except ImageError:
+        return image
 
 
 def one_thread_session(graph: bytes) -> ort.InferenceSession:

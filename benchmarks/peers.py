@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ _SCORED = t.StructType([
 def map_in_arrow(model: Model, tables: Tables) -> Way:
     """Spark's mapInArrow with onnxruntime in the Python worker: same graph, decoder and batches."""
     graph = tables.spark.sparkContext.broadcast(model.one_thread)
-    batch_size, difference = tables.batch_size, model.difference
+    layout = model.layout(tables.batch_size)
 
     def score(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         own = packing.one_thread_session(graph.value)
@@ -46,8 +47,7 @@ def map_in_arrow(model: Model, tables: Tables) -> Way:
             rows = records.to_pylist()
             samples = [packing.Sample(row[s.IMAGE], row.get(s.REFERENCE)) for row in rows]
             found = [
-                own.run([graphs.PROBABILITY], feed)[0][0]
-                for feed in packing.feeds(samples, batch_size, difference=difference)
+                own.run([graphs.PROBABILITY], feed)[0][0] for feed in packing.feeds(samples, layout)
             ]
             columns = {
                 s.IMAGE_ID: pa.array([row[s.IMAGE_ID] for row in rows]),
@@ -56,7 +56,7 @@ def map_in_arrow(model: Model, tables: Tables) -> Way:
             yield pa.RecordBatch.from_pydict(columns)
 
     def run(n: int) -> None:
-        columns = [s.IMAGE_ID, s.IMAGE, *([s.REFERENCE] if difference else [])]
+        columns = [s.IMAGE_ID, s.IMAGE, *([s.REFERENCE] if model.difference else [])]
         placed = tables.images(n).select(columns).repartition(tables.slots, s.IMAGE_ID)
         scored = placed.mapInArrow(score, _SCORED)
         scored.write.mode("overwrite").parquet(str(tables.scratch / "map_in_arrow"))
@@ -150,8 +150,7 @@ def run_ray(
     words = [
         graph.resolve(),
         actors,
-        "yes" if model.difference else "no",
-        batch_size,
+        json.dumps(asdict(model.layout(batch_size))),
         (scratch / "ray").resolve(),
         *(folder.resolve() for folder in folders),
     ]

@@ -1,7 +1,8 @@
 """Ray Data over the same tables, graph, decoder and batches; runs in an environment of its own.
 
-``python -m benchmarks.ray_data GRAPH ACTORS DIFFERENCE BATCH OUT SMALL LARGE`` scores two folders
-of Parquet and prints the seconds that each took as a JSON list. pyarrow 13, which petastorm needs,
+``python -m benchmarks.ray_data GRAPH ACTORS LAYOUT OUT FOLDER ..`` scores folders of Parquet in
+batches of ``packing.Layout``, which is given as JSON, and prints the seconds that each took as a
+JSON list. pyarrow 13, which petastorm needs,
 is older than what Ray takes, hence the other environment; nothing here may import Spark.
 """
 
@@ -19,22 +20,24 @@ from benchmarks import packing
 
 #: Ray's reading and writing need processors of their own beside the actors, or it never starts.
 _SPARE_CPUS = 2
+#: Ray makes one block of small files, whatever number of them it is asked for, and one actor then
+#: has all the work.
+_ROWS_A_BLOCK = 64
 
 
 class Scorer:
     """An actor with one session of one thread."""
 
-    def __init__(self, graph: str, batch_size: int, *, difference: bool) -> None:
+    def __init__(self, graph: str, layout: packing.Layout) -> None:
         self.session = packing.one_thread_session(Path(graph).read_bytes())
-        self.batch_size = batch_size
-        self.difference = difference
+        self.layout = layout
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Score the files of a batch."""
         references = batch.get("reference", [None] * len(batch["image"]))
         pairs = zip(batch["image"], references, strict=True)
         samples = [packing.Sample(image, reference) for image, reference in pairs]
-        feeds = packing.feeds(samples, self.batch_size, difference=self.difference)
+        feeds = packing.feeds(samples, self.layout)
         found = [p for feed in feeds for p in self.session.run(["probability"], feed)[0][0]]
         return {"image_id": batch["image_id"], "probability": found}
 
@@ -43,19 +46,20 @@ def main(arguments: Sequence[str]) -> int:
     """Score both folders and print the times."""
     import ray
 
-    graph, actors, difference, batch_size, out, *folders = arguments
+    graph, actors, layout_text, out, *folders = arguments
+    layout = packing.Layout(**json.loads(layout_text))
     cpus = int(actors) + _SPARE_CPUS
     ray.init(num_cpus=cpus, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    columns = ["image_id", "image", *(["reference"] if difference == "yes" else [])]
+    columns = ["image_id", "image", *(["reference"] if layout.difference else [])]
     took = []
     for folder in folders:
         began = time.perf_counter()
-        ray.data.read_parquet(folder, columns=columns).map_batches(
+        table = ray.data.read_parquet(folder).select_columns(columns)
+        table.repartition(target_num_rows_per_block=_ROWS_A_BLOCK).map_batches(
             Scorer,
-            fn_constructor_args=(graph, int(batch_size)),
-            fn_constructor_kwargs={"difference": difference == "yes"},
-            batch_size=int(batch_size),
+            fn_constructor_args=(graph, layout),
+            batch_size=layout.batch_size,
             compute=ray.data.ActorPoolStrategy(size=int(actors)),
             num_cpus=1,
         ).write_parquet(out)

@@ -63,7 +63,7 @@ def _on_one_core(
     n = len(samples)
     files = [file for sample in samples for file in _files(sample, model)]
     pixels = [images.decode(file) for file in files]
-    feeds = list(packing.feeds(samples, tables.batch_size, difference=model.difference))
+    feeds = list(packing.feeds(samples, model.layout(tables.batch_size)))
     own = packing.one_thread_session(model.one_thread)
     ways.run_turns(own, feeds, 1)
     stages: list[tuple[str, Callable[[], object]]] = [

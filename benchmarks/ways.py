@@ -105,7 +105,7 @@ def on_spark(name: str, model: Model, tables: Tables, run: Callable[[int], objec
 def limit(model: Model, tables: Tables, samples: Sequence[packing.Sample]) -> Way:
     """Onnxruntime alone: a session of one thread for each task slot, over packed batches."""
     kept = samples[: max(1, len(samples) // tables.batch_size) * tables.batch_size]
-    feeds = list(packing.feeds(kept, tables.batch_size, difference=model.difference))
+    feeds = list(packing.feeds(kept, model.layout(tables.batch_size)))
     a_batch = len(kept) / len(feeds)
     sessions = [packing.one_thread_session(model.one_thread) for _ in range(tables.slots)]
     n = tables.large - tables.small

@@ -44,7 +44,12 @@ def test_limit_and_a_way_on_spark_are_measured(
     monkeypatch.setattr(stages, "_REPEATS", 1)
     sizes = small_tables(spark, tmp_path)
     model = Model(
-        name="tiny", precision="fp32", folder=tmp_path, difference=True, graph=tiny_graph()
+        name="tiny",
+        precision="fp32",
+        folder=tmp_path,
+        difference=True,
+        max_offset=0.08,
+        graph=tiny_graph(),
     )
     samples = [packing.Sample(noise(seed), noise(3)) for seed in range(8)]
     compared = [
