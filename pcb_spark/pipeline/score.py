@@ -40,7 +40,7 @@ def run_score(job: Job) -> Counts:
     )
     total = images.count()
     with logs.progress(job.spark, "score"):
-        scored = _score(job, images, model)
+        scored = _score(job, images, model, total)
         decided = scoring.decide(
             scored,
             manifest,
@@ -64,23 +64,24 @@ def _in_range(job: Job, images: DataFrame) -> DataFrame:
     return images
 
 
-def _score(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
+def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
     """Trees alone where features of this very feature set are at hand, else the fused graph."""
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
-        return _score_pixels(job, images, model)
+        return _score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
     ready = made.where(F.col(s.FEATURE_SET) == model.manifest.feature_set)
     described = images.select(*s.TRACEABILITY, s.CAPTURE_DATE)
     known = ready.select(s.IMAGE_ID, s.FEATURES).join(described, s.IMAGE_ID)
     unknown = images.join(ready.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
     from_features = scoring.score_features(known, _trees_graph(model))
-    if unknown.isEmpty():
+    missing = unknown.count()
+    if not missing:
         return from_features
-    return from_features.unionByName(_score_pixels(job, unknown, model))
+    return from_features.unionByName(_score_pixels(job, unknown, model, missing))
 
 
-def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle) -> DataFrame:
-    plan = job.plan(images.count())
+def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
+    plan = job.plan(count)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     plan = replace(plan, max_offset=model.manifest.max_offset)
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
