@@ -49,13 +49,12 @@ def ensure(class_path: Sequence[Path]) -> Path | None:
     archive = _place(class_path)
     if archive is None or archive.exists():
         return archive
-    own = archive.with_name(f"{archive.stem}.{os.getpid()}{archive.suffix}")
+    own = archive.with_name(f"making-{os.getpid()}{archive.suffix}")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         _rehearse(own)
         for older in archive.parent.glob(f"classes-*{archive.suffix}"):
-            if older != own:
-                older.unlink(missing_ok=True)
+            older.unlink(missing_ok=True)
         own.rename(archive)
     except (OSError, subprocess.SubprocessError) as error:
         own.unlink(missing_ok=True)

@@ -94,6 +94,7 @@ def test_without_an_archive_jobs_start_all_the_same(
     assert class_archive.options(class_path) == ()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a process has mapped")
 def test_local_session_maps_the_archive_and_copies_no_jars(spark: SparkSession) -> None:
     """``make test`` makes the archive before it; a JVM that has no use for it wouldn't map it."""
     assert spark.sparkContext.getConf().get("spark.jars") is None
