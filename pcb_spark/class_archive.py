@@ -58,7 +58,9 @@ def ensure(class_path: Sequence[Path]) -> Path | None:
         own.rename(archive)
     except (OSError, subprocess.SubprocessError) as error:
         own.unlink(missing_ok=True)
-        log.warning("no archive of Spark's classes, each start takes seconds longer: %s", error)
+        said = (getattr(error, "stderr", None) or "").strip().splitlines()
+        why = f"{error} {said[-1]}" if said else error
+        log.warning("no archive of Spark's classes, each start takes seconds longer: %s", why)
         return None
     return archive
 
@@ -91,6 +93,7 @@ def _rehearse(archive: Path) -> None:
         env={**os.environ, "SPARK_SUBMIT_OPTS": " ".join(options)},
         check=True,
         capture_output=True,
+        text=True,
         timeout=_LIMIT_S,
     )
     if not archive.exists():

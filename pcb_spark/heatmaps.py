@@ -57,13 +57,13 @@ class HeatMapper:
     """
 
     def __init__(self, model: bundle.Bundle) -> None:
+        import lightgbm  # here, since it brings scikit-learn, a second that few jobs need
+
         graph = onnx.load_from_string(model.parts[bundle.FEATURES])
         self._pools = _pools(graph.graph)
         self.difference = model.manifest.difference
         self.max_offset = model.manifest.max_offset
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
-        import lightgbm  # here, since it brings scikit-learn, a second that few jobs need
-
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
 
     def heat(self, pixels: NDArray[np.uint8], reference: NDArray[np.uint8] | None = None) -> Map:

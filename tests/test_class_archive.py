@@ -25,7 +25,7 @@ class Rehearsal:
     def run(self, command: list[str], *, env: dict[str, str], **_options: object) -> None:
         self.options = env["SPARK_SUBMIT_OPTS"].split()
         if self.fails:
-            raise subprocess.CalledProcessError(1, command)
+            raise subprocess.CalledProcessError(1, command, stderr="Traceback\nOSError: disk full")
         Path(self.options[0].partition("=")[2]).write_bytes(b"classes")
 
 
@@ -89,6 +89,7 @@ def test_without_an_archive_jobs_start_all_the_same(
     with caplog.at_level(logging.WARNING):
         assert class_archive.ensure(class_path) is None
     assert "each start takes seconds longer" in caplog.text
+    assert "OSError: disk full" in caplog.text
     assert list((tmp_path / "venv" / "share" / "pcb_spark").iterdir()) == []
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "none"))
     assert class_archive.options(class_path) == ()
