@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.ray_data GRAPH ACTORS LAYOUT OUT FOLDER ..`` scores folders of Parquet in
 batches of ``packing.Layout``, which is given as JSON, and prints the seconds that each took as a
-JSON list. pyarrow 13, which petastorm needs,
-is older than what Ray takes, hence the other environment; nothing here may import Spark.
+JSON list. pyarrow 13, which petastorm needs, is older than what Ray takes, hence the other
+environment; nothing here may import Spark.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Scorer:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Score both folders and print the times."""
+    """Score each folder and print the times."""
     import ray
 
     graph, actors, layout_text, out, *folders = arguments

@@ -151,6 +151,7 @@ def test_a_colour_survives_each_format(
     pixels = images.decode(data)
     assert pixels.shape == (3, 224, 224)
     assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous or np.shares_memory(pixels[0], pixels[2])
     assert pixels[0].flags.c_contiguous
     for channel, value in zip(pixels, expected, strict=True):
         assert abs(int(channel.min()) - value) <= tolerance
