@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,15 +29,23 @@ _FOLDER = Path("share", "pcb_spark")
 #: Java would say why an archive is of no use to it, in the middle of a job's output.
 _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 _LIMIT_S = 600
+#: Where the java launcher, or Spark before it, takes options from besides the command line.
+_OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
+#: An agent that starts with the JVM is shown every class that is loaded. Java 17 dies of SIGSEGV
+#: when it has to show one of a dynamic archive; an agent that comes later does no harm.
+_AGENT = re.compile(r"-(?:javaagent|agentlib|agentpath):|StartFlightRecording")
 
 
-def options(class_path: Sequence[Path]) -> tuple[str, ...]:
+def options(class_path: Sequence[Path], java_options: Sequence[str] = ()) -> tuple[str, ...]:
     """Return what a JVM with these jars behind Spark's own is to be started with.
 
-    Jars that follow those that the archive was made with do no harm.
+    Jars that follow those that the archive was made with do no harm. Nothing is returned where
+    ``java_options`` or the environment start an agent, a profiler for example, with the JVM.
     """
     archive = _place(class_path)
-    return (f"-XX:SharedArchiveFile={archive}", *_QUIET) if archive and archive.exists() else ()
+    if archive is None or not archive.exists() or _starts_agent(java_options):
+        return ()
+    return (f"-XX:SharedArchiveFile={archive}", *_QUIET)
 
 
 def ensure(class_path: Sequence[Path]) -> Path | None:
@@ -69,6 +78,11 @@ def find_java() -> str | None:
     """Return the java that Spark starts: that of JAVA_HOME, else of PATH."""
     home = os.environ.get("JAVA_HOME")
     return str(Path(home) / "bin" / "java") if home else shutil.which("java")
+
+
+def _starts_agent(java_options: Sequence[str]) -> bool:
+    variables = (os.environ.get(name, "") for name in _OPTION_VARIABLES)
+    return any(_AGENT.search(text) for text in (*java_options, *variables))
 
 
 def _place(class_path: Sequence[Path]) -> Path | None:

@@ -112,7 +112,7 @@ def _local_settings(config: Config) -> tuple[dict[str, str], tuple[Path, ...]]:
         "spark.driver.bindAddress": "127.0.0.1",
     }
     if config.spark.master.partition("[")[0] == "local":
-        java_options += class_archive.options(paths)
+        java_options += class_archive.options(paths, java_options)
     else:
         settings["spark.jars"] = ",".join(str(path) for path in paths)
         paths = ()

@@ -95,6 +95,58 @@ def test_without_an_archive_jobs_start_all_the_same(
     assert class_archive.options(class_path) == ()
 
 
+@pytest.mark.parametrize(
+    ("variable", "option"),
+    [
+        ("JAVA_TOOL_OPTIONS", "-Xmx1g -javaagent:/opt/metrics.jar=9404"),
+        ("JDK_JAVA_OPTIONS", "-agentpath:/opt/libprofiler.so"),
+        ("_JAVA_OPTIONS", "-agentlib:jdwp=transport=dt_socket"),
+        ("SPARK_SUBMIT_OPTS", "-XX:StartFlightRecording=filename=job.jfr"),
+    ],
+)
+def test_an_agent_of_the_environment_does_without_the_archive(
+    class_path: list[Path], monkeypatch: pytest.MonkeyPatch, variable: str, option: str
+) -> None:
+    rehearsal(monkeypatch, Rehearsal())
+    class_archive.ensure(class_path)
+    monkeypatch.setenv(variable, "-Dagent=none")
+    assert class_archive.options(class_path) != ()
+
+    monkeypatch.setenv(variable, option)
+
+    assert class_archive.options(class_path) == ()
+
+
+def test_an_agent_of_spark_defaults_does_without_the_archive(
+    class_path: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal(monkeypatch, Rehearsal())
+    class_archive.ensure(class_path)
+    assert class_archive.options(class_path, ["-XX:+UseParallelGC"]) != ()
+    assert class_archive.options(class_path, ["-javaagent:/opt/metrics.jar"]) == ()
+
+
+def test_a_session_with_a_profiler_starts(tmp_path: Path) -> None:
+    """With the archive this ends in SIGSEGV before Spark has said a word."""
+    recording = tmp_path / "job.jfr"
+    flight_recorder = f"-XX:StartFlightRecording=filename={recording}"
+    count = (
+        "from pcb_spark import config, session;"
+        "print(session.get(config.load(None, [])).range(7).count())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", count],
+        env={**os.environ, "JAVA_TOOL_OPTIONS": flight_recorder},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == ["7"], done.stderr
+    assert recording.stat().st_size > 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a process has mapped")
 def test_local_session_maps_the_archive_and_copies_no_jars(spark: SparkSession) -> None:
     """``make test`` makes the archive before it; a JVM that has no use for it wouldn't map it."""
