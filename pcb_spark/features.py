@@ -136,15 +136,29 @@ def featurize(
     Returns
     -------
     ``image_id``, ``source_uri``, ``features`` (null where there is a ``reason``), ``feature_set``,
-    ``capture_date``, ``reason``, ``detail``: as many rows as ``table`` has.
+    the hashes of what they were made from, ``capture_date``, ``reason``, ``detail``: as many rows
+    as ``table`` has.
     """
     difference = feature_set.spec.difference
-    columns = [s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, s.IMAGE]
-    if difference:
-        columns += [s.REFERENCE, s.REFERENCE_SHA256]
+    described = [s.IMAGE_ID, s.SOURCE_URI, s.CAPTURE_DATE, s.CONTENT_SHA256, s.REFERENCE_SHA256]
+    columns = [*described, s.IMAGE, *([s.REFERENCE] if difference else [])]
     plan = replace(plan, max_offset=feature_set.spec.max_offset)
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
     made = inference.run_images(
         table.select(columns), graph, graphs.FEATURES, plan, difference=difference
     )
     return made.withColumn(s.FEATURE_SET, F.lit(feature_set.fingerprint))
+
+
+def current(made: DataFrame, images: DataFrame, *, difference: bool) -> DataFrame:
+    """Keep those rows of ``features`` that were made from what ``images`` holds by now.
+
+    A file that comes again under its name, and a reference that is named later, leave the features
+    of an image behind.
+
+    Parameters
+    ----------
+    difference : whether the features depend on the reference.
+    """
+    source = [s.IMAGE_ID, s.CONTENT_SHA256, *([s.REFERENCE_SHA256] if difference else [])]
+    return made.join(images.select(source), source, "left_semi")

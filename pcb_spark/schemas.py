@@ -191,6 +191,8 @@ FEATURES_TABLE: Final = _struct(
     (IMAGE_ID, _STRING, False),
     (FEATURES, t.ArrayType(t.FloatType()), False),
     (FEATURE_SET, _STRING, False),
+    (CONTENT_SHA256, _STRING, False),
+    (REFERENCE_SHA256, _STRING, True),
     (CAPTURE_DATE, _DATE, False),
 )
 

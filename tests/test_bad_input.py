@@ -326,8 +326,13 @@ def test_one_image_only(spark: SparkSession, single: Run) -> None:
     assert len(drops.rows(spark, out, "features", "image_id")) == 1
 
 
-def write_judged(spark: SparkSession, feature_set: Path, out: Path, days: Sequence[str]) -> None:
-    """Write what train reads: for each day one image a letter, (p)ass or (f)ail."""
+def write_judged(
+    spark: SparkSession, feature_set: Path, out: Path, days: Sequence[str], *, seen: str = ""
+) -> None:
+    """Write what train reads: for each day one image a letter, (p)ass or (f)ail.
+
+    ``seen`` is the hash of the file that features were made from; images have that of none.
+    """
     shutil.copytree(feature_set, out / "feature_set")
     images, verdicts, features = [], [], []
     for day, letters in enumerate(days):
@@ -338,7 +343,7 @@ def write_judged(spark: SparkSession, feature_set: Path, out: Path, days: Sequen
             images.append((*traceability, b"", None, None, None, 1, 1, "", moment.date()))
             verdicts.append((name, {"p": "pass", "f": "fail"}[letter], None, None, None, False))
             numbers = [float(letter == "f"), float(number), *[0.0] * (WIDTH - 2)]
-            features.append((name, numbers, "set", moment.date()))
+            features.append((name, numbers, "set", seen, None, moment.date()))
     for table, rows, schema in (
         ("images", images, schemas.IMAGES),
         ("verdicts", verdicts, schemas.VERDICTS),
@@ -360,6 +365,19 @@ def test_one_class_only_in_a_training_window(
     )
     assert "got: 0 fail among 6 images" in message
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_features_of_files_that_came_again(
+    spark: SparkSession, single: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_judged(spark, single[2] / "feature_set", tmp_path, ["pf", "pf"], seen="0" * 64)
+    assert cli.main(command("train", tmp_path, *TRAIN)) == 4
+    message = error(capsys.readouterr().err)
+    assert message.startswith(
+        "InputError: none of the 4 features is of what the images table holds by now\n"
+    )
+    assert "next: run the featurize job again" in message
 
 
 @pytest.mark.slow

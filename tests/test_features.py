@@ -116,6 +116,25 @@ def test_feature_set_says_where_it_comes_from(untrained: backbone.Backbone) -> N
     assert made.precision == "fp32"
 
 
+@pytest.mark.parametrize(
+    ("difference", "current"), [(True, ["same"]), (False, ["reference", "same"])]
+)
+def test_features_of_what_was_replaced_are_not_current(
+    spark: SparkSession, difference: bool, current: list[str]
+) -> None:
+    hashes = f"{s.IMAGE_ID} string, {s.CONTENT_SHA256} string, {s.REFERENCE_SHA256} string"
+    made = spark.createDataFrame(
+        [("same", "a", "r"), ("content", "b", "r"), ("reference", "c", "r"), ("older", None, None)],
+        hashes,
+    )
+    images_now = spark.createDataFrame(
+        [("same", "a", "r"), ("content", "B", "r"), ("reference", "c", "R"), ("older", "d", "r")],
+        hashes,
+    )
+    kept = features.current(made, images_now, difference=difference)
+    assert sorted(row[0] for row in kept.collect()) == current
+
+
 def test_calibration_images_make_an_int8_feature_set(untrained: backbone.Backbone) -> None:
     pairs = rendered_pairs(4)
     pixels = [images.decode(image, max_pixels=1_000_000) for image, _ in pairs]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import onnx
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, graphs, logs, scoring, tables, trees
+from pcb_spark import bundle, features, graphs, logs, scoring, tables, trees
 from pcb_spark import schemas as s
 from pcb_spark.pipeline.job import (
     FEATURES,
@@ -65,11 +65,12 @@ def _in_range(job: Job, images: DataFrame) -> DataFrame:
 
 
 def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
-    """Trees alone where features of this very feature set are at hand, else the fused graph."""
+    """Trees alone where this very graph has seen these very pictures, else the fused graph."""
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
         return _score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
-    ready = made.where(F.col(s.FEATURE_SET) == model.manifest.feature_set)
+    fitting = made.where(F.col(s.FEATURE_SET) == model.manifest.feature_set)
+    ready = features.current(fitting, images, difference=model.manifest.difference)
     described = images.select(*s.TRACEABILITY, s.CAPTURE_DATE)
     known = ready.select(s.IMAGE_ID, s.FEATURES).join(described, s.IMAGE_ID)
     unknown = images.join(ready.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")

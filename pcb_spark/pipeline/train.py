@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pcb_spark import (
     bundle,
     classifier,
+    features,
     graphs,
     logs,
     metrics,
@@ -25,6 +26,7 @@ from pcb_spark import (
     trees,
 )
 from pcb_spark import schemas as s
+from pcb_spark.errors import InputError
 from pcb_spark.pipeline.history import learning_curve
 from pcb_spark.pipeline.job import (
     FEATURES,
@@ -69,7 +71,7 @@ def run_train(job: Job) -> Counts:
     refuse_untrained(job.config, trained=feature_set.trained, source=feature_set.backbone_source)
     images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
-    rows = _rows(job, images, verdicts)
+    rows = _rows(job, images, verdicts, feature_set)
     folds = plan(job, rows)
     with logs.progress(job.spark, "train"):
         settings = job.config.classifier.settled(difference=feature_set.spec.difference)
@@ -80,7 +82,7 @@ def run_train(job: Job) -> Counts:
             if compared is None or not compared.keeps_int8:
                 feature_set = featurize_again(job, images, feature_set)
                 rows.unpersist()
-                rows = _rows(job, images, verdicts)
+                rows = _rows(job, images, verdicts, feature_set)
                 judged = judge(job, rows, folds, settings)
         _write_judged(job, judged, images, verdicts)
         found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores, settings)]
@@ -91,21 +93,29 @@ def run_train(job: Job) -> Counts:
     text = model.getNativeModel()
     written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows, compared)
     write_metrics(job, found, written.manifest.model_version)
-    features = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
     trained = rows.count()
     counts = Counts(
-        rows_in=features.count(),
+        rows_in=made.count(),
         rows_out=trained,
-        rows_rejected=features.join(rows.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti").count(),
+        rows_rejected=made.join(rows.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti").count(),
     )
     rows.unpersist()
     close_books(job, "train", {s.KIND_IMAGE: counts}, job.table(FEATURES), began)
     return counts
 
 
-def _rows(job: Job, images: DataFrame, verdicts: DataFrame) -> DataFrame:
-    features = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
-    rows = classifier.training_rows(features, images, verdicts)
+def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
+    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    usable = features.current(made, images, difference=feature_set.spec.difference)
+    count, stale = usable.count(), made.join(usable, s.IMAGE_ID, "left_anti").count()
+    hint = "run the featurize job again"
+    if stale and not count:
+        what = f"none of the {stale} features is of what the images table holds by now"
+        raise InputError(what, hint=hint)
+    if stale:
+        log.warning("%d features are of files or references replaced since: %s", stale, hint)
+    rows = classifier.training_rows(usable, images, verdicts)
     return kept(job, classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
 
 

@@ -136,20 +136,26 @@ def _rows(
 
 
 def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
-    """Features of ``images``; what a search before made by the same graph is used again."""
-    uri = job.table(f"tune_features_{'difference' if feature_set.spec.difference else 'none'}")
-    again = _made_before(job, uri, feature_set.fingerprint)
-    missing = images if again is None else images.join(again, s.IMAGE_ID, "left_anti")
+    """Features of ``images``; what a search before made of them by the same graph is used again."""
+    difference = feature_set.spec.difference
+    uri = job.table(f"tune_features_{'difference' if difference else 'none'}")
+    made_before = _made_before(job, uri, feature_set.fingerprint)
+    missing = images
+    if made_before is not None:
+        again = features.current(made_before, images, difference=difference)
+        missing = images.join(again, s.IMAGE_ID, "left_anti")
     count = missing.count()
     if count:
         log.info("tune: features of %d images, %s", count, "+".join(feature_set.spec.levels))
         made = features.featurize(missing, feature_set, job.plan(count))
         usable = made.where(F.col(s.REASON).isNull())
-        if again is None:
+        if made_before is None:
             tables.replace(usable, uri, s.FEATURES_TABLE)
         else:
             tables.append(usable, uri, s.FEATURES_TABLE)
-    return tables.read(job.spark, uri, s.FEATURES_TABLE)
+    return features.current(
+        tables.read(job.spark, uri, s.FEATURES_TABLE), images, difference=difference
+    )
 
 
 def _made_before(job: Job, uri: str, fingerprint: str) -> DataFrame | None:
@@ -157,7 +163,7 @@ def _made_before(job: Job, uri: str, fingerprint: str) -> DataFrame | None:
         return None
     made = tables.read(job.spark, uri, s.FEATURES_TABLE)
     others = made.where(F.col(s.FEATURE_SET) != fingerprint)
-    return made.select(s.IMAGE_ID) if others.isEmpty() else None
+    return made if others.isEmpty() else None
 
 
 def _examples(
