@@ -14,6 +14,8 @@ from pcb_spark.bootstrap import bootstrap_by_group, percentile_interval
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from pcb_spark.thresholds import Labels
+
 FP32, INT8 = "fp32", "int8"
 
 #: How much AUC, mean of folds, int8 may cost.
@@ -39,10 +41,14 @@ class Comparison:
 
     @property
     def keeps_int8(self) -> bool:
-        """AUC falls by no more than ``MAX_AUC_LOSS``, and no more images surely go to people."""
+        """AUC falls by no more than ``MAX_AUC_LOSS``, and no more images surely go to people.
+
+        Without an interval a single image more is enough to tell.
+        """
         enough = self.auc_fp32 - self.auc_int8 <= MAX_AUC_LOSS
-        clears = self.cleared_int8 >= self.cleared_fp32 or (self.cleared_gain_upper or 0.0) >= 0
-        return enough and clears
+        upper = self.cleared_gain_upper
+        by_chance = upper is not None and upper >= 0
+        return enough and (self.cleared_int8 >= self.cleared_fp32 or by_chance)
 
     @property
     def chosen(self) -> str:
@@ -72,6 +78,8 @@ def compare(
     *,
     fold: ArrayLike,
     board_id: Sequence[str],
+    segments: Labels | None = None,
+    correlated_boards: bool = False,
     max_slip_rate: float,
     confidence: float,
     resamples: int,
@@ -80,12 +88,29 @@ def compare(
     """Compare two sets of out-of-fold scores, each (n,), of the same images.
 
     A fold with one class only counts for nothing.
+
+    Parameters
+    ----------
+    board_id : (n,), drawn anew as a whole for the interval.
+    segments : (n,), those with thresholds of their own; see ``thresholds.choose_thresholds``.
+    correlated_boards : whether the bound takes defects of one board as correlated.
     """
     fails = policy.known_verdicts(is_fail, len(np.asarray(fold)))
-    cleared = [
-        _cleared(fails, scores, max_slip_rate=max_slip_rate, confidence=confidence)
-        for scores in (fp32, int8)
-    ]
+    labels = [None] * len(fails) if segments is None else segments
+
+    def cleared_by(scores: ArrayLike) -> NDArray[np.bool_]:
+        chosen = thresholds.choose_thresholds(
+            fails,
+            scores,
+            labels,
+            board_id=board_id if correlated_boards else None,
+            max_slip_rate=max_slip_rate,
+            confidence=confidence,
+        )
+        decisions: NDArray[np.bool_] = policy.decide(scores, chosen.values(labels)) == policy.PASS
+        return decisions
+
+    cleared = [cleared_by(scores) for scores in (fp32, int8)]
     gain = cleared[1].astype(np.float64) - cleared[0]
     draws = bootstrap_by_group(
         lambda weights: (weights @ gain / weights.sum(axis=1))[:, np.newaxis],
@@ -103,16 +128,6 @@ def compare(
         cleared_gain_lower=lower,
         cleared_gain_upper=upper,
     )
-
-
-def _cleared(
-    fails: NDArray[np.bool_], scores: ArrayLike, *, max_slip_rate: float, confidence: float
-) -> NDArray[np.bool_]:
-    threshold = thresholds.choose_threshold(
-        fails, scores, max_slip_rate=max_slip_rate, confidence=confidence
-    )
-    cleared: NDArray[np.bool_] = policy.decide(scores, threshold.value) == policy.PASS
-    return cleared
 
 
 def _auc(fails: NDArray[np.bool_], scores: ArrayLike, fold: ArrayLike) -> float:

@@ -64,6 +64,29 @@ def test_fewer_cleared_images_keep_fp32_where_chance_is_no_excuse() -> None:
     assert found.chosen == "fp32"
 
 
+def test_fewer_cleared_images_keep_fp32_where_nothing_is_drawn() -> None:
+    worse = GOOD_SCORES.copy()
+    worse[0] = 0.9
+    found = compared(GOOD_SCORES, worse, resamples=0)
+    assert found.cleared_gain_upper is None
+    assert found.cleared_int8 < found.cleared_fp32
+    assert found.chosen == "fp32"
+
+
+def test_thresholds_are_those_of_the_policy() -> None:
+    """Five defects a board that score alike count for about one; and a line has its own ones."""
+    boards = np.arange(800) // 10
+    alike = np.where(FAILS, 0.5 + boards % 7 / 20, 0.1)
+    assert compared(alike, alike).cleared_int8 == 0.5
+    assert compared(alike, alike, correlated_boards=True).cleared_int8 == 0.0
+
+    first = np.arange(800) < 400
+    uneven = np.where(FAILS, np.where(first, 0.9, 0.3), np.where(first, 0.5, 0.4))
+    lines = np.where(first, "L1", "L2").tolist()
+    assert compared(uneven, uneven).cleared_int8 == 0.0
+    assert compared(uneven, uneven, segments=lines).cleared_int8 == 0.25
+
+
 def test_a_fold_of_one_class_counts_for_nothing() -> None:
     fails_scores = np.where(FAILS, 0.9, 0.1)
     folds = np.where(FAILS & (np.arange(800) < 400), 3, np.repeat([1, 2], 400))

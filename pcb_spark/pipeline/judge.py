@@ -128,7 +128,7 @@ def judge(
         what = "no test window holds both verdicts, so the classifier can't be judged"
         raise TrainingError(what, hint="wait for more verdicts, or use fewer folds (folds.n)")
     promise = _promise(job.config, scores)
-    fails, segments = is_fail(scores), _segments(job.config, scores)
+    fails, segments = is_fail(scores), segments_of(job.config, scores)
     chosen = thresholds.choose_thresholds(
         fails,
         scores[s.PROBABILITY],
@@ -210,7 +210,8 @@ def is_fail(scores: pd.DataFrame) -> pd.Series[bool]:
     return scores[s.VERDICT] == s.VERDICT_FAIL
 
 
-def _segments(config: Config, scores: pd.DataFrame) -> list[str | None]:
+def segments_of(config: Config, scores: pd.DataFrame) -> list[str | None]:
+    """Say which threshold of its own each row may have; None where all share one."""
     column = _SEGMENT_COLUMN[config.policy.segments]
     return [None] * len(scores) if column is None else scores[column].tolist()
 
@@ -252,7 +253,7 @@ def _evaluate_forward(config: Config, scores: pd.DataFrame) -> Iterator[metrics.
         is_fail(scores),
         scores[s.PROBABILITY],
         scores[s.FOLD],
-        segments=_segments(config, scores),
+        segments=segments_of(config, scores),
         **_promise(config, scores),
     )
     used = scores.assign(**{s.THRESHOLD: 0.0})

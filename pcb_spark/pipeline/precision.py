@@ -12,7 +12,7 @@ from pcb_spark import features, precision, tables
 from pcb_spark import schemas as s
 from pcb_spark.errors import TrainingError
 from pcb_spark.pipeline.job import FEATURES, Job, load_backbone, write_feature_set
-from pcb_spark.pipeline.judge import drawn, is_fail, judge_on_driver, kept
+from pcb_spark.pipeline.judge import drawn, is_fail, judge_on_driver, kept, segments_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +87,8 @@ def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comp
         int8[s.PROBABILITY],
         fold=int8[s.FOLD],
         board_id=int8[s.BOARD_ID].tolist(),
+        segments=segments_of(job.config, int8),
+        correlated_boards=job.config.policy.bound == "board",
         max_slip_rate=job.config.policy.max_slip_rate,
         **drawn(job.config),
     )
