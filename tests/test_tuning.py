@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from pcb_spark import config as configuration
@@ -153,3 +157,23 @@ def test_milliseconds_of_a_graph() -> None:
     graph = graphs.features_graph(averaging_trunk("layer1"), spec)
 
     assert 0 < tuning.milliseconds(graph, difference=True) < 1000
+
+
+def test_a_graph_is_timed_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where jobs run, ONNX Runtime takes threads from the model only, else one a core."""
+    given: list[onnx.ModelProto] = []
+
+    original = onnxruntime.InferenceSession
+
+    def create(model: bytes, *arguments: Any, **options: Any) -> Any:
+        given.append(onnx.load_from_string(model))
+        return original(model, *arguments, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", create)
+    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+
+    tuning.milliseconds(graphs.features_graph(averaging_trunk("layer1"), spec), difference=True)
+
+    (model,) = given
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(said["ort_config"])["session_options"]["intra_op_num_threads"] == 1
