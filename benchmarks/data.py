@@ -114,6 +114,12 @@ def images(spark: SparkSession, folder: Path) -> DataFrame:
     return tables.read(spark, str(folder / IMAGES), s.IMAGES)
 
 
+def alike(df: DataFrame) -> DataFrame:
+    """Leave out images without a reference where others have one: nothing could score them."""
+    paired = df.where(F.col(s.REFERENCE).isNotNull())
+    return df if paired.isEmpty() else paired
+
+
 def write(df: DataFrame, folder: Path) -> Path:
     """Write ``df`` as ingest writes the ``images`` table, and return ``folder``."""
     shutil.rmtree(folder / IMAGES, ignore_errors=True)

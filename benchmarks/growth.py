@@ -34,7 +34,7 @@ _WORKER_FILES = Path(pyspark.__file__).with_name("work")
 
 def write_tables(spark: SparkSession, task: Task) -> None:
     """Write the ``images`` tables that the runs below score."""
-    base = data.images(spark, task.work / "base")
+    base = data.alike(data.images(spark, task.work / "base"))
     data.write(base.limit(1), _table(task, "one"))
     if not task.size.complete:
         return

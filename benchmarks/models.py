@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from benchmarks import data, packing
-from pcb_spark import bundle, config, graphs
+from pcb_spark import bundle, graphs
 from pcb_spark.pipeline import run_featurize, run_train
 from pcb_spark.pipeline.job import BUNDLE, IMAGES, VERDICTS
 
@@ -21,6 +21,7 @@ ALONE = "default, no reference"
 FULL = "full depth"
 #: What ``backbone.precision = "auto"`` comes to on the project's own measurements.
 SERVED = "int8"
+PRECISIONS = ("fp32", SERVED)
 #: What is set for a model besides the defaults.
 SETTINGS: dict[str, tuple[str, ...]] = {
     DEFAULT: (),
@@ -55,11 +56,6 @@ class Model:
         )
 
 
-def precisions() -> tuple[str, ...]:
-    """Return the precisions that this version of the project knows."""
-    return ("fp32", "int8") if "backbone.precision" in config.known_keys() else ("fp32",)
-
-
 def folder_name(name: str, precision: str) -> str:
     """Return the name of the folder that this model is in."""
     return f"model-{name}-{precision}".replace(",", "").replace(" ", "-")
@@ -67,8 +63,7 @@ def folder_name(name: str, precision: str) -> str:
 
 def settings(name: str, precision: str) -> tuple[str, ...]:
     """Return the overrides that make this model."""
-    chosen = (f'backbone.precision="{precision}"',) if len(precisions()) > 1 else ()
-    return (*SETTINGS[name], *chosen)
+    return (*SETTINGS[name], f'backbone.precision="{precision}"')
 
 
 def train(

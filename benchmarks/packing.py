@@ -50,16 +50,16 @@ def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:
             pixels = [images.decode(sample.image) for sample in chunk]
             references = [images.decode(golden)] if golden else None
             if references and layout.max_offset:
-                pixels = [_aligned(each, references[0], layout.max_offset) for each in pixels]
+                pixels = [aligned(each, references[0], layout) for each in pixels]
             yield batches.feed(pixels, references, [0] * len(pixels))
 
 
-def _aligned(
-    image: NDArray[np.uint8], reference: NDArray[np.uint8], limit: float
+def aligned(
+    image: NDArray[np.uint8], reference: NDArray[np.uint8], layout: Layout
 ) -> NDArray[np.uint8]:
     """Move the image onto its reference; one that lies too far off is scored as it is."""
     try:
-        return registration.align(image, reference, limit=limit)
+        return registration.align(image, reference, limit=layout.max_offset)
     except ImageError:
         return image
 

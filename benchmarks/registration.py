@@ -24,16 +24,17 @@ from typing import TYPE_CHECKING
 
 import lightgbm
 import numpy as np
-import onnxruntime
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import packing
 from pcb_spark import backbone, baseline, batches, graphs, images, registration
 from pcb_spark.errors import ImageError
 from pcb_spark.folds import plan_folds
 from pcb_spark.sections import ClassifierConfig
 
 if TYPE_CHECKING:
+    import onnxruntime
     from numpy.typing import NDArray
 
     Row = dict[str, str]
@@ -96,9 +97,7 @@ def _every(rows: list[Row], step: int) -> list[Row]:
 def _session(weights: Path) -> onnxruntime.InferenceSession:
     source = backbone.load(str(weights), cache_dir=weights.parent)
     graph = graphs.features_graph(backbone.cut(source, SPEC.stages), SPEC)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph.SerializeToString(), options)
+    return packing.one_thread_session(graphs.with_threads(graph, 1).SerializeToString())
 
 
 def _judge(rows: list[Row], drop: Path, session: onnxruntime.InferenceSession) -> Judged:

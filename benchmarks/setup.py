@@ -116,13 +116,13 @@ def ingest(spark: SparkSession, task: Task) -> rows.Row:
 
 def prepare(spark: SparkSession, task: Task) -> Bench:
     """Write tables of both sizes and train the models on some of the images."""
-    base = data.images(spark, task.work / "base")
+    base = data.alike(data.images(spark, task.work / "base"))
     data.write(base.orderBy(F.rand(0)).limit(task.size.train), task.work / "train")
     for n in (task.size.small, task.size.large, task.size.longest):
         data.write(data.resized(base, n), task.work / str(n))
     made = {}
     for name in task.size.models:
-        for precision in models.precisions():
+        for precision in models.PRECISIONS:
             log.info("train the model %s, %s", name, precision)
             made[name, precision] = models.train(
                 spark, task.source, task.work, name=name, precision=precision

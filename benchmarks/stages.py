@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -60,14 +61,16 @@ def write(tables: ways.Tables, model: Model) -> rows.Row:
 def _on_one_core(
     model: Model, tables: ways.Tables, samples: Sequence[packing.Sample]
 ) -> list[rows.Row]:
-    n = len(samples)
+    n, layout = len(samples), model.layout(tables.batch_size)
     files = [file for sample in samples for file in _files(sample, model)]
     pixels = [images.decode(file) for file in files]
-    feeds = list(packing.feeds(samples, model.layout(tables.batch_size)))
+    pairs = list(zip(pixels[::2], pixels[1::2], strict=True)) if layout.max_offset else []
+    feeds = list(packing.feeds(samples, layout))
     own = packing.one_thread_session(model.one_thread)
     ways.run_turns(own, feeds, 1)
     stages: list[tuple[str, Callable[[], object]]] = [
         ("decode", lambda: [images.decode(file) for file in files]),
+        *([("align", lambda: [packing.aligned(*pair, layout) for pair in pairs])] if pairs else []),
         ("pack", lambda: batches.feed(pixels)),
         ("infer, trees in it", lambda: ways.run_turns(own, feeds, len(feeds))),
     ]
@@ -96,6 +99,7 @@ def _files(sample: packing.Sample, model: Model) -> list[bytes]:
 def _on_spark(model: Model, tables: ways.Tables) -> list[rows.Row]:
     """To nowhere after each stage; the next one's figure holds the work of those before."""
     plan = data.job_in(tables.spark, tables.scratch, tables.source).plan(tables.large)
+    plan = replace(plan, max_offset=model.max_offset)
 
     def pack(n: int) -> None:
         packed = inference.pack(tables.images(n), plan, difference=model.difference)

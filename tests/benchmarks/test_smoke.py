@@ -81,6 +81,14 @@ def distinct(df: DataFrame, column: str) -> int:
     return df.select(column).distinct().count()
 
 
+def test_images_without_a_reference_are_left_out_where_others_have_one(
+    spark: SparkSession,
+) -> None:
+    mixed = images_table(spark, [(noise(1), noise(2)), (noise(3), None)])
+    bare = images_table(spark, [(noise(1), None), (noise(3), None)])
+    assert (data.alike(mixed).count(), data.alike(bare).count()) == (1, 2)
+
+
 def test_links_stand_in_for_tables(spark: SparkSession, tmp_path: Path) -> None:
     written = data.write(images_table(spark, [(noise(1), None)]), tmp_path / "written")
     folder = data.linked(tmp_path / "run", [("images", written / "images")])
