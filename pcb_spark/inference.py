@@ -199,7 +199,7 @@ class _Batch:
         try:
             pixels = images.decode(image, max_pixels=self.plan.max_pixels)
             if self.difference:
-                pixels = self._aligned(pixels, self._decoded(key, reference))
+                pixels = self._aligned(pixels, self._decoded_reference(key, reference))
         except ImageError as error:
             row[schemas.REASON], row[schemas.DETAIL] = error.reason, error.detail
             return
@@ -223,7 +223,7 @@ class _Batch:
             return image
         return registration.align(image, reference, limit=self.plan.max_offset)
 
-    def _decoded(self, key: str | None, reference: bytes | None) -> NDArray[np.uint8]:
+    def _decoded_reference(self, key: str | None, reference: bytes | None) -> NDArray[np.uint8]:
         if key is None or reference is None:
             raise ImageError(schemas.REFERENCE_MISSING, "the drop names no usable reference")
         if self._last is None or self._last[0] != key:
