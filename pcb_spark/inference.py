@@ -7,7 +7,6 @@ carry a reason instead of a slot, so that no row can get lost between the two si
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +96,9 @@ def run_images(
     The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
     where there is an output). As many rows as ``df`` has.
     """
+    if difference:  # batches tell references apart by their hash, which a table may lack
+        hashed = F.coalesce(schemas.REFERENCE_SHA256, F.sha2(schemas.REFERENCE, 256))
+        df = df.withColumn(schemas.REFERENCE_SHA256, hashed)
     scored = run(pack(df, plan, difference=difference), graph, output)
     slot = F.col(f"{ITEM}.{SLOT}")
     exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
@@ -189,17 +191,16 @@ class _Batch:
             return len(self.rows) > 8 * self.plan.batch_size
         if len(self.images) + self.difference >= self.plan.batch_size:
             return True
-        return self._last is not None and self._last[0] != _reference_key(row)
+        return self._last is not None and self._last[0] != row[schemas.REFERENCE_SHA256]
 
     def add(self, row: dict[str, Any]) -> None:
-        key = _reference_key(row)
         image, reference = row.pop(schemas.IMAGE), row.pop(schemas.REFERENCE, None)
         row[SLOT] = row[schemas.REASON] = row[schemas.DETAIL] = None
         self.rows.append(row)
         try:
             pixels = images.decode(image, max_pixels=self.plan.max_pixels)
             if self.difference:
-                pixels = self._aligned(pixels, self._decoded_reference(key, reference))
+                pixels = self._aligned(pixels, self._reference_of(row, reference))
         except ImageError as error:
             row[schemas.REASON], row[schemas.DETAIL] = error.reason, error.detail
             return
@@ -223,9 +224,10 @@ class _Batch:
             return image
         return registration.align(image, reference, limit=self.plan.max_offset)
 
-    def _decoded_reference(self, key: str | None, reference: bytes | None) -> NDArray[np.uint8]:
-        if key is None or reference is None:
+    def _reference_of(self, row: Mapping[str, Any], reference: bytes | None) -> NDArray[np.uint8]:
+        if reference is None:
             raise ImageError(schemas.REFERENCE_MISSING, "the drop names no usable reference")
+        key = row[schemas.REFERENCE_SHA256]
         if self._last is None or self._last[0] != key:
             try:
                 pixels = images.decode(reference, max_pixels=self.plan.max_pixels)
@@ -233,14 +235,6 @@ class _Batch:
                 raise ImageError(schemas.REFERENCE_UNUSABLE, str(error)) from None
             self._last = (key, pixels)
         return self._last[1]
-
-
-def _reference_key(row: Mapping[str, Any]) -> str | None:
-    """Tell references apart, those whose hash nobody has written down too."""
-    reference = row.get(schemas.REFERENCE)
-    if reference is None:
-        return None
-    return row[schemas.REFERENCE_SHA256] or hashlib.sha256(reference).hexdigest()
 
 
 def _one_row(values: NDArray[np.int64]) -> pa.Array:

@@ -201,6 +201,11 @@ class PolicyConfig(Section):
     bootstrap_resamples: int = Field(default=500, ge=0)
     caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)
 
+    @property
+    def correlated_boards(self) -> bool:
+        """Whether the bound takes defects of one board as correlated."""
+        return self.bound == "board"
+
 
 class TuneConfig(Section):
     """Model search: how many trials, on how much, and from which levels.

@@ -218,11 +218,11 @@ def segments_of(config: Config, scores: pd.DataFrame) -> list[str | None]:
 
 def _promise(config: Config, scores: pd.DataFrame) -> dict[str, Any]:
     """Give what every choice of thresholds needs."""
-    by_board = config.policy.bound == "board"
+    correlated = config.policy.correlated_boards
     return {
         "max_slip_rate": config.policy.max_slip_rate,
         "confidence": config.policy.confidence,
-        "board_id": scores[s.BOARD_ID].tolist() if by_board else None,
+        "board_id": scores[s.BOARD_ID].tolist() if correlated else None,
     }
 
 

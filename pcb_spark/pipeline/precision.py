@@ -88,7 +88,7 @@ def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comp
         fold=int8[s.FOLD],
         board_id=int8[s.BOARD_ID].tolist(),
         segments=segments_of(job.config, int8),
-        correlated_boards=job.config.policy.bound == "board",
+        correlated_boards=job.config.policy.correlated_boards,
         max_slip_rate=job.config.policy.max_slip_rate,
         **drawn(job.config),
     )

@@ -108,7 +108,8 @@ def run_train(job: Job) -> Counts:
 def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
     made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
     usable = features.current(made, images, difference=feature_set.spec.difference)
-    count, stale = usable.count(), made.join(usable, s.IMAGE_ID, "left_anti").count()
+    count = usable.count()
+    stale = made.count() - count
     hint = "run the featurize job again"
     if stale and not count:
         what = f"none of the {stale} features is of what the images table holds by now"
