@@ -158,7 +158,14 @@ def current(made: DataFrame, images: DataFrame, *, difference: bool) -> DataFram
 
     Parameters
     ----------
-    difference : whether the features depend on the reference.
+    difference : whether the features depend on the reference; one without a hash in ``images``
+        is taken for the one that they were made from.
     """
-    source = [s.IMAGE_ID, s.CONTENT_SHA256, *([s.REFERENCE_SHA256] if difference else [])]
-    return made.join(images.select(source), source, "left_semi")
+    now = images.select(
+        s.IMAGE_ID, s.CONTENT_SHA256, F.col(s.REFERENCE_SHA256).alias("reference_now")
+    )
+    same = [made[name] == now[name] for name in (s.IMAGE_ID, s.CONTENT_SHA256)]
+    if difference:
+        reference = now["reference_now"]
+        same.append(reference.isNull() | (made[s.REFERENCE_SHA256] == reference))
+    return made.join(now, same, "left_semi")

@@ -117,18 +117,31 @@ def test_feature_set_says_where_it_comes_from(untrained: backbone.Backbone) -> N
 
 
 @pytest.mark.parametrize(
-    ("difference", "current"), [(True, ["same"]), (False, ["reference", "same"])]
+    ("difference", "current"),
+    [(True, ["same", "unhashed"]), (False, ["reference", "same", "unhashed"])],
 )
 def test_features_of_what_was_replaced_are_not_current(
     spark: SparkSession, difference: bool, current: list[str]
 ) -> None:
     hashes = f"{s.IMAGE_ID} string, {s.CONTENT_SHA256} string, {s.REFERENCE_SHA256} string"
     made = spark.createDataFrame(
-        [("same", "a", "r"), ("content", "b", "r"), ("reference", "c", "r"), ("older", None, None)],
+        [
+            ("same", "a", "r"),
+            ("content", "b", "r"),
+            ("reference", "c", "r"),
+            ("older", None, None),
+            ("unhashed", "e", "r"),
+        ],
         hashes,
     )
     images_now = spark.createDataFrame(
-        [("same", "a", "r"), ("content", "B", "r"), ("reference", "c", "R"), ("older", "d", "r")],
+        [
+            ("same", "a", "r"),
+            ("content", "B", "r"),
+            ("reference", "c", "R"),
+            ("older", "d", "r"),
+            ("unhashed", "e", None),
+        ],
         hashes,
     )
     kept = features.current(made, images_now, difference=difference)
