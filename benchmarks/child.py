@@ -58,9 +58,9 @@ def score(folder: Path, source: data.Source, *overrides: str) -> Run:
 
 def main(arguments: Sequence[str]) -> int:
     """Score and print the times."""
-    from pcb_spark import config as configuration
-    from pcb_spark import session
+    from pcb_spark.lake import session
     from pcb_spark.pipeline import Job, run_score
+    from pcb_spark.pipeline import config as configuration
 
     folder, *overrides = arguments
     local = session.conf_file("local.toml")

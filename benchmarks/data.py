@@ -15,18 +15,19 @@ import numpy as np
 from PIL import Image
 from pyspark.sql import functions as F
 
-from pcb_spark import config as configuration
-from pcb_spark import schemas as s
-from pcb_spark import session, tables
-from pcb_spark.backbone import UNTRAINED
-from pcb_spark.commits import ImageStore
-from pcb_spark.demo import drop as demo
-from pcb_spark.pipeline.job import IMAGES, Job
+from pcb_spark.core import names
+from pcb_spark.demo import camera_drop
+from pcb_spark.lake import schemas, session, tables
+from pcb_spark.lake.catalogue import IMAGES
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.network.backbone import UNTRAINED
+from pcb_spark.pipeline import config
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from pcb_spark.config import Config
+    from pcb_spark.pipeline.config import Config
 
 T = TypeVar("T")
 
@@ -68,14 +69,14 @@ def find(drop: Path | None, weights: str | None) -> Source:
 def configure(out: Path, source: Source, *overrides: str) -> Config:
     """Return the configuration of a run on this machine whose tables are in ``out``."""
     own = [f"paths.out='{out}'", *source.overrides, *overrides]
-    return configuration.load(session.conf_file("local.toml"), own)
+    return config.load(session.conf_file("local.toml"), own)
 
 
 def sample_drop(source: Source, folder: Path, n: int) -> int:
     """Copy a drop of ``n`` images with their references and verdicts, and return its bytes."""
     shutil.rmtree(folder, ignore_errors=True)
     if source.drop is None:
-        demo.render_drop(folder, images=n, seed=0)
+        camera_drop.render_drop(folder, images=n, seed=0)
     else:
         _copy_rows(source.drop, folder, n)
     pictures = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".csv")
@@ -111,12 +112,12 @@ def _evenly(values: Sequence[T], count: int) -> Sequence[T]:
 
 def images(spark: SparkSession, folder: Path) -> DataFrame:
     """Read the ``images`` table in ``folder``."""
-    return tables.read(spark, str(folder / IMAGES), s.IMAGES)
+    return tables.read(spark, str(folder / IMAGES), schemas.IMAGES)
 
 
 def alike(df: DataFrame) -> DataFrame:
     """Leave out images without a reference where others have one: nothing could score them."""
-    paired = df.where(F.col(s.REFERENCE).isNotNull())
+    paired = df.where(F.col(names.REFERENCE).isNotNull())
     return df if paired.isEmpty() else paired
 
 
@@ -135,32 +136,32 @@ def resized(df: DataFrame, n: int) -> DataFrame:
     """
     copies = math.ceil(n / df.count())
     number = F.explode(F.sequence(F.lit(0), F.lit(copies - 1)))
-    many = df.withColumn("copy", number).orderBy("copy", s.CAPTURED_AT, s.IMAGE_ID).limit(n)
+    many = df.withColumn("copy", number).orderBy("copy", names.CAPTURED_AT, names.IMAGE_ID).limit(n)
     return _with_own_reference(many, F.col("copy").cast("string")).drop("copy").withColumn(
-        s.IMAGE_ID, F.concat(s.IMAGE_ID, F.lit("-"), F.monotonically_increasing_id())
+        names.IMAGE_ID, F.concat(names.IMAGE_ID, F.lit("-"), F.monotonically_increasing_id())
     )  # fmt: skip
 
 
 def _with_own_reference(df: DataFrame, mark: Column) -> DataFrame:
     return df.withColumns({
-        s.REFERENCE: F.concat(s.REFERENCE, mark.cast("binary")),
-        s.REFERENCE_SHA256: F.sha2(F.concat(s.REFERENCE, mark.cast("binary")), 256),
+        names.REFERENCE: F.concat(names.REFERENCE, mark.cast("binary")),
+        names.REFERENCE_SHA256: F.sha2(F.concat(names.REFERENCE, mark.cast("binary")), 256),
     })  # fmt: skip
 
 
 def unshared(df: DataFrame) -> DataFrame:
     """Give every image a reference of its own, with the same picture in it."""
-    return _with_own_reference(df, F.col(s.IMAGE_ID))
+    return _with_own_reference(df, F.col(names.IMAGE_ID))
 
 
 def one_reference(df: DataFrame) -> DataFrame:
     """Give all images the same reference."""
-    first = df.where(F.col(s.REFERENCE).isNotNull()).orderBy(s.IMAGE_ID).first()
+    first = df.where(F.col(names.REFERENCE).isNotNull()).orderBy(names.IMAGE_ID).first()
     if first is None:
         return df
     return df.withColumns({
-        s.REFERENCE: F.lit(bytes(first[s.REFERENCE])),
-        s.REFERENCE_SHA256: F.lit(first[s.REFERENCE_SHA256]),
+        names.REFERENCE: F.lit(bytes(first[names.REFERENCE])),
+        names.REFERENCE_SHA256: F.lit(first[names.REFERENCE_SHA256]),
     })  # fmt: skip
 
 
@@ -170,10 +171,10 @@ def camera_sized(df: DataFrame, *, megapixels: int, distinct: int) -> DataFrame:
     files = [_camera_file(rng, megapixels) for _ in range(distinct)]
     spark = df.sparkSession
     pictures = spark.createDataFrame(list(enumerate(files)), "kind int, big binary")
-    kind = F.pmod(F.xxhash64(s.IMAGE_ID), F.lit(distinct)).cast("int")
+    kind = F.pmod(F.xxhash64(names.IMAGE_ID), F.lit(distinct)).cast("int")
     big = df.withColumn("kind", kind).join(F.broadcast(pictures), "kind")
-    placed = big.withColumns({s.IMAGE: F.col("big"), s.REFERENCE: F.col("big")})
-    return _with_own_reference(placed, F.col(s.IMAGE_ID)).select(s.IMAGES.names)
+    placed = big.withColumns({names.IMAGE: F.col("big"), names.REFERENCE: F.col("big")})
+    return _with_own_reference(placed, F.col(names.IMAGE_ID)).select(schemas.IMAGES.names)
 
 
 def _camera_file(rng: np.random.Generator, megapixels: int) -> bytes:

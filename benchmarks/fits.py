@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import packing, rows, ways
-from pcb_spark import boosters, classifier, graphs, session, trees
-from pcb_spark import schemas as s
-from pcb_spark.sections import ClassifierConfig
+from pcb_spark.core import batches, names
+from pcb_spark.lake import session
+from pcb_spark.learning import examples, lightgbm_on_driver, lightgbm_on_spark
+from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.network import graphs, trees
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +32,10 @@ def measure(spark: SparkSession, *, n: int, repeats: int) -> list[rows.Row]:
     slots = session.task_slots(spark)
 
     def natively() -> object:
-        return boosters.fit(features, labels == 1, config, seed=0, threads=slots)
+        return lightgbm_on_driver.fit(features, labels == 1, config, seed=0, threads=slots)
 
     def on_spark() -> Any:
-        return classifier.fit(table, config, seed=0)
+        return lightgbm_on_spark.fit(table, config, seed=0)
 
     text = on_spark().getNativeModel()
     took: dict[str, list[float]] = {ON_SPARK: [], ALONE: []}
@@ -57,13 +59,13 @@ def _table(
     spark: SparkSession, features: NDArray[np.float32], labels: NDArray[np.int32]
 ) -> DataFrame:
     frame = pd.DataFrame({
-        s.IMAGE_ID: [f"{i:08d}" for i in range(len(labels))],
-        classifier.LABEL: labels,
-        s.FEATURES: features.tolist(),
+        names.IMAGE_ID: [f"{i:08d}" for i in range(len(labels))],
+        examples.LABEL: labels,
+        names.FEATURES: features.tolist(),
     })  # fmt: skip
-    schema = f"{s.IMAGE_ID} string, {classifier.LABEL} int, {s.FEATURES} array<float>"
+    schema = f"{names.IMAGE_ID} string, {examples.LABEL} int, {names.FEATURES} array<float>"
     table = spark.createDataFrame(frame.to_dict("records"), schema)
-    table = table.repartition(session.task_slots(spark), s.IMAGE_ID).persist()
+    table = table.repartition(session.task_slots(spark), names.IMAGE_ID).persist()
     table.count()
     return table
 
@@ -72,7 +74,7 @@ def _tree_row(text: str, features: NDArray[np.float32], repeats: int) -> rows.Ro
     graph = graphs.with_threads(graphs.trees_graph(trees.convert(text, WIDTH), WIDTH), 1)
     own = packing.one_thread_session(graph.SerializeToString())
     starts = range(0, len(features) - _BATCH + 1, _BATCH)
-    feeds = [{graphs.FEATURES: features[np.newaxis, i : i + _BATCH]} for i in starts]
+    feeds = [{batches.FEATURES: features[np.newaxis, i : i + _BATCH]} for i in starts]
     took = [ways.seconds(lambda: ways.run_turns(own, feeds, len(feeds))) for _ in range(repeats)]
     return _row("one core, Python", "trees", len(feeds) * _BATCH, took, repeats)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pyspark
 
 from benchmarks import child, data, models, peers, rows, ways
-from pcb_spark import inference
-from pcb_spark.pipeline.job import BUNDLE, IMAGES
+from pcb_spark.lake.catalogue import BUNDLE, IMAGES
+from pcb_spark.network import inference
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pcb_spark import bundle, heatmaps, images
+from pcb_spark.core import bundle, images
 from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import Box, render_pair
+from pcb_spark.network import heatmaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

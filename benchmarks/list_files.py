@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import config, logs, session, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.pipeline.drop import Drop
-from pcb_spark.pipeline.intake import Intake
-from pcb_spark.pipeline.job import FILES, Job
-from pcb_spark.sources import image_id
+from pcb_spark.core import names
+from pcb_spark.ingest.drop import Drop
+from pcb_spark.ingest.intake import Intake
+from pcb_spark.ingest.paths import image_id
+from pcb_spark.lake import schemas, session, tables
+from pcb_spark.lake.catalogue import FILES
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.pipeline import config, logs
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,14 +55,14 @@ def remember(intake: Intake) -> None:
     )
     below = len(intake.drop.root.rstrip("/")) + 2
     ledger = rows.withColumns({
-        s.IMAGE_ID: image_id(F.expr(f"substring({s.SOURCE_URI}, {below})")),
-        s.CONTENT_SHA256: F.lit(""),
-        s.CAPTURE_DATE: F.lit("2026-01-05"),
-        s.OUTCOME: F.lit("ok"),
-        s.SEEN_AT: F.lit(datetime.now(UTC)),
-        s.RUN_ID: F.lit(job.run_id),
+        names.IMAGE_ID: image_id(F.expr(f"substring({names.SOURCE_URI}, {below})")),
+        names.CONTENT_SHA256: F.lit(""),
+        names.CAPTURE_DATE: F.lit("2026-01-05"),
+        names.OUTCOME: F.lit("ok"),
+        names.SEEN_AT: F.lit(datetime.now(UTC)),
+        names.RUN_ID: F.lit(job.run_id),
     })  # fmt: skip
-    tables.append(ledger, job.table(FILES), s.FILES)
+    tables.append(ledger, job.table(FILES), schemas.FILES)
 
 
 def stream(intake: Intake, checkpoint: Path) -> None:

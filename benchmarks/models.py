@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import onnx
 
 from benchmarks import data, packing
-from pcb_spark import bundle, graphs
+from pcb_spark.core import bundle
+from pcb_spark.lake.catalogue import BUNDLE, IMAGES, VERDICTS
+from pcb_spark.network import graphs
 from pcb_spark.pipeline import run_featurize, run_train
-from pcb_spark.pipeline.job import BUNDLE, IMAGES, VERDICTS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-from pcb_spark import batches, images, registration
-from pcb_spark.errors import ImageError
+from pcb_spark.core import batches, images, registration
+from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,9 +19,9 @@ from pyspark.sql import types as t
 
 from benchmarks import packing
 from benchmarks.ways import Tables, Way, on_spark
-from pcb_spark import backbone, graphs
-from pcb_spark import schemas as s
-from pcb_spark.pipeline.job import IMAGES
+from pcb_spark.core import batches, names
+from pcb_spark.lake.catalogue import IMAGES
+from pcb_spark.network import backbone, resnet50
 
 if TYPE_CHECKING:
     from benchmarks.models import Model
@@ -31,8 +31,8 @@ TEXTBOOK = "textbook SynapseML"
 RAY = "Ray Data"
 
 _SCORED = t.StructType([
-    t.StructField(s.IMAGE_ID, t.StringType()),
-    t.StructField(s.PROBABILITY, t.FloatType()),
+    t.StructField(names.IMAGE_ID, t.StringType()),
+    t.StructField(names.PROBABILITY, t.FloatType()),
 ])  # fmt: skip
 
 
@@ -45,19 +45,20 @@ def map_in_arrow(model: Model, tables: Tables) -> Way:
         own = packing.one_thread_session(graph.value)
         for records in record_batches:
             rows = records.to_pylist()
-            samples = [packing.Sample(row[s.IMAGE], row.get(s.REFERENCE)) for row in rows]
+            samples = [packing.Sample(row[names.IMAGE], row.get(names.REFERENCE)) for row in rows]
             found = [
-                own.run([graphs.PROBABILITY], feed)[0][0] for feed in packing.feeds(samples, layout)
+                own.run([batches.PROBABILITY], feed)[0][0]
+                for feed in packing.feeds(samples, layout)
             ]
             columns = {
-                s.IMAGE_ID: pa.array([row[s.IMAGE_ID] for row in rows]),
-                s.PROBABILITY: pa.array(np.concatenate(found), pa.float32()),
+                names.IMAGE_ID: pa.array([row[names.IMAGE_ID] for row in rows]),
+                names.PROBABILITY: pa.array(np.concatenate(found), pa.float32()),
             }
             yield pa.RecordBatch.from_pydict(columns)
 
     def run(n: int) -> None:
-        columns = [s.IMAGE_ID, s.IMAGE, *([s.REFERENCE] if model.difference else [])]
-        placed = tables.images(n).select(columns).repartition(tables.slots, s.IMAGE_ID)
+        columns = [names.IMAGE_ID, names.IMAGE, *([names.REFERENCE] if model.difference else [])]
+        placed = tables.images(n).select(columns).repartition(tables.slots, names.IMAGE_ID)
         scored = placed.mapInArrow(score, _SCORED)
         scored.write.mode("overwrite").parquet(str(tables.scratch / "map_in_arrow"))
 
@@ -70,13 +71,13 @@ def textbook(model: Model, tables: Tables, source: backbone.Backbone) -> Way:
 
     network = ONNXModel().setModelPayload(average_pooled(source).SerializeToString())
     network = network.setDeviceType("CPU").setMiniBatchSize(tables.batch_size)
-    network = network.setFeedDict({backbone.INPUT: "tensor"}).setFetchDict({"pooled": "pooled"})
+    network = network.setFeedDict({resnet50.INPUT: "tensor"}).setFetchDict({"pooled": "pooled"})
 
     def run(n: int) -> None:
-        placed = tables.images(n).select(s.IMAGE_ID, s.IMAGE)
-        tensors = _image_transformer().transform(placed.repartition(tables.slots, s.IMAGE_ID))
-        pooled = network.transform(tensors.select(s.IMAGE_ID, "tensor"))
-        kept = pooled.select(s.IMAGE_ID, F.col("pooled"))
+        placed = tables.images(n).select(names.IMAGE_ID, names.IMAGE)
+        tensors = _image_transformer().transform(placed.repartition(tables.slots, names.IMAGE_ID))
+        pooled = network.transform(tensors.select(names.IMAGE_ID, "tensor"))
+        kept = pooled.select(names.IMAGE_ID, F.col("pooled"))
         kept.write.mode("overwrite").parquet(str(tables.scratch / "textbook"))
 
     return on_spark(TEXTBOOK, model, tables, run)
@@ -98,11 +99,11 @@ def average_pooled(source: backbone.Backbone) -> onnx.ModelProto:
 def _image_transformer() -> Any:
     from synapse.ml.opencv import ImageTransformer
 
-    transformer = ImageTransformer(inputCol=s.IMAGE, outputCol="tensor").resize((224, 224))
+    transformer = ImageTransformer(inputCol=names.IMAGE, outputCol="tensor").resize((224, 224))
     return (
         transformer.setToTensor(True)
-        .setNormalizeMean(list(backbone.MEAN))
-        .setNormalizeStd(list(backbone.STD))
+        .setNormalizeMean(list(resnet50.MEAN))
+        .setNormalizeStd(list(resnet50.STD))
         .setColorScaleFactor(1 / 255)
         .setTensorElementType(t.FloatType())
         .setTensorChannelOrder("RGB")

@@ -28,10 +28,12 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import packing
-from pcb_spark import backbone, baseline, batches, graphs, images, registration
-from pcb_spark.errors import ImageError
-from pcb_spark.folds import plan_folds
-from pcb_spark.sections import ClassifierConfig
+from pcb_spark.core import batches, images, registration
+from pcb_spark.core.errors import ImageError
+from pcb_spark.learning import pixel_difference
+from pcb_spark.learning.folds import plan_folds
+from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.network import backbone, graphs
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -112,8 +114,8 @@ def _judge(rows: list[Row], drop: Path, session: onnxruntime.InferenceSession) -
         kept = [b if b is not None else a for a, b in zip(shifted, aligned, strict=True)]
         pairs = [image for pair in zip(shifted, kept, strict=True) for image in pair]
         feed = batches.feed(pairs, [golden], [0] * len(pairs))
-        network.append(session.run([graphs.FEATURES], feed)[0][0])
-        pixels.append([baseline.difference_features(image, golden) for image in pairs])
+        network.append(session.run([batches.FEATURES], feed)[0][0])
+        pixels.append([pixel_difference.difference_features(image, golden) for image in pairs])
     shape = (len(rows), len(SHIFTS), 2, -1)
     return Judged(
         network=np.array(network, dtype=np.float32).reshape(shape),

@@ -19,7 +19,7 @@ from benchmarks import (
     stages,
     ways,
 )
-from pcb_spark import session
+from pcb_spark.lake import session
 from pcb_spark.pipeline.job import load_backbone
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from benchmarks import data, models, packing, rows, ways
-from pcb_spark import schemas as s
+from pcb_spark.core import names
 from pcb_spark.pipeline import run_ingest
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ class Bench:
     @cached_property
     def samples(self) -> Sequence[packing.Sample]:
         """The files of the smaller table's images."""
-        picked = self.tables.images(self.tables.small).select(s.IMAGE, s.REFERENCE).collect()
+        picked = (
+            self.tables.images(self.tables.small).select(names.IMAGE, names.REFERENCE).collect()
+        )
         return [packing.Sample(bytes(row[0]), row[1] and bytes(row[1])) for row in picked]
 
 

@@ -10,10 +10,11 @@ from pyspark.sql import functions as F
 
 from benchmarks import data, packing, rows, ways
 from benchmarks.models import FULL
-from pcb_spark import batches, bundle, images, inference, scoring
-from pcb_spark import schemas as s
-from pcb_spark.pipeline.job import BUNDLE, SCORES
-from pcb_spark.tables import replace_dates
+from pcb_spark.core import batches, bundle, images, names
+from pcb_spark.lake import schemas
+from pcb_spark.lake.catalogue import BUNDLE, SCORES
+from pcb_spark.lake.tables import replace_dates
+from pcb_spark.network import inference, scoring
 
 if TYPE_CHECKING:
     from benchmarks.models import Model
@@ -39,18 +40,20 @@ def write(tables: ways.Tables, model: Model) -> rows.Row:
     """Decide on probabilities that are there and write the ``scores`` table."""
     job = data.job_in(tables.spark, tables.scratch, tables.source)
     manifest = bundle.read(model.folder / BUNDLE).manifest
-    scored = tables.images(tables.large).select(*s.TRACEABILITY, s.CAPTURE_DATE)
+    scored = tables.images(tables.large).select(*schemas.TRACEABILITY, names.CAPTURE_DATE)
     scored = scored.withColumns({
-        s.PROBABILITY: F.rand(0).cast("float"),
-        s.REASON: F.lit(None).cast("string"),
-        s.DETAIL: F.lit(None).cast("string"),
+        names.PROBABILITY: F.rand(0).cast("float"),
+        names.REASON: F.lit(None).cast("string"),
+        names.DETAIL: F.lit(None).cast("string"),
     }).persist()  # fmt: skip
     scored.count()
 
     def run() -> None:
         decided = scoring.decide(scored, manifest, audit_share=0.02, seed=0)
-        marked = decided.withColumns({s.RUN_ID: F.lit(""), s.SCORED_AT: F.current_timestamp()})
-        replace_dates(marked, job.table(SCORES), s.SCORES)
+        marked = decided.withColumns(
+            {names.RUN_ID: F.lit(""), names.SCORED_AT: F.current_timestamp()}
+        )
+        replace_dates(marked, job.table(SCORES), schemas.SCORES)
 
     run()
     row = _row("decide, write", ON_SPARK, model, tables.large, run)

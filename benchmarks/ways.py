@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import data, packing
-from pcb_spark import graphs, session
+from pcb_spark.core import batches
+from pcb_spark.lake import session
+from pcb_spark.lake.catalogue import BUNDLE, IMAGES
 from pcb_spark.pipeline import run_score
-from pcb_spark.pipeline.job import BUNDLE, IMAGES
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -129,7 +130,7 @@ def limit(model: Model, tables: Tables, samples: Sequence[packing.Sample]) -> Wa
 def run_turns(own: ort.InferenceSession, feeds: Iterable[packing.Feed], turns: int) -> None:
     """Run ``turns`` batches, from the first one on again after the last."""
     for feed in islice(cycle(feeds), turns):
-        own.run([graphs.PROBABILITY], feed)
+        own.run([batches.PROBABILITY], feed)
 
 
 def ours(model: Model, tables: Tables) -> Way:

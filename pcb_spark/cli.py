@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 import pcb_spark
-from pcb_spark import config as configuration
-from pcb_spark import doctor, exchange, leases, logs, session, stores, summary
-from pcb_spark.demo import drop
-from pcb_spark.errors import BackboneError, PcbSparkError
+from pcb_spark.core.errors import BackboneError, PcbSparkError
+from pcb_spark.demo import camera_drop
+from pcb_spark.lake import exchange, leases, session, stores
 from pcb_spark.pipeline import (
     Job,
+    doctor,
+    logs,
     run_compact,
     run_describe,
     run_featurize,
@@ -35,11 +36,13 @@ from pcb_spark.pipeline import (
     run_score,
     run_train,
     run_tune,
+    summary,
 )
+from pcb_spark.pipeline import config as configuration
 from pcb_spark.pipeline.job import load_backbone, required
 
 if TYPE_CHECKING:
-    from pcb_spark.config import Config
+    from pcb_spark.pipeline.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +172,7 @@ def _run_demo(options: argparse.Namespace, run_id: str) -> int:
     config = configuration.load(path, [*quoted, *options.overrides])
     config = _with_weights_if_possible(config)
     log.info("render %d component images into %s", options.images, folder / "drop")
-    drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
+    camera_drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
     _forget_ingest(folder)
     _run(config, run_id, options, JOBS["run"][1])
     return 0

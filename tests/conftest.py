@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark import config, session
+from pcb_spark.lake import session
+from pcb_spark.pipeline import config
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from pcb_spark import config
-from pcb_spark.pipeline import Counts, Job, run_ingest
+from pcb_spark.pipeline import Counts, Job, config, run_ingest
 
 if TYPE_CHECKING:
     import pytest

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import lightgbm
 
-from pcb_spark import bundle, graphs, quantization, trees
+from pcb_spark.core import bundle
+from pcb_spark.network import graphs, quantization, trees
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 from pyspark.sql import functions as F
 
-from pcb_spark import schemas as s
-from pcb_spark import verdict_files, verdicts
+from pcb_spark.core import names
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import render_pair
+from pcb_spark.ingest import verdict_files, verdicts
+from pcb_spark.lake import schemas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,31 +56,31 @@ def images_table(
 ) -> DataFrame:
     """The ``images`` table of (image, reference) files; ids are ``i000``, ``i001`` and so on."""
     rows = [_row(number, *pair) for number, pair in enumerate(pairs)]
-    return spark.createDataFrame(rows, s.IMAGES).repartition(partitions)
+    return spark.createDataFrame(rows, schemas.IMAGES).repartition(partitions)
 
 
 def _row(number: int, image: bytes, reference: bytes | None) -> tuple[Any, ...]:
     moment = START + timedelta(hours=number)
     digest = None if reference is None else hashlib.sha256(reference).hexdigest()
     row = {
-        s.IMAGE_ID: f"i{number:03d}",
-        s.SOURCE_URI: f"file:/drop/images/i{number:03d}.png",
-        s.LINE: "L1",
-        s.LOT: None,
-        s.BOARD_ID: f"b{number // 4}",
-        s.POSITION: f"R{number % 4}",
-        s.PART_NUMBER: None,
-        s.CAPTURED_AT: moment,
-        s.IMAGE: image,
-        s.REFERENCE: reference,
-        s.REFERENCE_URI: "file:/drop/references/golden.png" if digest else None,
-        s.REFERENCE_SHA256: digest,
-        s.WIDTH: 32,
-        s.HEIGHT: 32,
-        s.CONTENT_SHA256: hashlib.sha256(image).hexdigest(),
-        s.CAPTURE_DATE: moment.date(),
+        names.IMAGE_ID: f"i{number:03d}",
+        names.SOURCE_URI: f"file:/drop/images/i{number:03d}.png",
+        names.LINE: "L1",
+        names.LOT: None,
+        names.BOARD_ID: f"b{number // 4}",
+        names.POSITION: f"R{number % 4}",
+        names.PART_NUMBER: None,
+        names.CAPTURED_AT: moment,
+        names.IMAGE: image,
+        names.REFERENCE: reference,
+        names.REFERENCE_URI: "file:/drop/references/golden.png" if digest else None,
+        names.REFERENCE_SHA256: digest,
+        names.WIDTH: 32,
+        names.HEIGHT: 32,
+        names.CONTENT_SHA256: hashlib.sha256(image).hexdigest(),
+        names.CAPTURE_DATE: moment.date(),
     }
-    return tuple(row[name] for name in s.IMAGES.names)
+    return tuple(row[name] for name in schemas.IMAGES.names)
 
 
 def manifest_of(raw: DataFrame) -> DataFrame:

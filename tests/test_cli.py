@@ -14,10 +14,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 import pcb_spark
-from pcb_spark import cli, doctor, exchange, leases, session, summary
-from pcb_spark.demo import drop
-from pcb_spark.doctor import Check
-from pcb_spark.errors import (
+from pcb_spark import cli
+from pcb_spark.core.errors import (
     AccountingError,
     BackboneError,
     BundleError,
@@ -27,10 +25,14 @@ from pcb_spark.errors import (
     PcbSparkError,
     TrainingError,
 )
+from pcb_spark.demo import camera_drop
+from pcb_spark.lake import exchange, leases, session
+from pcb_spark.pipeline import doctor, summary
+from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
-    from pcb_spark.config import Config
     from pcb_spark.pipeline import Job
+    from pcb_spark.pipeline.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = Check(name="Java", ok=True, found="17.0.15", hint="")
@@ -319,7 +321,7 @@ class Renderer:
 @pytest.fixture
 def renderer(monkeypatch: pytest.MonkeyPatch) -> Renderer:
     made = Renderer()
-    monkeypatch.setattr(drop, "render_drop", made)
+    monkeypatch.setattr(camera_drop, "render_drop", made)
     return made
 
 

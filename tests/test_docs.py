@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pcb_spark import config, images, schemas
 from pcb_spark.cli import JOBS
+from pcb_spark.core import names
+from pcb_spark.pipeline import config
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ def test_readme_names_every_job_file(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", [*images.REASONS, *schemas.REJECT_REASONS, *schemas.SUSPECT_REASONS]
+    "reason", [*names.IMAGE_REASONS, *names.REJECT_REASONS, *names.SUSPECT_REASONS]
 )
 def test_readme_names_every_reason(reason: str) -> None:
     assert f"`{reason}`" in README

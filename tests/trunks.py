@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from pcb_spark import batches
+from pcb_spark.core import batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from pcb_spark.core.errors import ConfigError
 from pcb_spark.demo.units import Bridge, Unit
-from pcb_spark.errors import ConfigError
 
 Damage = Callable[[np.random.Generator, Unit, float], Unit]
 

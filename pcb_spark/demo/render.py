@@ -7,20 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops
 
-from pcb_spark.demo.camera import (
-    GOLDEN_CAMERA,
-    Camera,
-    add_noise,
-    aimed,
-    camera_on_day,
-    expose,
-)
+from pcb_spark.core.errors import ConfigError
+from pcb_spark.demo.camera import GOLDEN_CAMERA, Camera, add_noise, aimed, camera_on_day, expose
 from pcb_spark.demo.defects import damage
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.scene import draw_scene
 from pcb_spark.demo.sites import MASKS, Site, make_site
 from pcb_spark.demo.units import golden_unit, good_unit
-from pcb_spark.errors import ConfigError
 
 Box = tuple[int, int, int, int]
 

@@ -7,11 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcb_spark import compaction, logs, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.pipeline.intake import writing
-from pcb_spark.pipeline.job import (
+from pcb_spark.lake import compaction, schemas, tables
+from pcb_spark.lake.catalogue import (
     FILES,
     IMAGES,
     METRICS,
@@ -22,10 +19,11 @@ from pcb_spark.pipeline.job import (
     SUSPECTS,
     TRIALS,
     VERDICTS,
-    Counts,
-    Job,
-    close_books,
 )
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.lake.run import Counts, close_books, writing
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -34,9 +32,9 @@ log = logging.getLogger(__name__)
 
 #: Tables whose files lie in one folder. ``features`` and ``scores`` have one file a day anyway.
 _FLAT: dict[str, StructType] = {
-    VERDICTS: s.VERDICTS, REJECTS: s.REJECTS, FILES: s.FILES, SIDECARS: s.SIDECARS,
-    OUT_OF_FOLD: s.OUT_OF_FOLD, SUSPECTS: s.SUSPECTS, TRIALS: s.TRIALS, METRICS: s.METRICS,
-    RUNS: s.RUNS,
+    VERDICTS: schemas.VERDICTS, REJECTS: schemas.REJECTS, FILES: schemas.FILES, SIDECARS: schemas.SIDECARS,
+    OUT_OF_FOLD: schemas.OUT_OF_FOLD, SUSPECTS: schemas.SUSPECTS, TRIALS: schemas.TRIALS, METRICS: schemas.METRICS,
+    RUNS: schemas.RUNS,
 }  # fmt: skip
 
 

@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from pcb_spark import classifier, logs, near_duplicates, quality, tables
-from pcb_spark import schemas as s
-from pcb_spark.errors import InputError, TrainingError
-from pcb_spark.folds import plan_folds
-from pcb_spark.pipeline.job import (
-    IMAGES,
-    METRICS,
-    VERDICTS,
-    Counts,
-    Job,
-    close_books,
-    few_shuffle_partitions,
-)
-from pcb_spark.pipeline.judge import GROUP_COLUMN
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError, TrainingError
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import IMAGES, METRICS, VERDICTS
+from pcb_spark.lake.run import Counts, close_books, few_shuffle_partitions
+from pcb_spark.learning import examples
+from pcb_spark.learning.examples import GROUP_COLUMN
+from pcb_spark.learning.folds import plan_folds
+from pcb_spark.monitor import near_duplicates, quality
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from pcb_spark.folds import Fold
+    from pcb_spark.learning.folds import Fold
 
     Row = tuple[str, str, float | None, int]
 
@@ -40,11 +37,11 @@ NO_MODEL = ""
 def run_describe(job: Job) -> Counts:
     """Measure every image once and write what is worth knowing as rows of ``metrics``."""
     began = time.monotonic()
-    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
-    verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     with few_shuffle_partitions(job.spark), logs.progress(job.spark, "describe"):
         found = quality.facts(images, verdicts, max_pixels=job.config.ingest.max_pixels)
-        found = classifier.with_group_date(found, GROUP_COLUMN[job.config.folds.group])
+        found = examples.with_group_date(found, GROUP_COLUMN[job.config.folds.group])
         found = found.persist(StorageLevel.MEMORY_AND_DISK)
         total = found.count()
         if total == 0:
@@ -52,9 +49,9 @@ def run_describe(job: Job) -> Counts:
         rows = [*_counted(found), *_schema_drift(job), *_duplicates(job, found)]
         found.unpersist()
     full = [(job.run_id, NO_MODEL, *row[:3], None, None, row[3], job.started_at) for row in rows]
-    tables.append_rows(job.spark, full, job.table(METRICS), s.METRICS)
+    tables.append_rows(job.spark, full, job.table(METRICS), schemas.METRICS)
     counts = Counts(rows_in=images.count(), rows_out=total, rows_rejected=0)
-    close_books(job, "describe", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    close_books(job, "describe", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
 
 
@@ -66,21 +63,21 @@ def _counted(found: DataFrame) -> list[Row]:
 def _schema_drift(job: Job) -> list[Row]:
     """Compare the columns of the files with those that the table should have."""
     stored = job.spark.read.option("mergeSchema", "true").parquet(job.table(IMAGES)).schema
-    return [(*fault, 1.0, 1) for fault in quality.schema_drift(stored, s.IMAGES)]
+    return [(*fault, 1.0, 1) for fault in quality.schema_drift(stored, schemas.IMAGES)]
 
 
 def _duplicates(job: Job, found: DataFrame) -> list[Row]:
     """Images of each fold's test period that its training has seen, or nearly."""
     kinds = {
-        "equal_in_training": near_duplicates.equal(found, classifier.GROUP_DATE),
-        "near_in_training": near_duplicates.near(found, classifier.GROUP_DATE, quality.HASH),
+        "equal_in_training": near_duplicates.equal(found, examples.GROUP_DATE),
+        "near_in_training": near_duplicates.near(found, examples.GROUP_DATE, quality.HASH),
     }
     folds = _folds(job, found)
     return [
         (f"fold={index}", metric, float(like), test)
         for metric, pairs in kinds.items()
         for index, like, test in near_duplicates.across_border(
-            pairs, found, folds, classifier.GROUP_DATE
+            pairs, found, folds, examples.GROUP_DATE
         )
     ]
 
@@ -88,7 +85,7 @@ def _duplicates(job: Job, found: DataFrame) -> list[Row]:
 def _folds(job: Job, found: DataFrame) -> tuple[Fold, ...]:
     """Plan folds over all images; none where the days are too few for them."""
     wanted = job.config.folds
-    days = [row[0] for row in found.select(F.col(classifier.GROUP_DATE)).distinct().collect()]
+    days = [row[0] for row in found.select(F.col(examples.GROUP_DATE)).distinct().collect()]
     try:
         return plan_folds(
             days,

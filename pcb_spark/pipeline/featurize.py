@@ -9,27 +9,22 @@ from typing import TYPE_CHECKING
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from pcb_spark import features, logs, precision, tables
-from pcb_spark import schemas as s
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline.job import (
-    FEATURES,
-    IMAGES,
-    Counts,
-    Job,
-    close_books,
-    count_rows,
-    load_backbone,
-    write_feature_set,
-    write_rejects,
-)
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import FEATURES, IMAGES
+from pcb_spark.lake.run import Counts, close_books, count_rows, write_rejects
+from pcb_spark.network import features
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.artifacts import write_feature_set
+from pcb_spark.pipeline.job import Job, load_backbone
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-    from pcb_spark.graphs import FeatureSpec
+    from pcb_spark.network.graphs import FeatureSpec
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +32,7 @@ log = logging.getLogger(__name__)
 def run_featurize(job: Job) -> Counts:
     """``images`` to ``features``, through SynapseML's ONNXModel."""
     began = time.monotonic()
-    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     total, with_reference = _reference_counts(images)
     spec = features.choose_spec(job.config.features, total=total, with_reference=with_reference)
     sample = calibration(job, images, spec)
@@ -55,12 +50,14 @@ def run_featurize(job: Job) -> Counts:
     with logs.progress(job.spark, "featurize"):
         made = features.featurize(images, feature_set, job.plan(total))
         made = made.persist(StorageLevel.DISK_ONLY)
-        usable = F.col(s.REASON).isNull()
-        tables.replace(made.where(usable), job.table(FEATURES), s.FEATURES_TABLE, by_date=True)
+        usable = F.col(names.REASON).isNull()
+        tables.replace(
+            made.where(usable), job.table(FEATURES), schemas.FEATURES_TABLE, by_date=True
+        )
         rejected = made.where(~usable).withColumns(
             {
-                s.KIND: F.lit(s.KIND_IMAGE),
-                s.LENGTH: F.lit(None).cast("long"),
+                names.KIND: F.lit(names.KIND_IMAGE),
+                names.LENGTH: F.lit(None).cast("long"),
             }
         )
         rejects = write_rejects(job, rejected, "featurize")
@@ -68,10 +65,10 @@ def run_featurize(job: Job) -> Counts:
     write_feature_set(job, feature_set)
     counts = Counts(
         rows_in=total,
-        rows_out=count_rows(job, FEATURES, s.FEATURES_TABLE),
-        rows_rejected=rejects.get(s.KIND_IMAGE, 0),
+        rows_out=count_rows(job, FEATURES, schemas.FEATURES_TABLE),
+        rows_rejected=rejects.get(names.KIND_IMAGE, 0),
     )
-    close_books(job, "featurize", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    close_books(job, "featurize", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
 
 
@@ -80,7 +77,7 @@ def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[
 
     ``auto`` is int8 here, and train puts it to the test.
     """
-    if job.config.backbone.precision == precision.FP32:
+    if job.config.backbone.precision == names.FP32:
         return []
     sample = features.calibration_sample(
         images,
@@ -94,7 +91,10 @@ def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[
 
 
 def _reference_counts(images: DataFrame) -> tuple[int, int]:
-    total, with_reference = images.agg(F.count("*"), F.count(s.REFERENCE_SHA256)).first() or (0, 0)
+    total, with_reference = images.agg(F.count("*"), F.count(names.REFERENCE_SHA256)).first() or (
+        0,
+        0,
+    )
     if total == 0:
         what = "the images table is empty"
         raise InputError(what, hint="look at the rejects of the ingest job")

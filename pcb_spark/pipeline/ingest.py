@@ -16,22 +16,17 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pcb_spark import logs, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline.drop import Drop
-from pcb_spark.pipeline.intake import Intake, writing
-from pcb_spark.pipeline.job import (
-    IMAGES,
-    REJECTS,
-    Counts,
-    Job,
-    close_books,
-    few_shuffle_partitions,
-    required,
-)
-from pcb_spark.pipeline.settle import settle
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.ingest.drop import Drop
+from pcb_spark.ingest.intake import Intake
+from pcb_spark.ingest.latecomers import attach
+from pcb_spark.lake import tables
+from pcb_spark.lake.catalogue import IMAGES, REJECTS
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.lake.run import Counts, close_books, few_shuffle_partitions, writing
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.job import Job, required
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -85,9 +80,9 @@ def run_ingest_continuously(job: Job) -> Counts:
 def _settle(intake: Intake, began: float) -> Counts:
     """Bring the tables up to date with what came late, and close the books of this pass."""
     with writing(intake.job):
-        verdicts = settle(intake)
+        verdicts = attach(intake)
     images = intake.take_books()
-    counts = {s.KIND_IMAGE: images, s.KIND_VERDICT: verdicts}
+    counts = {names.KIND_IMAGE: images, names.KIND_VERDICT: verdicts}
     close_books(intake.job, "ingest", counts, intake.drop.root, began)
     return images
 

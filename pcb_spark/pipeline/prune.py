@@ -17,25 +17,17 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import ledger, logs, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline.drop import cached
-from pcb_spark.pipeline.intake import writing
-from pcb_spark.pipeline.job import (
-    BUNDLE,
-    FEATURES,
-    FILES,
-    IMAGES,
-    REJECTS,
-    SCORES,
-    VERDICTS,
-    Counts,
-    Job,
-    close_books,
-    read_bundle,
-)
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.ingest import ledger
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import BUNDLE, FEATURES, FILES, IMAGES, REJECTS, SCORES, VERDICTS
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.lake.run import Counts, close_books, writing
+from pcb_spark.lake.tables import cached
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -45,7 +37,7 @@ log = logging.getLogger(__name__)
 
 #: Tables whose rows have a capture date; the first three lie in folders by it.
 _DATED: dict[str, StructType] = {
-    IMAGES: s.IMAGES, FEATURES: s.FEATURES_TABLE, SCORES: s.SCORES, REJECTS: s.REJECTS,
+    IMAGES: schemas.IMAGES, FEATURES: schemas.FEATURES_TABLE, SCORES: schemas.SCORES, REJECTS: schemas.REJECTS,
 }  # fmt: skip
 
 
@@ -95,19 +87,21 @@ def _remove(
 ) -> dict[str, Counts]:
     """Remove it from table after table, the ledger first; the books of each."""
     had = {name: _read(job, name).count() for name in (*_DATED, VERDICTS)}
-    stays = F.col(s.CAPTURE_DATE).isNull() | (F.col(s.CAPTURE_DATE) >= F.lit(before))
+    stays = F.col(names.CAPTURE_DATE).isNull() | (F.col(names.CAPTURE_DATE) >= F.lit(before))
     with writing(job):
         if going[FILES].rows:
             _bury(job, gone)
         if going[REJECTS].rows:
             kept = _read(job, REJECTS).where(stays)
-            tables.replace(kept.coalesce(1), job.table(REJECTS), s.REJECTS)
+            tables.replace(kept.coalesce(1), job.table(REJECTS), schemas.REJECTS)
         if going[VERDICTS].rows:
-            kept = _read(job, VERDICTS).join(gone.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
-            tables.replace(kept, job.table(VERDICTS), s.VERDICTS)
+            kept = _read(job, VERDICTS).join(
+                gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti"
+            )
+            tables.replace(kept, job.table(VERDICTS), schemas.VERDICTS)
         for name in (SCORES, FEATURES):
             for day in going[name].days:
-                tables.remove(job.spark, f"{job.table(name)}/{s.CAPTURE_DATE}={day}")
+                tables.remove(job.spark, f"{job.table(name)}/{names.CAPTURE_DATE}={day}")
         if going[IMAGES].days:
             ImageStore(job.spark, job.config.paths.out).drop(going[IMAGES].days)
     return {
@@ -119,32 +113,34 @@ def _remove(
 
 
 def _ledger_going(job: Job, before: date) -> DataFrame:
-    return ledger.going(_read(job, FILES, s.FILES), _read(job, IMAGES), before)
+    return ledger.going(_read(job, FILES, schemas.FILES), _read(job, IMAGES), before)
 
 
 def _bury(job: Job, gone: DataFrame) -> None:
     """Leave one row a file in the ledger, by which ingest knows it when it sees it again."""
-    files = _read(job, FILES, s.FILES)
-    others = files.join(gone.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti").select(s.FILES.names)
+    files = _read(job, FILES, schemas.FILES)
+    others = files.join(gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti").select(
+        schemas.FILES.names
+    )
     marked = ledger.tombstones(gone, run_id=job.run_id, now=datetime.now(UTC))
-    tables.replace(others.unionByName(marked), job.table(FILES), s.FILES)
+    tables.replace(others.unionByName(marked), job.table(FILES), schemas.FILES)
 
 
 def _read(job: Job, name: str, schema: StructType | None = None) -> DataFrame:
     """A table of this output; empty where there is none."""
-    schema = schema or _DATED.get(name, s.VERDICTS)
+    schema = schema or _DATED.get(name, schemas.VERDICTS)
     if not tables.exists(job.spark, job.table(name)):
         return job.spark.createDataFrame([], schema)
     return tables.read(job.spark, job.table(name), schema)
 
 
 def _verdicts(job: Job, gone: DataFrame) -> DataFrame:
-    return _read(job, VERDICTS).join(gone.select(s.IMAGE_ID), s.IMAGE_ID, "left_semi")
+    return _read(job, VERDICTS).join(gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi")
 
 
 def _going(table: DataFrame, before: date) -> Going:
-    old = table.where(F.col(s.CAPTURE_DATE) < F.lit(before)).groupBy(s.CAPTURE_DATE).count()
-    found = old.orderBy(s.CAPTURE_DATE).collect()
+    old = table.where(F.col(names.CAPTURE_DATE) < F.lit(before)).groupBy(names.CAPTURE_DATE).count()
+    found = old.orderBy(names.CAPTURE_DATE).collect()
     return Going(sum(row["count"] for row in found), tuple(row[0] for row in found))
 
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark import report, tables
-from pcb_spark import schemas as s
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline.job import (
+from pcb_spark import report
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import (
     BUNDLE,
     IMAGES,
     METRICS,
@@ -30,9 +31,9 @@ from pcb_spark.pipeline.job import (
     RUNS,
     SCORES,
     SUSPECTS,
-    Job,
-    read_bundle,
 )
+from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_SUSPECTS = 20
-_COUNTED = (s.CAPTURE_DATE, s.LINE, s.DECISION, s.REASON, s.AUDIT)
+_COUNTED = (names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.AUDIT)
 
 
 def run_report(job: Job) -> str:
@@ -65,13 +66,13 @@ def collect(job: Job) -> report.Evidence:
     """Read what the report shows, except for its images."""
     runs = _newest_runs(job)
     model = read_bundle(job) if tables.exists(job.spark, job.table(BUNDLE)) else None
-    trained = F.col(s.RUN_ID) == F.lit(model.manifest.lineage["run_id"] if model else None)
+    trained = F.col(names.RUN_ID) == F.lit(model.manifest.lineage["run_id"] if model else None)
     return report.Evidence(
         made_at=datetime.now(UTC),
         where=job.config.paths.out,
         model=model,
-        metrics=_found(job, METRICS, s.METRICS).where(trained).toPandas(),
-        out_of_fold=_found(job, OUT_OF_FOLD, s.OUT_OF_FOLD).where(trained).toPandas(),
+        metrics=_found(job, METRICS, schemas.METRICS).where(trained).toPandas(),
+        out_of_fold=_found(job, OUT_OF_FOLD, schemas.OUT_OF_FOLD).where(trained).toPandas(),
         night=_night(job),
         runs=runs,
         rejects=_rejects(job, runs),
@@ -89,39 +90,45 @@ def _found(job: Job, name: str, schema: StructType) -> DataFrame:
 
 
 def _newest_runs(job: Job) -> pd.DataFrame:
-    runs: pd.DataFrame = _found(job, RUNS, s.RUNS).toPandas()
+    runs: pd.DataFrame = _found(job, RUNS, schemas.RUNS).toPandas()
     if runs.empty:
         what = f"nothing to report on in {job.config.paths.out}"
         raise InputError(what, hint="run the other jobs first, or correct paths.out")
-    return runs.sort_values("started_at").groupby(["job", s.KIND], as_index=False).tail(1)
+    return runs.sort_values("started_at").groupby(["job", names.KIND], as_index=False).tail(1)
 
 
 def _rejects(job: Job, runs: pd.DataFrame) -> pd.DataFrame:
-    own = _found(job, REJECTS, s.REJECTS).where(F.col(s.RUN_ID).isin(set(runs[s.RUN_ID])))
-    return own.groupBy(s.STAGE, s.KIND, s.REASON).count().toPandas()
+    own = _found(job, REJECTS, schemas.REJECTS).where(
+        F.col(names.RUN_ID).isin(set(runs[names.RUN_ID]))
+    )
+    return own.groupBy(names.STAGE, names.KIND, names.REASON).count().toPandas()
 
 
 def _suspects(job: Job, trained: Column) -> pd.DataFrame:
     """Collect the worst suspects of either reason; scores often contradict more than are shown."""
-    own = _found(job, SUSPECTS, s.SUSPECTS).where(trained & (F.col(s.RANK) <= _MOST_SUSPECTS))
-    found: pd.DataFrame = own.sort(s.RANK, s.REASON, s.IMAGE_ID).limit(_MOST_SUSPECTS).toPandas()
+    own = _found(job, SUSPECTS, schemas.SUSPECTS).where(
+        trained & (F.col(names.RANK) <= _MOST_SUSPECTS)
+    )
+    found: pd.DataFrame = (
+        own.sort(names.RANK, names.REASON, names.IMAGE_ID).limit(_MOST_SUSPECTS).toPandas()
+    )
     return found
 
 
 def _night(job: Job) -> report.Night | None:
     """Collect the newest run of the score job, as counts and the few nearest to the threshold."""
-    scores = _found(job, SCORES, s.SCORES)
-    newest = scores.select(s.SCORED_AT, s.RUN_ID, s.MODEL_VERSION)
-    first = newest.sort(F.col(s.SCORED_AT).desc()).first()
+    scores = _found(job, SCORES, schemas.SCORES)
+    newest = scores.select(names.SCORED_AT, names.RUN_ID, names.MODEL_VERSION)
+    first = newest.sort(F.col(names.SCORED_AT).desc()).first()
     if first is None:
         return None
-    own = scores.where(F.col(s.RUN_ID) == first[s.RUN_ID])
-    gap = F.abs(F.col(s.PROBABILITY) - F.col(s.THRESHOLD))
-    scored = own.where(F.col(s.STATUS) == s.STATUS_OK).sort(gap, s.IMAGE_ID)
+    own = scores.where(F.col(names.RUN_ID) == first[names.RUN_ID])
+    gap = F.abs(F.col(names.PROBABILITY) - F.col(names.THRESHOLD))
+    scored = own.where(F.col(names.STATUS) == names.STATUS_OK).sort(gap, names.IMAGE_ID)
     return report.Night(
-        run_id=first[s.RUN_ID],
-        scored_at=first[s.SCORED_AT].replace(tzinfo=UTC),
-        model_version=first[s.MODEL_VERSION],
+        run_id=first[names.RUN_ID],
+        scored_at=first[names.SCORED_AT].replace(tzinfo=UTC),
+        model_version=first[names.MODEL_VERSION],
         counts=own.groupBy(*_COUNTED).count().toPandas(),
         nearest=scored.limit(job.config.report.gallery).toPandas(),
     )
@@ -131,13 +138,13 @@ def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.Pair]:
     """Read image and reference of the gallery; the dates spare reading the other days."""
     if not wanted:
         return {}
-    images = _found(job, IMAGES, s.IMAGES)
-    days = images.where(F.col(s.CAPTURE_DATE).isin(set(wanted.values())))
-    chosen = days.where(F.col(s.IMAGE_ID).isin(list(wanted)))
-    rows = chosen.select(s.IMAGE_ID, s.IMAGE, s.REFERENCE).collect()
+    images = _found(job, IMAGES, schemas.IMAGES)
+    days = images.where(F.col(names.CAPTURE_DATE).isin(set(wanted.values())))
+    chosen = days.where(F.col(names.IMAGE_ID).isin(list(wanted)))
+    rows = chosen.select(names.IMAGE_ID, names.IMAGE, names.REFERENCE).collect()
     return {
-        row[s.IMAGE_ID]: report.Pair(
-            bytes(row[s.IMAGE]), bytes(row[s.REFERENCE]) if row[s.REFERENCE] else None
+        row[names.IMAGE_ID]: report.Pair(
+            bytes(row[names.IMAGE]), bytes(row[names.REFERENCE]) if row[names.REFERENCE] else None
         )
         for row in rows
     }

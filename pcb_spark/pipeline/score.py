@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING
 import onnx
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, features, graphs, logs, scoring, tables, trees
-from pcb_spark import schemas as s
-from pcb_spark.pipeline.job import (
-    FEATURES,
-    IMAGES,
-    SCORES,
-    Counts,
-    Job,
-    close_books,
-    read_bundle,
-    refuse_untrained,
-)
+from pcb_spark.core import bundle, names
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import FEATURES, IMAGES, SCORES
+from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.network import features, graphs, scoring, trees
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.job import Job, refuse_untrained
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +28,7 @@ log = logging.getLogger(__name__)
 def run_score(job: Job) -> Counts:
     """``images`` and the bundle to ``scores``: one row an image, unscorable ones too."""
     began = time.monotonic()
-    images = _in_range(job, tables.read(job.spark, job.table(IMAGES), s.IMAGES))
+    images = _in_range(job, tables.read(job.spark, job.table(IMAGES), schemas.IMAGES))
     model = read_bundle(job)
     manifest = model.manifest
     refuse_untrained(
@@ -46,21 +42,21 @@ def run_score(job: Job) -> Counts:
             manifest,
             audit_share=job.config.scoring.audit_share,
             seed=job.config.seed,
-        ).withColumns({s.RUN_ID: F.lit(job.run_id), s.SCORED_AT: F.lit(job.started_at)})
-        tables.replace_dates(decided, job.table(SCORES), s.SCORES)
-    written = tables.read(job.spark, job.table(SCORES), s.SCORES)
-    out = written.where(F.col(s.RUN_ID) == job.run_id).count()
+        ).withColumns({names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)})
+        tables.replace_dates(decided, job.table(SCORES), schemas.SCORES)
+    written = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
+    out = written.where(F.col(names.RUN_ID) == job.run_id).count()
     counts = Counts(rows_in=total, rows_out=out, rows_rejected=0)
-    close_books(job, "score", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    close_books(job, "score", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
 
 
 def _in_range(job: Job, images: DataFrame) -> DataFrame:
     wanted = job.config.scoring
     if wanted.since is not None:
-        images = images.where(F.col(s.CAPTURE_DATE) >= F.lit(wanted.since))
+        images = images.where(F.col(names.CAPTURE_DATE) >= F.lit(wanted.since))
     if wanted.until is not None:
-        images = images.where(F.col(s.CAPTURE_DATE) <= F.lit(wanted.until))
+        images = images.where(F.col(names.CAPTURE_DATE) <= F.lit(wanted.until))
     return images
 
 
@@ -68,12 +64,12 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
     """Trees alone where this very graph has seen these very pictures, else the fused graph."""
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
         return _score_pixels(job, images, model, total)
-    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
-    fitting = made.where(F.col(s.FEATURE_SET) == model.manifest.feature_set)
+    made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
+    fitting = made.where(F.col(names.FEATURE_SET) == model.manifest.feature_set)
     ready = features.current(fitting, images, difference=model.manifest.difference)
-    described = images.select(*s.TRACEABILITY, s.CAPTURE_DATE)
-    known = ready.select(s.IMAGE_ID, s.FEATURES).join(described, s.IMAGE_ID)
-    unknown = images.join(ready.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti")
+    described = images.select(*schemas.TRACEABILITY, names.CAPTURE_DATE)
+    known = ready.select(names.IMAGE_ID, names.FEATURES).join(described, names.IMAGE_ID)
+    unknown = images.join(ready.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
     from_features = scoring.score_features(known, _trees_graph(model))
     missing = unknown.count()
     if not missing:

@@ -12,51 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark import (
-    bundle,
-    classifier,
-    features,
-    graphs,
-    logs,
-    metrics,
-    policy,
-    precision,
-    suspects,
-    tables,
-    trees,
-)
-from pcb_spark import schemas as s
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline.history import learning_curve
-from pcb_spark.pipeline.job import (
-    FEATURES,
-    IMAGES,
-    OUT_OF_FOLD,
-    SUSPECTS,
-    VERDICTS,
-    Counts,
-    Job,
-    close_books,
-    read_feature_set,
-    refuse_untrained,
-    versions,
-    write_bundle,
-)
-from pcb_spark.pipeline.judge import (
-    GROUP_COLUMN,
-    Judgement,
-    baseline_metrics,
-    judge,
-    kept,
-    plan,
-    write_metrics,
-)
-from pcb_spark.pipeline.precision import compare_precision, featurize_again
+from pcb_spark.core import bundle, names
+from pcb_spark.core.errors import InputError
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import FEATURES, IMAGES, OUT_OF_FOLD, SUSPECTS, VERDICTS
+from pcb_spark.lake.run import Counts, close_books, versions
+from pcb_spark.learning import examples, lightgbm_on_spark, metrics, precision, suspects, thresholds
+from pcb_spark.learning.examples import GROUP_COLUMN
+from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, plan
+from pcb_spark.learning.learning_curve import learning_curve
+from pcb_spark.network import features, graphs, trees
+from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.artifacts import read_feature_set, write_bundle
+from pcb_spark.pipeline.int8 import compare_precision, featurize_again
+from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from pcb_spark.features import FeatureSet
+    from pcb_spark.network.features import FeatureSet
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +43,15 @@ def run_train(job: Job) -> Counts:
     began = time.monotonic()
     feature_set = read_feature_set(job)
     refuse_untrained(job.config, trained=feature_set.trained, source=feature_set.backbone_source)
-    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
-    verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     rows = _rows(job, images, verdicts, feature_set)
     folds = plan(job, rows)
     with logs.progress(job.spark, "train"):
         settings = job.config.classifier.settled(difference=feature_set.spec.difference)
         judged = judge(job, rows, folds, settings)
         compared: precision.Comparison | None = None
-        if job.config.backbone.precision == "auto" and feature_set.precision == precision.INT8:
+        if job.config.backbone.precision == "auto" and feature_set.precision == names.INT8:
             compared = compare_precision(job, rows, images, folds, feature_set, settings)
             if compared is None or not compared.keeps_int8:
                 feature_set = featurize_again(job, images, feature_set)
@@ -89,24 +63,24 @@ def run_train(job: Job) -> Counts:
         found += compared.as_metrics() if compared else []
         if feature_set.spec.difference:
             found += baseline_metrics(job, rows, images, folds, feature_set.spec.max_offset)
-        model = classifier.fit(rows, settings, seed=job.config.seed)
+        model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
     written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows, compared)
     write_metrics(job, found, written.manifest.model_version)
-    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
     trained = rows.count()
     counts = Counts(
         rows_in=made.count(),
         rows_out=trained,
-        rows_rejected=made.join(rows.select(s.IMAGE_ID), s.IMAGE_ID, "left_anti").count(),
+        rows_rejected=made.join(rows.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti").count(),
     )
     rows.unpersist()
-    close_books(job, "train", {s.KIND_IMAGE: counts}, job.table(FEATURES), began)
+    close_books(job, "train", {names.KIND_IMAGE: counts}, job.table(FEATURES), began)
     return counts
 
 
 def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
-    made = tables.read(job.spark, job.table(FEATURES), s.FEATURES_TABLE)
+    made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
     usable = features.current(made, images, difference=feature_set.spec.difference)
     count = usable.count()
     stale = made.count() - count
@@ -116,17 +90,17 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
         raise InputError(what, hint=hint)
     if stale:
         log.warning("%d features are of files or references replaced since: %s", stale, hint)
-    rows = classifier.training_rows(usable, images, verdicts)
-    return kept(job, classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
+    rows = examples.training_rows(usable, images, verdicts)
+    return kept(job, examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
 
 
 def _write_judged(job: Job, judged: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
     """Write the out-of-fold scores and the verdicts that they cast doubt on; log the thresholds."""
     run_id = F.lit(job.run_id)
-    marked = judged.out_of_fold.withColumns({s.RUN_ID: run_id, s.MODEL_VERSION: run_id})
-    tables.replace(marked, job.table(OUT_OF_FOLD), s.OUT_OF_FOLD)
-    doubtful = suspects.suspects(images, verdicts, judged.scores).withColumn(s.RUN_ID, run_id)
-    tables.replace(doubtful, job.table(SUSPECTS), s.SUSPECTS)
+    marked = judged.out_of_fold.withColumns({names.RUN_ID: run_id, names.MODEL_VERSION: run_id})
+    tables.replace(marked, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD)
+    doubtful = suspects.suspects(images, verdicts, judged.scores).withColumn(names.RUN_ID, run_id)
+    tables.replace(doubtful, job.table(SUSPECTS), schemas.SUSPECTS)
     chosen = judged.thresholds
     log.info("policy: %s", chosen.pooled.reason)
     for name, threshold in chosen.by_segment.items():
@@ -139,7 +113,7 @@ def _write_bundle(
     job: Job,
     feature_set: FeatureSet,
     text: str,
-    thresholds: policy.Thresholds,
+    thresholds: thresholds.Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
     compared: precision.Comparison | None,
@@ -186,11 +160,11 @@ def _write_bundle(
 
 def _training_window(rows: DataFrame) -> dict[str, Any]:
     first, last, images, fails, boards = rows.agg(
-        F.min(s.CAPTURE_DATE),
-        F.max(s.CAPTURE_DATE),
+        F.min(names.CAPTURE_DATE),
+        F.max(names.CAPTURE_DATE),
         F.count("*"),
-        F.sum(classifier.LABEL),
-        F.countDistinct(s.BOARD_ID),
+        F.sum(examples.LABEL),
+        F.countDistinct(names.BOARD_ID),
     ).first() or (date.min, date.min, 0, 0, 0)
     return {
         "from": first.isoformat(),

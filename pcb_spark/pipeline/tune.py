@@ -14,30 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import functions as F
 
-from pcb_spark import (
-    boosters,
-    classifier,
-    features,
-    graphs,
-    logs,
-    metrics,
-    session,
-    tables,
-    tuning,
-)
-from pcb_spark import schemas as s
+from pcb_spark.core import names
+from pcb_spark.lake import schemas, session, tables
+from pcb_spark.lake.catalogue import IMAGES, TRIALS, VERDICTS
+from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.learning import examples, lightgbm_on_driver, metrics, tuning
+from pcb_spark.learning.examples import GROUP_COLUMN
+from pcb_spark.learning.judge import plan_dates
+from pcb_spark.network import features, graphs
+from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.featurize import calibration
-from pcb_spark.pipeline.job import (
-    IMAGES,
-    TRIALS,
-    VERDICTS,
-    Counts,
-    Job,
-    close_books,
-    load_backbone,
-    refuse_untrained,
-)
-from pcb_spark.pipeline.judge import GROUP_COLUMN, plan_dates, write_metrics
+from pcb_spark.pipeline.job import Job, load_backbone, refuse_untrained, write_metrics
 
 if TYPE_CHECKING:
     import onnx
@@ -59,10 +46,12 @@ def run_tune(job: Job) -> Counts:
     began = time.monotonic()
     source = load_backbone(job.config)
     refuse_untrained(job.config, trained=source.trained, source=source.source)
-    images = tables.read(job.spark, job.table(IMAGES), s.IMAGES)
-    verdicts = tables.read(job.spark, job.table(VERDICTS), s.VERDICTS)
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     judged = images.join(
-        verdicts.where(F.col(s.VERDICT).isNotNull()).select(s.IMAGE_ID), s.IMAGE_ID, "left_semi"
+        verdicts.where(F.col(names.VERDICT).isNotNull()).select(names.IMAGE_ID),
+        names.IMAGE_ID,
+        "left_semi",
     )
     total = judged.count()
     chosen = _sample(judged, total, job.config.tune.max_images)
@@ -84,7 +73,7 @@ def run_tune(job: Job) -> Counts:
         storage=Path(job.config.tune.storage).expanduser(),
         threads=session.task_slots(job.spark),
         configured=[
-            features.settled(job.config.features, difference=spec.difference) for spec in specs
+            features.spec_of(job.config.features, difference=spec.difference) for spec in specs
         ],
     )
     trunks = {
@@ -94,7 +83,7 @@ def run_tune(job: Job) -> Counts:
     _write(job, found, study, functools.cache(functools.partial(_milliseconds, trunks)))
     used = len(examples.is_fail)
     counts = Counts(rows_in=total, rows_out=used, rows_rejected=total - used)
-    close_books(job, "tune", {s.KIND_IMAGE: counts}, job.table(IMAGES), began)
+    close_books(job, "tune", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
 
 
@@ -102,13 +91,16 @@ def _sample(images: DataFrame, total: int, most: int) -> DataFrame:
     """Leave out whole boards, drawn by a hash of their id, until about ``most`` images are left."""
     if total <= most:
         return images
-    bucket = F.pmod(F.xxhash64(s.BOARD_ID), F.lit(_BUCKETS))
+    bucket = F.pmod(F.xxhash64(names.BOARD_ID), F.lit(_BUCKETS))
     return images.where(bucket < F.lit(_BUCKETS * most // total))
 
 
 def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
     """All levels and poolings of each reference mode that the images and ``auto`` leave open."""
-    total, with_reference = images.agg(F.count("*"), F.count(s.REFERENCE_SHA256)).first() or (0, 0)
+    total, with_reference = images.agg(F.count("*"), F.count(names.REFERENCE_SHA256)).first() or (
+        0,
+        0,
+    )
     config = job.config.features
     settled = features.choose_spec(config, total=total, with_reference=with_reference)
     modes = [True, False] if settled.difference and config.reference == "auto" else []
@@ -128,11 +120,11 @@ def _rows(
 ) -> pd.DataFrame:
     """Features and labels on the driver; features that are there from before are used again."""
     kept = _features(job, feature_set, images)
-    rows = classifier.training_rows(kept, images, verdicts)
-    rows = classifier.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
-    columns = [s.IMAGE_ID, s.BOARD_ID, classifier.GROUP_DATE, classifier.LABEL, s.FEATURES]
+    rows = examples.training_rows(kept, images, verdicts)
+    rows = examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
+    columns = [names.IMAGE_ID, names.BOARD_ID, examples.GROUP_DATE, examples.LABEL, names.FEATURES]
     collected: pd.DataFrame = rows.select(columns).toPandas()
-    return collected.set_index(s.IMAGE_ID).sort_index()
+    return collected.set_index(names.IMAGE_ID).sort_index()
 
 
 def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
@@ -143,26 +135,26 @@ def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> 
     missing = images
     if made_before is not None:
         again = features.current(made_before, images, difference=difference)
-        missing = images.join(again, s.IMAGE_ID, "left_anti")
+        missing = images.join(again, names.IMAGE_ID, "left_anti")
     count = missing.count()
     if count:
         log.info("tune: features of %d images, %s", count, "+".join(feature_set.spec.levels))
         made = features.featurize(missing, feature_set, job.plan(count))
-        usable = made.where(F.col(s.REASON).isNull())
+        usable = made.where(F.col(names.REASON).isNull())
         if made_before is None:
-            tables.replace(usable, uri, s.FEATURES_TABLE)
+            tables.replace(usable, uri, schemas.FEATURES_TABLE)
         else:
-            tables.append(usable, uri, s.FEATURES_TABLE)
+            tables.append(usable, uri, schemas.FEATURES_TABLE)
     return features.current(
-        tables.read(job.spark, uri, s.FEATURES_TABLE), images, difference=difference
+        tables.read(job.spark, uri, schemas.FEATURES_TABLE), images, difference=difference
     )
 
 
 def _made_before(job: Job, uri: str, fingerprint: str) -> DataFrame | None:
     if not tables.exists(job.spark, uri):
         return None
-    made = tables.read(job.spark, uri, s.FEATURES_TABLE)
-    others = made.where(F.col(s.FEATURE_SET) != fingerprint)
+    made = tables.read(job.spark, uri, schemas.FEATURES_TABLE)
+    others = made.where(F.col(names.FEATURE_SET) != fingerprint)
     return made if others.isEmpty() else None
 
 
@@ -175,15 +167,15 @@ def _examples(
         shared = shared.intersection(each.index)
     aligned = [each.loc[shared] for each in rows]
     first = aligned[0]
-    dates = first[classifier.GROUP_DATE].to_numpy()
+    dates = first[examples.GROUP_DATE].to_numpy()
     windows = plan_dates(job.config, dates.tolist())
     return tuning.Examples(
-        is_fail=first[classifier.LABEL].to_numpy(dtype=bool),
-        board_id=first[s.BOARD_ID].to_numpy(dtype=object),
-        folds=boosters.row_numbers(dates, windows),
+        is_fail=first[examples.LABEL].to_numpy(dtype=bool),
+        board_id=first[names.BOARD_ID].to_numpy(dtype=object),
+        folds=lightgbm_on_driver.row_numbers(dates, windows),
         tables=[
             tuning.FeatureTable(
-                spec=spec, values=np.stack(each[s.FEATURES].to_list()).astype(np.float32)
+                spec=spec, values=np.stack(each[names.FEATURES].to_list()).astype(np.float32)
             )
             for spec, each in zip(specs, aligned, strict=True)
         ],
@@ -231,7 +223,7 @@ def _write(
                 ("milliseconds", milliseconds),
             )
         ]
-    tables.append_rows(job.spark, rows, job.table(TRIALS), s.TRIALS)
+    tables.append_rows(job.spark, rows, job.table(TRIALS), schemas.TRIALS)
     write_metrics(job, figures, study)
 
 

@@ -4,8 +4,8 @@
 ``words`` says it in sentences, ``gallery`` shows images, ``page`` puts them together.
 """
 
-from pcb_spark.report.evidence import Evidence, Night
-from pcb_spark.report.gallery import Pair, wanted
+from pcb_spark.report.evidence import Evidence, Night, Pair
+from pcb_spark.report.gallery import wanted
 
 __all__ = ["Evidence", "Night", "Pair", "render", "wanted"]
 

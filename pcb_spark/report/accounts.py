@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark import policy
-from pcb_spark import schemas as s
+from pcb_spark.core import names, policy
 from pcb_spark.report.words import NONE, percent
 
 if TYPE_CHECKING:
@@ -18,11 +17,11 @@ _ORDER = ("ingest", "featurize", "train", "score")
 def books(evidence: Evidence) -> list[dict[str, Any]]:
     """Give a row for each job and kind of row: in, out, rejected, and whether it balances."""
     rows = evidence.runs.to_dict("records")
-    rows.sort(key=lambda row: (_place(row["job"]), row[s.KIND]))
+    rows.sort(key=lambda row: (_place(row["job"]), row[names.KIND]))
     return [
         {
             "job": row["job"],
-            "kind": row[s.KIND],
+            "kind": row[names.KIND],
             "rows_in": f"{row['rows_in']:,}",
             "rows_out": f"{row['rows_out']:,}",
             "rejected": f"{row['rows_rejected']:,}",
@@ -46,8 +45,8 @@ def rejects(evidence: Evidence) -> list[dict[str, Any]]:
 
 def decisions(night: Night) -> list[dict[str, Any]]:
     """Give a row for each line, and one for all of them."""
-    lines = sorted({line for line in night.counts[s.LINE] if line})
-    rows = [_decided(night, line, {s.LINE: line}) for line in lines] if len(lines) > 1 else []
+    lines = sorted({line for line in night.counts[names.LINE] if line})
+    rows = [_decided(night, line, {names.LINE: line}) for line in lines] if len(lines) > 1 else []
     return [*rows, _decided(night, "all", {})]
 
 
@@ -67,8 +66,8 @@ def _decided(night: Night, name: str, where: dict[str, Any]) -> dict[str, Any]:
 
 def unscorable(night: Night) -> list[dict[str, Any]]:
     """Give a row for each reason why images couldn't be scored, the most frequent first."""
-    rows = night.counts[night.counts[s.DECISION] == policy.UNSCORABLE]
-    counts = rows.fillna({s.REASON: "score is no number"}).groupby(s.REASON)["count"].sum()
+    rows = night.counts[night.counts[names.DECISION] == policy.UNSCORABLE]
+    counts = rows.fillna({names.REASON: "score is no number"}).groupby(names.REASON)["count"].sum()
     return [
         {"reason": reason, "count": f"{count:,}"}
         for reason, count in counts.sort_values(ascending=False).items()
@@ -99,12 +98,12 @@ def suspects(evidence: Evidence) -> list[dict[str, Any]]:
     rows = evidence.suspects.to_dict("records")
     return [
         {
-            "image": f"{row[s.BOARD_ID]} {row[s.POSITION] or ''}".strip(),
-            "lot": row[s.LOT] or NONE,
-            "date": f"{row[s.CAPTURED_AT]:%Y-%m-%d}",
-            "verdict": row[s.VERDICT],
-            "score": _score(row[s.PROBABILITY]),
-            "reason": str(row[s.REASON]).replace("_", " "),
+            "image": f"{row[names.BOARD_ID]} {row[names.POSITION] or ''}".strip(),
+            "lot": row[names.LOT] or NONE,
+            "date": f"{row[names.CAPTURED_AT]:%Y-%m-%d}",
+            "verdict": row[names.VERDICT],
+            "score": _score(row[names.PROBABILITY]),
+            "reason": str(row[names.REASON]).replace("_", " "),
         }
         for row in rows
     ]
@@ -136,7 +135,7 @@ def versions(evidence: Evidence) -> list[tuple[str, str]]:
         newest = evidence.runs.sort_values("started_at").iloc[-1]
         libraries = json.loads(newest["versions"])
         found += [
-            ("newest run", newest[s.RUN_ID]),
+            ("newest run", newest[names.RUN_ID]),
             ("commit", newest["git_sha"] or "not in a checkout"),
             ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
         ]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from pcb_spark import calibration, policy
-from pcb_spark import schemas as s
+from pcb_spark.core import names, policy
+from pcb_spark.learning import calibration, rates
 from pcb_spark.report.drawing import Chart, chart
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
     if manifest is None or not fails:
         return None
     promise, confidence = (manifest.threshold[key] for key in ("max_slip_rate", "confidence"))
-    cleared = (rows[s.DECISION] == policy.PASS).to_numpy()
+    cleared = (rows[names.DECISION] == policy.PASS).to_numpy()
     slips = np.count_nonzero(cleared & rows["is_fail"])
     point = (cleared.mean(), slips / fails)
-    ordered = rows.sort_values(s.PROBABILITY, kind="stable")["is_fail"].to_numpy()
+    ordered = rows.sort_values(names.PROBABILITY, kind="stable")["is_fail"].to_numpy()
     shown = np.cumsum(ordered) <= max(4 * promise * fails, slips + 3)
     counts = np.cumsum(ordered)[shown]
     share = np.arange(1, len(counts) + 1) / len(ordered)
-    bounds = {k: policy.slip_upper_bound(k, fails, confidence=confidence) for k in set(counts)}
+    bounds = {k: rates.slip_upper_bound(k, fails, confidence=confidence) for k in set(counts)}
     upper = np.array([bounds[k] for k in counts])
 
     def draw(axes: Any, palette: Palette) -> None:
@@ -122,7 +122,9 @@ def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
 def reliability(evidence: Evidence) -> Chart | None:
     """Score against the share that failed."""
     rows = evidence.judged
-    bins = calibration.reliability_bins(rows["is_fail"], rows[s.PROBABILITY]) if len(rows) else []
+    bins = (
+        calibration.reliability_bins(rows["is_fail"], rows[names.PROBABILITY]) if len(rows) else []
+    )
     if not bins:
         return None
     most = max(each.n for each in bins)
@@ -151,7 +153,7 @@ def scores_by_verdict(evidence: Evidence) -> Chart | None:
     if evidence.manifest is None or rows.empty:
         return None
     threshold = evidence.manifest.threshold["value"]
-    parts = [rows.loc[rows["is_fail"] == fail, s.PROBABILITY] for fail in (False, True)]
+    parts = [rows.loc[rows["is_fail"] == fail, names.PROBABILITY] for fail in (False, True)]
 
     def draw(axes: Any, palette: Palette) -> None:
         edges = np.linspace(0, 1, 41)
@@ -221,7 +223,7 @@ def _errorbars(
 
 def _period(evidence: Evidence, fold: int) -> str:
     rows = evidence.out_of_fold
-    days = rows.loc[rows[s.FOLD] == fold, s.CAPTURED_AT]
+    days = rows.loc[rows[names.FOLD] == fold, names.CAPTURED_AT]
     return f"{fold}" if days.empty else f"{fold}\n{days.min():%d %b}"
 
 
@@ -232,8 +234,8 @@ def _floor(figures: Sequence[Figure]) -> float:
 
 
 def _listed(figures: Mapping[str, Figure], before: str = "") -> str:
-    names = [f"{scope.partition('=')[2]} {figure.value:.3f}" for scope, figure in figures.items()]
-    return before + ", ".join(names) if names else ""
+    labels = [f"{scope.partition('=')[2]} {figure.value:.3f}" for scope, figure in figures.items()]
+    return before + ", ".join(labels) if labels else ""
 
 
 def _short(label: str, most: int = 20) -> str:

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pcb_spark import images, policy
-from pcb_spark import schemas as s
+from pcb_spark.core import images, names, policy
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from pcb_spark.bundle import Bundle, Manifest
-    from pcb_spark.report.gallery import Pair
+    from pcb_spark.report.evidence import Evidence
+
+    Pixels = NDArray[np.uint8]
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from pcb_spark.core.bundle import Bundle, Manifest
+    from pcb_spark.report.evidence import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ class Evidence:
         if self.manifest is None:
             return np.zeros(len(self.out_of_fold))
         found = policy.SegmentThresholds.of(self.manifest.threshold)
-        return found.values(self.out_of_fold[found.column or s.LINE])
+        return found.values(self.out_of_fold[found.column or names.LINE])
 
     @property
     def judged(self) -> pd.DataFrame:
@@ -131,9 +138,9 @@ class Evidence:
         thresholds = self.thresholds
         return self.out_of_fold.assign(
             **{
-                s.THRESHOLD: thresholds,
-                s.DECISION: policy.decide(self.out_of_fold[s.PROBABILITY], thresholds),
-                "is_fail": self.out_of_fold[s.VERDICT] == s.VERDICT_FAIL,
+                names.THRESHOLD: thresholds,
+                names.DECISION: policy.decide(self.out_of_fold[names.PROBABILITY], thresholds),
+                "is_fail": self.out_of_fold[names.VERDICT] == names.VERDICT_FAIL,
             }
         )
 
@@ -146,3 +153,11 @@ def _bound(value: Any) -> float | None:
 def _in_order(scope: str) -> tuple[int, str]:
     label = scope.partition("=")[2]
     return (int(label), "") if label.isdigit() else (0, label)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The camera's bytes of an image, and of its reference where there is one."""
+
+    image: bytes
+    reference: bytes | None

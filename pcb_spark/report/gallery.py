@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pcb_spark import heatmaps, images, policy, registration
-from pcb_spark import schemas as s
-from pcb_spark.errors import ImageError
+from pcb_spark.core import images, names, policy, registration
+from pcb_spark.core.errors import ImageError
+from pcb_spark.network import heatmaps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +28,6 @@ _JPEG_QUALITY = 85
 #: A map that is fainter than this share of the gallery's hottest one isn't stretched to full
 #: colour: where the model saw nothing, nothing should glow.
 _FAINTEST = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The camera's bytes of an image, and of its reference where there is one."""
-
-    image: bytes
-    reference: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +84,10 @@ def choose(evidence: Evidence) -> list[Choice]:
             )
         )
     rows = evidence.judged
-    gap = (rows[s.PROBABILITY] - rows[s.THRESHOLD]).abs()
-    cleared = rows[s.DECISION] == policy.PASS
-    slips = rows[rows["is_fail"] & cleared].sort_values(s.PROBABILITY)
-    false_calls = rows[~rows["is_fail"] & ~cleared].sort_values(s.PROBABILITY, ascending=False)
+    gap = (rows[names.PROBABILITY] - rows[names.THRESHOLD]).abs()
+    cleared = rows[names.DECISION] == policy.PASS
+    slips = rows[rows["is_fail"] & cleared].sort_values(names.PROBABILITY)
+    false_calls = rows[~rows["is_fail"] & ~cleared].sort_values(names.PROBABILITY, ascending=False)
     return [
         *groups,
         Choice(
@@ -125,14 +117,16 @@ def wanted(evidence: Evidence) -> dict[str, date]:
     return {
         image_id: captured_at.date()
         for group in rows
-        for image_id, captured_at in zip(group[s.IMAGE_ID], group[s.CAPTURED_AT], strict=True)
+        for image_id, captured_at in zip(
+            group[names.IMAGE_ID], group[names.CAPTURED_AT], strict=True
+        )
     }
 
 
 def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
     """Draw the groups of ``choose`` with the pairs that were fetched."""
     chosen = choose(evidence)
-    ids = dict.fromkeys(image_id for choice in chosen for image_id in choice.rows[s.IMAGE_ID])
+    ids = dict.fromkeys(image_id for choice in chosen for image_id in choice.rows[names.IMAGE_ID])
     seen = dict(_look(evidence, ids))
     heats = [each.heat.max() for each in seen.values() if each.heat is not None]
     floor = _FAINTEST * float(max(heats, default=0.0))
@@ -173,17 +167,17 @@ def _decoded(data: bytes | None, max_pixels: int) -> Pixels | None:
 
 
 def _card(row: dict[str, Any], seen: Mapping[str, _Seen], floor: float) -> Card:
-    found = seen.get(row[s.IMAGE_ID])
-    name = _joined(row.get(s.BOARD_ID), row.get(s.POSITION))
+    found = seen.get(row[names.IMAGE_ID])
+    name = _joined(row.get(names.BOARD_ID), row.get(names.POSITION))
     return Card(
         heading=name,
         verdict=_verdict(row),
-        score=f"score {row[s.PROBABILITY]:.3g}, threshold {row[s.THRESHOLD]:.3g}",
+        score=f"score {row[names.PROBABILITY]:.3g}, threshold {row[names.THRESHOLD]:.3g}",
         facts=_joined(
-            row.get(s.PART_NUMBER),
-            f"line {row[s.LINE]}" if row.get(s.LINE) else None,
-            f"lot {row[s.LOT]}" if row.get(s.LOT) else None,
-            f"{row[s.CAPTURED_AT]:%Y-%m-%d}",
+            row.get(names.PART_NUMBER),
+            f"line {row[names.LINE]}" if row.get(names.LINE) else None,
+            f"lot {row[names.LOT]}" if row.get(names.LOT) else None,
+            f"{row[names.CAPTURED_AT]:%Y-%m-%d}",
         ),
         pictures=tuple(_pictures(name, found, floor)) if found else (),
         missing=""
@@ -227,10 +221,10 @@ def _as_image(pixels: Pixels) -> Image.Image:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    verdict = row.get(s.VERDICT)
+    verdict = row.get(names.VERDICT)
     if not verdict:
-        return f"decision: {row[s.DECISION]}"
-    kinds = (row.get(s.DEFECTS) or "").replace("|", ", ").replace("_", " ")
+        return f"decision: {row[names.DECISION]}"
+    kinds = (row.get(names.DEFECTS) or "").replace("|", ", ").replace("_", " ")
     return f"verdict: {verdict}" + (f" ({kinds})" if kinds else "")
 
 

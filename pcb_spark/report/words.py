@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark import policy
-from pcb_spark import schemas as s
+from pcb_spark.core import names, policy
 
 if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence, Figure, Night
@@ -59,7 +58,7 @@ def headline(evidence: Evidence) -> Headline:
     )
     if not threshold["value"]:
         return Headline("Training run", "Nothing is cleared yet", f"{_capital(threshold)}. {seen}")
-    cleared = (evidence.judged[s.DECISION] == policy.PASS).mean()
+    cleared = (evidence.judged[names.DECISION] == policy.PASS).mean()
     sentence = (
         f"At most {short_percent(threshold['max_slip_rate'])} of defects slip "
         f"({short_percent(threshold['confidence'])} confidence): "
@@ -70,7 +69,7 @@ def headline(evidence: Evidence) -> Headline:
 
 def _of_night(night: Night) -> Headline:
     total, cleared = night.total(), night.total(decision=policy.PASS)
-    days = night.counts[s.CAPTURE_DATE]
+    days = night.counts[names.CAPTURE_DATE]
     if not total:
         return Headline("Scoring run", "No image was scored", f"Run {night.run_id}.")
     when = f"{days.min()}" if days.min() == days.max() else f"{days.min()} to {days.max()}"
@@ -159,15 +158,15 @@ def _forward_row(evidence: Evidence, scope: str) -> dict[str, Any] | None:
 
 def _pooled(evidence: Evidence) -> list[dict[str, Any]]:
     """Add up the folds where the metrics have no row of their own for all of them."""
-    names = ("slip_rate", "false_call_reduction", "review_reduction")
-    found = [evidence.figures(evidence.scopes("forward"), name) for name in names]
+    rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
+    found = [evidence.figures(evidence.scopes("forward"), name) for name in rates_told]
     if not all(found):
         return []
     hits = [sum((f.value or 0) * f.n for f in figures.values()) for figures in found]
     totals = [sum(f.n for f in figures.values()) for figures in found]
     rates = {
         name: percent(hit / n if n else None)
-        for name, hit, n in zip(names, hits, totals, strict=True)
+        for name, hit, n in zip(rates_told, hits, totals, strict=True)
     }
     return [{**rates, "slips": f"{round(hits[0]):,} of {totals[0]:,}", "n": f"{totals[2]:,}"}]
 

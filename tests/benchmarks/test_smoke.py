@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks import compare, data, fits, packing, peers, rows, stages, ways
 from benchmarks.models import Model
-from pcb_spark import graphs, tables, trees
-from pcb_spark import schemas as s
+from pcb_spark.core import names
+from pcb_spark.lake import schemas, tables
+from pcb_spark.network import graphs, trees
 from tests.rows import images_table, noise
 from tests.trunks import averaging_trunk
 
@@ -70,11 +71,11 @@ def test_a_larger_table_repeats_images_under_new_ids_with_references_of_their_ow
     table = images_table(spark, [(noise(1), noise(3)), (noise(2), noise(3))])
     many = data.resized(table, 5)
     assert many.columns == table.columns
-    assert distinct(many, s.IMAGE_ID) == 5
-    assert distinct(many, s.IMAGE) == 2
-    assert distinct(many, s.REFERENCE_SHA256) == 3
-    assert distinct(data.unshared(many), s.REFERENCE_SHA256) == 5
-    assert distinct(data.one_reference(many), s.REFERENCE_SHA256) == 1
+    assert distinct(many, names.IMAGE_ID) == 5
+    assert distinct(many, names.IMAGE) == 2
+    assert distinct(many, names.REFERENCE_SHA256) == 3
+    assert distinct(data.unshared(many), names.REFERENCE_SHA256) == 5
+    assert distinct(data.one_reference(many), names.REFERENCE_SHA256) == 1
 
 
 def distinct(df: DataFrame, column: str) -> int:
@@ -92,7 +93,7 @@ def test_images_without_a_reference_are_left_out_where_others_have_one(
 def test_links_stand_in_for_tables(spark: SparkSession, tmp_path: Path) -> None:
     written = data.write(images_table(spark, [(noise(1), None)]), tmp_path / "written")
     folder = data.linked(tmp_path / "run", [("images", written / "images")])
-    assert tables.read(spark, str(folder / "images"), s.IMAGES).count() == 1
+    assert tables.read(spark, str(folder / "images"), schemas.IMAGES).count() == 1
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pcb_spark import jars
-from pcb_spark.demo.drop import render_drop
-from tests.cluster.standalone import Cluster, Submission, node_environment, standalone
+from faults.standalone import Cluster, Submission, node_environment, standalone
+from pcb_spark.demo.camera_drop import render_drop
+from pcb_spark.lake import jars
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

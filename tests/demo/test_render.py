@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageChops
 
-from pcb_spark.demo.drop import DropSummary, render_drop
+from pcb_spark.core.errors import ConfigError
+from pcb_spark.demo.camera_drop import DropSummary, render_drop
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import RenderedPair, render_pair
 from pcb_spark.demo.schedule import plan_boards
-from pcb_spark.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import commits, hadoop, summary, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.errors import AccountingError
-from pcb_spark.pipeline import run_compact
+from pcb_spark.core import names
+from pcb_spark.core.errors import AccountingError
+from pcb_spark.lake import filesystem, image_table, schemas, tables
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.pipeline import run_compact, summary
 from tests import drops
 from tests.rows import images_table
 
@@ -33,7 +33,7 @@ def filled(spark: SparkSession, out: Path, count: int, batches: int) -> ImageSto
     store = ImageStore(spark, str(out))
     rows = images_table(spark, bulky(count)).persist()
     for batch in range(batches):
-        number = F.substring(s.IMAGE_ID, 2, 3).cast("int")
+        number = F.substring(names.IMAGE_ID, 2, 3).cast("int")
         store.add(rows.where(number % batches == batch))
     rows.unpersist()
     return store
@@ -74,11 +74,11 @@ def read_by_petastorm(out: Path) -> list[str]:
 def test_small_files_become_few_with_the_same_rows(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(commits._ROW_GROUPS, "parquet.block.size", str(400_000))
+    monkeypatch.setitem(image_table._ROW_GROUPS, "parquet.block.size", str(400_000))
     store = filled(spark, tmp_path, 24, batches=6)
-    verdict = spark.createDataFrame([("i000", "pass", None, None, None, None)], s.VERDICTS)
+    verdict = spark.createDataFrame([("i000", "pass", None, None, None, None)], schemas.VERDICTS)
     for _ in range(3):
-        tables.append(verdict, str(tmp_path / "verdicts"), s.VERDICTS)
+        tables.append(verdict, str(tmp_path / "verdicts"), schemas.VERDICTS)
     before = content(store)
     assert (len(files(tmp_path, MONDAY)), len(files(tmp_path, TUESDAY))) == (6, 6)
 
@@ -118,7 +118,7 @@ def test_what_a_kill_leaves_is_put_right(
 ) -> None:
     store = filled(spark, tmp_path, 4, batches=2)
     before = content(store)
-    drops.kill_at(monkeypatch, hadoop, "move", call)
+    drops.kill_at(monkeypatch, filesystem, "move", call)
     job = drops.job(spark, "", tmp_path)
     with pytest.raises(drops.Killed):
         run_compact(job)
@@ -140,7 +140,7 @@ def test_rows_that_would_get_lost_stay(
     writer = tables._writer
 
     def forgetful(df: DataFrame, *arguments: Any, **options: Any) -> Any:
-        return writer(df.where(F.col(s.IMAGE_ID) != "i002"), *arguments, **options)
+        return writer(df.where(F.col(names.IMAGE_ID) != "i002"), *arguments, **options)
 
     monkeypatch.setattr(tables, "_writer", forgetful)
     with pytest.raises(AccountingError, match=r"expected: 4 rows(?s:.*)got: 3 rows"):

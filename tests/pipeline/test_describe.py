@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pcb_spark import summary
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline import Counts, run_describe
+from pcb_spark.core.errors import InputError
+from pcb_spark.pipeline import Counts, run_describe, summary
 from tests import drops
 from tests.rows import png
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark import hadoop, tables
-from pcb_spark.commits import ImageStore
+from pcb_spark.lake import filesystem, tables
+from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.pipeline import run_ingest
 from tests import drops
 
@@ -205,8 +205,8 @@ def test_flat_names_sidecars_manifest_cfx_and_files_still_being_written(
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
     [
-        (hadoop, "move", 3),  # two files have their names, the first of them isn't in the table
-        (hadoop, "move", 4),  # one day of the micro-batch is in the table, the other isn't
+        (filesystem, "move", 3),  # two files have their names, the first of them isn't in the table
+        (filesystem, "move", 4),  # one day of the micro-batch is in the table, the other isn't
         (tables, "append", 1),  # images are there, their rejects aren't
         (tables, "append", 2),  # both are there, the ledger isn't
     ],
@@ -234,8 +234,8 @@ def test_what_a_kill_leaves_is_completed_by_the_next_run(
 
 def ingest_by_listing(spark: SparkSession, folder: Path) -> None:
     """Absorb the drop in this thread, without a stream."""
-    from pcb_spark.pipeline.drop import Drop
-    from pcb_spark.pipeline.intake import Intake
+    from pcb_spark.ingest.drop import Drop
+    from pcb_spark.ingest.intake import Intake
 
     job = drops.job(spark, folder / "drop", folder / "out")
     root = tables.qualified(spark, str(folder / "drop"))

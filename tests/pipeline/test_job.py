@@ -10,14 +10,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import schemas as s
-from pcb_spark import tables
-from pcb_spark.config import Config
-from pcb_spark.errors import AccountingError, BackboneError, BundleError, ConfigError, InputError
-from pcb_spark.features import FeatureSet
-from pcb_spark.graphs import FeatureSpec, features_graph
-from pcb_spark.pipeline import Counts, Job, run_featurize, run_ingest, run_score, run_train
+from pcb_spark.core.errors import (
+    AccountingError,
+    BackboneError,
+    BundleError,
+    ConfigError,
+    InputError,
+)
+from pcb_spark.lake import run, schemas, tables
+from pcb_spark.network.features import FeatureSet
+from pcb_spark.network.graphs import FeatureSpec, features_graph
+from pcb_spark.pipeline import (
+    Counts,
+    Job,
+    artifacts,
+    run_featurize,
+    run_ingest,
+    run_score,
+    run_train,
+)
 from pcb_spark.pipeline import job as shared
+from pcb_spark.pipeline.config import Config
 from tests import drops
 from tests.trunks import averaging_trunk
 
@@ -40,7 +53,7 @@ def test_balanced_books_become_a_row_for_each_kind(job: Job) -> None:
         "image": Counts(rows_in=10, rows_out=8, rows_rejected=2),
         "verdict": Counts(rows_in=3, rows_out=3, rows_rejected=0),
     }
-    shared.close_books(job, "ingest", counts, "file:/drop", began=0.0)
+    run.close_books(job, "ingest", counts, "file:/drop", began=0.0)
     sha = job.config.sha256()
     assert books(job) == [
         ("ingest", "image", "file:/drop", 10, 8, 2, sha),
@@ -55,13 +68,13 @@ def test_books_that_do_not_balance_are_kept_and_fail_the_job(
     counts = {"image": Counts(rows_in=10, rows_out=rows_out, rows_rejected=rows_rejected)}
     message = rf"(?s)ingest lost rows of kind image.*got: {rows_out} \+ {rows_rejected}"
     with pytest.raises(AccountingError, match=message):
-        shared.close_books(job, "ingest", counts, "file:/drop", began=0.0)
+        run.close_books(job, "ingest", counts, "file:/drop", began=0.0)
     assert [row[3:6] for row in books(job)] == [(10, rows_out, rows_rejected)]
 
 
 def test_run_remembers_what_it_ran_with(job: Job) -> None:
     counts = {"image": Counts(rows_in=0, rows_out=0, rows_rejected=0)}
-    shared.close_books(job, "score", counts, "in", began=time.monotonic() - 90)
+    run.close_books(job, "score", counts, "in", began=time.monotonic() - 90)
     closed_at = datetime.now(UTC)
     out = Path(job.config.paths.out)
     (row,) = drops.rows(job.spark, out, "runs", "run_id", "started_at", "versions", "seconds")
@@ -80,14 +93,14 @@ def test_rejects_of_a_stage_are_marked_and_counted(job: Job) -> None:
         empty = {"detail": "string", "length": "long", "capture_date": "date"}
         return df.withColumns({name: F.lit(None).cast(kind) for name, kind in empty.items()})
 
-    assert shared.write_rejects(job, complete(rejects("image", "image", "verdict")), "ingest") == {
+    assert run.write_rejects(job, complete(rejects("image", "image", "verdict")), "ingest") == {
         "image": 2,
         "verdict": 1,
     }
     # Another stage, and another run, count their own only.
-    assert shared.write_rejects(job, complete(rejects("image")), "featurize") == {"image": 1}
+    assert run.write_rejects(job, complete(rejects("image")), "featurize") == {"image": 1}
     other = dataclasses.replace(job, run_id="20260302T000000Z-ffffff")
-    assert shared.write_rejects(other, complete(rejects("verdict")), "ingest") == {"verdict": 1}
+    assert run.write_rejects(other, complete(rejects("verdict")), "ingest") == {"verdict": 1}
     kept = drops.rows(job.spark, Path(job.config.paths.out), "rejects", "run_id", "stage")
     assert kept == [
         (drops.RUN_ID, "featurize"),
@@ -113,8 +126,8 @@ def feature_set() -> FeatureSet:
 
 def test_feature_set_read_is_the_one_written(job: Job) -> None:
     Path(job.config.paths.out).mkdir()
-    shared.write_feature_set(job, feature_set())
-    assert shared.read_feature_set(job) == feature_set()
+    artifacts.write_feature_set(job, feature_set())
+    assert artifacts.read_feature_set(job) == feature_set()
 
 
 @pytest.mark.parametrize(
@@ -135,12 +148,12 @@ def test_stage_names_what_it_lacks(
 
 def test_bundle_that_is_not_there_is_named_by_its_place(job: Job) -> None:
     with pytest.raises(BundleError, match=f"no model bundle in {job.config.paths.out}/bundle"):
-        shared.read_bundle(job)
+        artifacts.read_bundle(job)
 
 
 def test_table_without_images_is_refused(job: Job) -> None:
-    empty = job.spark.createDataFrame([], s.IMAGES)
-    tables.replace(empty, job.table("images"), s.IMAGES, by_date=True)
+    empty = job.spark.createDataFrame([], schemas.IMAGES)
+    tables.replace(empty, job.table("images"), schemas.IMAGES, by_date=True)
     with pytest.raises(InputError, match="the images table is empty"):
         run_featurize(job)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, summary, tables
-from pcb_spark import schemas as s
-from pcb_spark.commits import ImageStore
-from pcb_spark.errors import InputError
-from pcb_spark.pipeline import run_describe, run_prune
+from pcb_spark.core import bundle, names
+from pcb_spark.core.errors import InputError
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.image_table import ImageStore
+from pcb_spark.pipeline import run_describe, run_prune, summary
 from tests import drops
 from tests.models import MANIFEST
 
@@ -46,9 +46,11 @@ def plant(spark: SparkSession, tmp_path: Path) -> Path:
     )
     out = tmp_path / "out"
     drops.ingest(spark, tmp_path / "drop", out)
-    images = tables.read(spark, str(out / "images"), s.IMAGES)
-    features = images.withColumns({s.FEATURES: F.array(F.lit(1.0)), s.FEATURE_SET: F.lit("f" * 64)})
-    tables.replace(features, str(out / "features"), s.FEATURES_TABLE, by_date=True)
+    images = tables.read(spark, str(out / "images"), schemas.IMAGES)
+    features = images.withColumns(
+        {names.FEATURES: F.array(F.lit(1.0)), names.FEATURE_SET: F.lit("f" * 64)}
+    )
+    tables.replace(features, str(out / "features"), schemas.FEATURES_TABLE, by_date=True)
     return tmp_path
 
 
@@ -145,7 +147,7 @@ def test_what_would_go_what_the_bundle_keeps_and_an_end_of_it_all(
     assert boards(spark, plant) == ["e"]
 
     prune(spark, plant, FEBRUARY, force=True)
-    found: list[Any] = tables.read(spark, str(plant / "out" / "images"), s.IMAGES).collect()
+    found: list[Any] = tables.read(spark, str(plant / "out" / "images"), schemas.IMAGES).collect()
     assert found == []
     assert ingest(spark, plant) == (0, 0, 0)
     with pytest.raises(InputError, match="the images table is empty"):

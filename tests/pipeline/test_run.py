@@ -17,19 +17,13 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark import bundle, policy, precision, tables
-from pcb_spark import schemas as s
-from pcb_spark.demo.drop import DropSummary, render_drop
-from pcb_spark.errors import BackboneError, BundleError, InputError
-from pcb_spark.pipeline import (
-    Job,
-    run_featurize,
-    run_ingest,
-    run_report,
-    run_score,
-    run_train,
-)
-from pcb_spark.pipeline.job import read_bundle
+from pcb_spark.core import bundle, names, policy
+from pcb_spark.core.errors import BackboneError, BundleError, InputError
+from pcb_spark.demo.camera_drop import DropSummary, render_drop
+from pcb_spark.lake import schemas
+from pcb_spark.learning import precision
+from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_report, run_score, run_train
+from pcb_spark.pipeline.artifacts import read_bundle
 from tests import drops
 
 if TYPE_CHECKING:
@@ -135,8 +129,8 @@ def test_every_file_of_the_drop_is_scored_or_rejected(
     files = {str(path.relative_to(drop.root)) for path in (drop.root / "images").rglob("*.jpg")}
     assert len(files) == 201
     scored = drops.rows(spark, out, "scores", "source_uri", "status", "reason", "decision")
-    names = [row[0].removeprefix(f"file:{drop.root}/") for row in scored]
-    assert sorted([*names, NOT_A_PICTURE]) == sorted(files)
+    table_names = [row[0].removeprefix(f"file:{drop.root}/") for row in scored]
+    assert sorted([*table_names, NOT_A_PICTURE]) == sorted(files)
     assert [row[1:] for row in scored if row[1] != "ok"] == [
         ("unscorable", "reference_missing", "unscorable")
     ]
@@ -169,18 +163,18 @@ def test_what_came_again_since_featurize_is_scored_anew(
     spark: SparkSession, copy: Job, out: Path
 ) -> None:
     """One file holds another's picture by now, one image has another's reference."""
-    table = tables.read(spark, copy.table("images"), s.IMAGES)
-    first, second, other = table.orderBy(s.IMAGE_ID).limit(3).collect()
+    table = folders.read(spark, copy.table("images"), schemas.IMAGES)
+    first, second, other = table.orderBy(names.IMAGE_ID).limit(3).collect()
     changes = [
-        (first, (s.IMAGE, s.CONTENT_SHA256)),
-        (second, (s.REFERENCE, s.REFERENCE_SHA256)),
+        (first, (names.IMAGE, names.CONTENT_SHA256)),
+        (second, (names.REFERENCE, names.REFERENCE_SHA256)),
     ]
     for row, columns in changes:
-        this = F.col(s.IMAGE_ID) == row[s.IMAGE_ID]
+        this = F.col(names.IMAGE_ID) == row[names.IMAGE_ID]
         table = table.withColumns({
             name: F.when(this, F.lit(other[name])).otherwise(F.col(name)) for name in columns
         })  # fmt: skip
-    tables.replace(table, copy.table("images"), s.IMAGES, by_date=True)
+    folders.replace(table, copy.table("images"), schemas.IMAGES, by_date=True)
 
     def scored(job: Job) -> dict[str, float]:
         run_score(job)
@@ -194,7 +188,7 @@ def test_what_came_again_since_featurize_is_scored_anew(
     before = dict(drops.rows(spark, out, "scores", "image_id", "probability"))
     assert reused == from_pixels
     differ = {image_id for image_id in before if before[image_id] != reused[image_id]}
-    assert differ == {first[s.IMAGE_ID], second[s.IMAGE_ID]}
+    assert differ == {first[names.IMAGE_ID], second[names.IMAGE_ID]}
 
 
 def test_text_model_of_the_bundle_gives_the_scores(spark: SparkSession, out: Path) -> None:
@@ -304,8 +298,8 @@ def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> Non
 
 
 def test_nothing_half_written_is_left(out: Path) -> None:
-    tables = {path.name for path in out.iterdir()}
-    assert tables == {
+    folders = {path.name for path in out.iterdir()}
+    assert folders == {
         "bundle", "checkpoints", "feature_set", "features", "files", "images", "metrics",
         "out_of_fold", "rejects", "runs", "scores", "suspects", "verdicts",
     }  # fmt: skip

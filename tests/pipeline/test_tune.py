@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark import summary
-from pcb_spark.demo.drop import render_drop
-from pcb_spark.errors import BackboneError
-from pcb_spark.pipeline import Job, run_ingest, run_tune
+from pcb_spark.core.errors import BackboneError
+from pcb_spark.demo.camera_drop import render_drop
+from pcb_spark.pipeline import Job, run_ingest, run_tune, summary
 from tests import drops
 
 if TYPE_CHECKING:

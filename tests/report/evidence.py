@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pcb_spark import graphs
-from pcb_spark import schemas as s
+from pcb_spark.core import names
+from pcb_spark.network import graphs
 from pcb_spark.report import Evidence, Night, Pair
 from tests import models
 from tests.rows import png
@@ -50,11 +50,11 @@ def out_of_fold() -> pd.DataFrame:
     rows = []
     for number, (verdict, defects, score) in enumerate(JUDGED):
         described: dict[str, Any] = {
-            s.IMAGE_ID: f"i{number:02d}", s.SOURCE_URI: "file:/x.png", s.LINE: "L1",
-            s.LOT: "AB"[number % 2], s.BOARD_ID: f"b{number // 4}", s.POSITION: f"R{number}",
-            s.PART_NUMBER: None, s.CAPTURED_AT: pd.Timestamp(2026, 2, 1 + number),
-            s.VERDICT: verdict, s.DEFECTS: defects, s.FOLD: 1 + number // 6,
-            s.PROBABILITY: score, s.MODEL_VERSION: "v", s.RUN_ID: "r",
+            names.IMAGE_ID: f"i{number:02d}", names.SOURCE_URI: "file:/x.png", names.LINE: "L1",
+            names.LOT: "AB"[number % 2], names.BOARD_ID: f"b{number // 4}", names.POSITION: f"R{number}",
+            names.PART_NUMBER: None, names.CAPTURED_AT: pd.Timestamp(2026, 2, 1 + number),
+            names.VERDICT: verdict, names.DEFECTS: defects, names.FOLD: 1 + number // 6,
+            names.PROBABILITY: score, names.MODEL_VERSION: "v", names.RUN_ID: "r",
         }  # fmt: skip
         rows.append(described)
     return pd.DataFrame(rows)
@@ -67,14 +67,14 @@ def night() -> Night:
         (date(2026, 3, 1), "L2", "fail", None, False, 35),
         (date(2026, 3, 2), "L2", "unscorable", "truncated_image", False, 3),
     ]
-    columns = [s.CAPTURE_DATE, s.LINE, s.DECISION, s.REASON, s.AUDIT, "count"]
+    columns = [names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.AUDIT, "count"]
     nearest = out_of_fold().head(2).assign(threshold=0.25, decision=["pass", "fail"])
     return Night(
         run_id="20260302T060000Z-00ff00",
         scored_at=datetime(2026, 3, 2, 6, tzinfo=UTC),
         model_version="2026-02-27-0123456789ab",
         counts=pd.DataFrame(counts, columns=columns),
-        nearest=nearest.drop(columns=[s.VERDICT, s.DEFECTS, s.FOLD]),
+        nearest=nearest.drop(columns=[names.VERDICT, names.DEFECTS, names.FOLD]),
     )
 
 
@@ -90,7 +90,7 @@ def runs() -> pd.DataFrame:
         ("20260301T000000Z-00ff00", "ingest", "image", 104, 101, 3),
     ]
     frame = pd.DataFrame(
-        rows, columns=[s.RUN_ID, "job", s.KIND, "rows_in", "rows_out", "rows_rejected"]
+        rows, columns=[names.RUN_ID, "job", names.KIND, "rows_in", "rows_out", "rows_rejected"]
     )
     return frame.assign(
         started_at=pd.to_datetime(["2026-03-02 06:00", "2026-03-01 00:00"]), seconds=12.3,
@@ -116,7 +116,7 @@ def full(**changes: Any) -> Evidence:
         runs=runs(),
         rejects=pd.DataFrame(
             [("ingest", "image", "truncated_image", 3)],
-            columns=[s.STAGE, s.KIND, s.REASON, "count"],
+            columns=[names.STAGE, names.KIND, names.REASON, "count"],
         ),
         suspects=pd.DataFrame(),
         pairs={"i04": pair(1), "i08": pair(2)},

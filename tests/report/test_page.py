@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from pcb_spark import schemas as s
+from pcb_spark.core import names
 from pcb_spark.report import render
 from tests.report import evidence
 
@@ -203,7 +203,7 @@ def test_suspected_verdicts_are_listed() -> None:
 
 
 def test_names_from_the_line_are_text_and_not_markup() -> None:
-    rows = evidence.out_of_fold().assign(**{s.BOARD_ID: "<script>alert(1)</script>"})
+    rows = evidence.out_of_fold().assign(**{names.BOARD_ID: "<script>alert(1)</script>"})
     html = render(evidence.full(out_of_fold=rows))
     assert "<script>" not in html
     assert "&lt;script&gt;" in html

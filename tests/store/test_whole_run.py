@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import prove_stores, servers
-from pcb_spark.demo.drop import render_drop
+from faults import prove_stores, servers
+from pcb_spark.demo.camera_drop import render_drop
 
 pytestmark = [pytest.mark.slow, pytest.mark.store]
 

@@ -1,0 +1,149 @@
+"""A model bundle: one folder with all that scoring needs, every file pinned by its hash.
+
+    manifest.json     versions, hashes, feature set, threshold and the evidence for it, lineage
+    graph.onnx        pixels to probability, fused: what Spark, edge and service run
+    features.onnx     pixels to features
+    classifier.txt    LightGBM's own text format
+
+Nothing is pickled. Hashes are checked before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from pcb_spark.core.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+GRAPH = "graph.onnx"
+FEATURES = "features.onnx"
+CLASSIFIER = "classifier.txt"
+PARTS = (GRAPH, FEATURES, CLASSIFIER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
+    ``policy.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison`` where
+    int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
+    ``max_offset`` is that of ``graphs.FeatureSpec``.
+    """
+
+    format: int
+    model_version: str
+    model_sha256: str
+    feature_set: str
+    feature_count: int
+    levels: list[str]
+    pooling: list[str]
+    difference: bool
+    precision: str
+    precision_comparison: dict[str, Any]
+    trained_backbone: bool
+    backbone: dict[str, str]
+    threshold: dict[str, Any]
+    metrics: dict[str, float | None]
+    training_window: dict[str, Any]
+    lineage: dict[str, Any]
+    versions: dict[str, str]
+    created_at: str
+    files: dict[str, str]
+    max_offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A verified bundle in memory."""
+
+    manifest: Manifest
+    parts: Mapping[str, bytes]
+
+
+def sha256(content: bytes) -> str:
+    """Return the hex digest of ``content``."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in PARTS:
+        (folder / name).write_bytes(parts[name])
+    files = {name: sha256(parts[name]) for name in PARTS}
+    own = {"format": FORMAT, "model_sha256": files[GRAPH], "files": files}
+    complete = Manifest(**{**manifest, **own})
+    text = json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return Bundle(manifest=complete, parts=dict(parts))
+
+
+def read(folder: Path, *, where: str = "") -> Bundle:
+    """Read a bundle and check every hash.
+
+    Parameters
+    ----------
+    where : what messages call the folder, for the copy of a bundle that is elsewhere.
+
+    Raises
+    ------
+    BundleError : no bundle, a missing part, a hash that differs, a format of another version.
+    """
+    where = where or str(folder)
+    manifest = _read_manifest(folder, where)
+    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in PARTS}
+    return Bundle(manifest=manifest, parts=parts)
+
+
+def _read_manifest(folder: Path, where: str) -> Manifest:
+    hint = "run `pcb-spark train` first, or name the bundle's folder"
+    try:
+        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = f"no model bundle in {where}"
+        raise BundleError(what, expected=f"a file {MANIFEST}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        what = f"{where}/{MANIFEST} can't be read"
+        raise BundleError(what, got=error, hint=hint) from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        what = f"{where} is a bundle of another format"
+        got = raw.get("format") if isinstance(raw, dict) else "no object"
+        raise BundleError(what, expected=FORMAT, got=got, hint="train it again with this version")
+    try:
+        manifest = Manifest(**raw)
+    except TypeError as error:
+        what = f"{where}/{MANIFEST} has other fields than this version knows"
+        raise BundleError(what, got=error, hint="train it again with this version") from None
+    _check_types(manifest, where)
+    return manifest
+
+
+def _check_types(manifest: Manifest, where: str) -> None:
+    for name, hint in get_type_hints(Manifest).items():
+        kind = get_origin(hint) or hint
+        value = getattr(manifest, name)
+        if not isinstance(value, kind):
+            what = f"{where}/{MANIFEST}: {name} is no {kind.__name__}"
+            raise BundleError(what, got=repr(value), hint="copy the whole folder again")
+
+
+def _read_part(folder: Path, where: str, name: str, expected: str | None) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        what = f"{where} lacks {name}"
+        raise BundleError(what, got=error.strerror, hint="copy the whole folder again") from None
+    if sha256(content) != expected:
+        what = f"{where}/{name} is not the file that was trained"
+        raise BundleError(
+            what, expected=f"sha256 {expected}", got=sha256(content), hint="copy it again"
+        )
+    return content

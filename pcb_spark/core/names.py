@@ -1,0 +1,130 @@
+"""Names that all rooms share: columns, closed lists of reasons, verdicts and statuses.
+
+They stand here once; tables, Spark and the edge machine spell none of them again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pcb_spark.core import names, registration
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+#: What a pattern's named groups may be called.
+GROUPS: Final = (
+    names.LINE,
+    names.LOT,
+    names.BOARD_ID,
+    names.POSITION,
+    names.PART_NUMBER,
+    names.CAPTURED_AT,
+)
+IMAGE_ID: Final = "image_id"
+SOURCE_URI: Final = "source_uri"
+LINE: Final = "line"
+LOT: Final = "lot"
+BOARD_ID: Final = "board_id"
+POSITION: Final = "position"
+PART_NUMBER: Final = "part_number"
+CAPTURED_AT: Final = "captured_at"
+CAPTURE_DATE: Final = "capture_date"
+IMAGE: Final = "image"
+REFERENCE: Final = "reference"
+REFERENCE_URI: Final = "reference_uri"
+REFERENCE_SHA256: Final = "reference_sha256"
+WIDTH: Final = "width"
+HEIGHT: Final = "height"
+LENGTH: Final = "length"
+CONTENT_SHA256: Final = "content_sha256"
+VERDICT: Final = "verdict"
+DEFECTS: Final = "defects"
+OPERATOR_ID: Final = "operator_id"
+VERIFIED_AT: Final = "verified_at"
+REASON: Final = "reason"
+DETAIL: Final = "detail"
+STAGE: Final = "stage"
+KIND: Final = "kind"
+SEEN_AT: Final = "seen_at"
+MODIFIED_AT: Final = "modified_at"
+OUTCOME: Final = "outcome"
+OPERATORS_DISAGREE: Final = "operators_disagree"
+RUN_ID: Final = "run_id"
+FEATURES: Final = "features"
+FEATURE_SET: Final = "feature_set"
+FOLD: Final = "fold"
+STATUS: Final = "status"
+PROBABILITY: Final = "probability"
+THRESHOLD: Final = "threshold"
+DECISION: Final = "decision"
+AUDIT: Final = "audit"
+MODEL_VERSION: Final = "model_version"
+MODEL_SHA256: Final = "model_sha256"
+SCORED_AT: Final = "scored_at"
+RANK: Final = "rank"
+VERDICT_PASS: Final = "pass"
+VERDICT_FAIL: Final = "fail"
+STATUS_OK: Final = "ok"
+STATUS_UNSCORABLE: Final = "unscorable"
+#: In ``files``: retention removed this image.
+PRUNED: Final = "pruned"
+#: What a reject is a reject of.
+KIND_IMAGE: Final = "image"
+KIND_REFERENCE: Final = "reference"
+KIND_VERDICT: Final = "verdict"
+#: Reasons that don't come from ``images.REASONS``.
+REFERENCE_MISSING: Final = "reference_missing"
+REFERENCE_UNUSABLE: Final = "reference_unusable"
+REFERENCE_MISALIGNED: Final = registration.MISALIGNED
+REFERENCE_SIZE_DIFFERS: Final = "reference_size_differs"
+REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
+REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
+CAPTURE_TIME_MISSING: Final = "capture_time_missing"
+CAPTURE_TIME_IN_FUTURE: Final = "capture_time_in_future"
+UNREADABLE_FILE: Final = "unreadable_file"
+UNUSABLE_REUPLOAD: Final = "unusable_reupload"
+VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
+VERDICT_CONFLICT: Final = "verdict_conflict"
+VERDICT_UNKNOWN: Final = "verdict_unknown"
+VERDICT_SUPERSEDED: Final = "verdict_superseded"
+VERDICT_UNREADABLE: Final = "verdict_unreadable"
+REJECT_REASONS: Final = (
+    REFERENCE_MISSING,
+    REFERENCE_UNUSABLE,
+    REFERENCE_MISALIGNED,
+    REFERENCE_SIZE_DIFFERS,
+    REFERENCE_AMBIGUOUS,
+    REFERENCE_WINDOW_UNUSABLE,
+    CAPTURE_TIME_MISSING,
+    CAPTURE_TIME_IN_FUTURE,
+    UNREADABLE_FILE,
+    UNUSABLE_REUPLOAD,
+    VERDICT_WITHOUT_IMAGE,
+    VERDICT_CONFLICT,
+    VERDICT_UNKNOWN,
+    VERDICT_SUPERSEDED,
+    VERDICT_UNREADABLE,
+)
+#: Why a verdict is suspected to be wrong.
+SCORE_CONTRADICTS: Final = "score_contradicts"
+DUPLICATE_CONTRADICTS: Final = "duplicate_contradicts"
+SUSPECT_REASONS: Final = (SCORE_CONTRADICTS, DUPLICATE_CONTRADICTS)
+# Why one image cannot be used: the closed list behind ``ImageError.reason``.
+IMAGE_REASONS: Final[tuple[str, ...]] = (
+    "empty_file",  # zero bytes
+    "not_an_image",  # no signature of the five formats
+    "truncated_image",  # ends too early, perhaps still being written
+    "damaged_image",  # complete, but its pixels cannot be read
+    "too_many_pixels",  # more than max_pixels, or than memory holds
+    "unsupported_image",  # a kind of pixel or header that is not read
+)
+FP32, INT8 = "fp32", "int8"

@@ -1,0 +1,76 @@
+"""From score to decision: the one rule that clears an image, and what a threshold did.
+
+``thresholds`` chooses the threshold; this module is all that a machine needs that only decides.
+
+Rounding: Spark scores in float64, the fused graph in float32. Rule and choice both round to
+float32 first, so that an image gets one decision whichever of the two carries its score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+PASS = "pass"
+FAIL = "fail"
+UNSCORABLE = "unscorable"
+
+
+class SegmentThresholds(NamedTuple):
+    """The pooled threshold, and those of the segments that have one of their own.
+
+    ``column`` is the traceability column that tells segments apart, None where there are none.
+    """
+
+    pooled: float
+    column: str | None
+    by_segment: Mapping[str, float]
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any]) -> SegmentThresholds:
+        """Read them off ``Thresholds.evidence``, which a bundle's manifest holds."""
+        own = {name: float(each["value"]) for name, each in evidence.get("by_segment", {}).items()}
+        return cls(float(evidence["value"]), evidence.get("segment_by"), own)
+
+    def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
+        """Threshold of each row (n,), the pooled one where its segment has none."""
+        chosen = (self.by_segment.get(each or "", self.pooled) for each in segments)
+        return np.fromiter(chosen, dtype=np.float64)
+
+
+def round_scores(probability: ArrayLike) -> NDArray[np.float32]:
+    """Scores (n,) as the rule sees them: float32, NaN where there is none or it is no 0..1."""
+    scores = np.asarray(probability, dtype=np.float64)
+    return np.where((scores >= 0) & (scores <= 1), scores, np.nan).astype(np.float32)
+
+
+def decide(probability: ArrayLike, threshold: ArrayLike) -> NDArray[np.str_]:
+    """``pass`` below the threshold, ``fail`` at or above it, ``unscorable`` without a score.
+
+    Parameters
+    ----------
+    probability : (n,) of any float type, probability of ``fail``; NaN or a value outside 0..1 is
+        unscorable and never cleared.
+    threshold : one for all rows or (n,), 0..1; 0.0 clears nothing.
+    """
+    scores = round_scores(probability)
+    cleared = scores < np.asarray(threshold, dtype=np.float32)
+    return np.where(cleared, PASS, np.where(np.isnan(scores), UNSCORABLE, FAIL))
+
+
+def decision_sql(probability: str, threshold: str) -> str:
+    """Give the rule of ``decide`` as an expression of Spark SQL over two columns, by their names.
+
+    Where scores lie in Spark it decides them there: sent through Python for one comparison they
+    would need a second Python worker a task, which takes longer to start than the rule to run.
+    """
+    score = f"CAST({probability} AS FLOAT)"
+    return (
+        f"CASE WHEN NOT coalesce({probability} BETWEEN 0 AND 1, false) THEN '{UNSCORABLE}'"
+        f" WHEN {score} < CAST({threshold} AS FLOAT) THEN '{PASS}' ELSE '{FAIL}' END"
+    )

@@ -1,0 +1,176 @@
+"""Where an image lies on its reference, and moving it there; numpy only, edge machines run it too.
+
+Both are compared as small grey pictures of equal brightness and contrast. The middle of the
+reference is laid over the image at every offset up to twice the limit and their correlation is read
+off, all offsets at once in the Fourier domain (Lewis, "Fast normalized cross-correlation", 1995).
+Phase correlation, which whitens the spectrum, was measured as well: with tracks that run through
+the whole picture it takes noise along the track for a match, and it missed the best offset in 2 to
+13 % of 120 tiles.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from pcb_spark.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Map = NDArray[np.float64]
+
+#: Reason of an image whose reference lies elsewhere.
+MISALIGNED: Final = "reference_misaligned"
+
+_SIDE: Final = 128  # at most, of the grey pictures that are compared, px
+_MIN_CONTRAST: Final = 1.0  # grey levels; a flat image isn't stretched beyond its noise
+# Along a track every offset fits: of those within this share of the gain, the smallest counts.
+_AS_GOOD: Final = 0.02
+# 1 - r, where r is their correlation: from here on they show different things, and no offset means
+# anything.
+_UNRELATED: Final = 0.5
+# An offset beyond the limit is believed where the best one within explains little and that one
+# halves what is left: a defect makes all of them equally bad, and on a pattern that repeats all are
+# good. Of 181 tiles at 0 px none was taken for misaligned.
+_POOR: Final = 0.15
+_CLEARLY_BETTER: Final = 0.5
+# Variance of a part of the picture, of the 1 that all of it has: a bare part isn't stretched.
+_LEAST_ENERGY: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offset:
+    """How far an image lies below and to the right of its reference, px; ``within`` the limit."""
+
+    down: int
+    right: int
+    within: bool
+
+
+def align(
+    image: NDArray[np.uint8], reference: NDArray[np.uint8], *, limit: float
+) -> NDArray[np.uint8]:
+    """Move an image onto its reference.
+
+    Parameters
+    ----------
+    image, reference : uint8, (C, H, W), of one shape.
+    limit : the largest offset that is corrected, as a share of the shorter side, 0..0.2.
+
+    Returns
+    -------
+    uint8, (C, H, W). Where the moved image has no pixels it shows the reference's: what was not
+    seen doesn't differ. Read-only where both share one channel's memory, as grey files do.
+
+    Raises
+    ------
+    ImageError
+        With reason ``MISALIGNED``: the two fit far better at an offset beyond the limit.
+    """
+    if len(image) > 1 and image.strides[0] == reference.strides[0] == 0:  # grey, shown thrice
+        return np.broadcast_to(align(image[:1], reference[:1], limit=limit), image.shape)
+    offset = find_offset(image, reference, limit=limit)
+    if not offset.within:
+        detail = f"the image lies {offset.down} px below and {offset.right} px right of it"
+        raise ImageError(MISALIGNED, detail)
+    return moved(image, reference, offset)
+
+
+def find_offset(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, limit: float) -> Offset:
+    """Find the smallest offset at which the image fits its reference; parameters as ``align``."""
+    step = -(-min(image.shape[1:]) // _SIDE)
+    found, golden = _grey(image, step), _grey(reference, step)
+    reach = round(limit * min(found.shape))
+    misfit = _misfit(found, golden, 2 * reach)
+    if misfit.min() > _UNRELATED:
+        return Offset(down=0, right=0, within=True)
+    inner = misfit[reach:-reach, reach:-reach] if reach else misfit
+    best = inner.min()
+    within = best <= _POOR or misfit.min() > _CLEARLY_BETTER * best
+    down, right = _smallest_as_good(inner if within else misfit)
+    return Offset(down=round(down * step), right=round(right * step), within=bool(within))
+
+
+def moved(
+    image: NDArray[np.uint8], reference: NDArray[np.uint8], offset: Offset
+) -> NDArray[np.uint8]:
+    """Move ``image`` by ``offset`` onto ``reference``, and fill up from there."""
+    if offset.down == offset.right == 0:
+        return image
+    _, height, width = image.shape
+    aligned = reference.copy()
+    to_rows, from_rows = _overlap(offset.down, height)
+    to_columns, from_columns = _overlap(offset.right, width)
+    aligned[:, to_rows, to_columns] = image[:, from_rows, from_columns]
+    return aligned
+
+
+def _overlap(offset: int, length: int) -> tuple[slice, slice]:
+    """Where along an axis the moved image goes, and where it comes from."""
+    return (
+        slice(max(-offset, 0), length - max(offset, 0)),
+        slice(max(offset, 0), length - max(-offset, 0)),
+    )
+
+
+def _grey(image: NDArray[np.uint8], step: int) -> Map:
+    """Mean of the channels and of step x step pixels, with mean 0 and standard deviation 1."""
+    height, width = (side // step for side in image.shape[1:])
+    total = image.sum(axis=0, dtype=np.uint32)[: height * step, : width * step]
+    # a tenth of the time of a sum over the axes of (height, step, width, step)
+    rows = functools.reduce(np.add, (total[place::step] for place in range(step)))
+    blocks = functools.reduce(np.add, (rows[:, place::step] for place in range(step)))
+    grey: Map = blocks / (len(image) * step * step)
+    centred: Map = (grey - grey.mean()) / max(grey.std(), _MIN_CONTRAST)
+    return centred
+
+
+def _misfit(image: Map, reference: Map, reach: int) -> Map:
+    """1 - correlation with the reference's middle at offsets -reach..reach, down x right; 0..2."""
+    height, width = (side - 2 * reach for side in image.shape)
+    offsets = 2 * reach + 1
+    middle = reference[reach : reach + height, reach : reach + width]
+    template = middle - middle.mean()
+    spectrum = np.fft.rfft2(image) * np.conj(np.fft.rfft2(template, s=image.shape))
+    # the inverse by hand: most of what irfft2 answers are offsets that nobody asks for
+    wanted = np.fft.ifft(spectrum, axis=0)[:offsets]
+    overlap = np.fft.irfft(wanted, n=image.shape[1], axis=1)[:, :offsets]
+    energy = _sums_of(_sums_of(image * image, height, offsets).T, width, offsets).T
+    floor = _LEAST_ENERGY * template.size
+    both = np.sqrt(np.maximum(energy, floor) * max((template * template).sum(), floor))
+    misfit: Map = 1 - overlap / both
+    return misfit
+
+
+def _sums_of(values: Map, length: int, count: int) -> Map:
+    """Sums of ``length`` rows each, beginning with row 0, 1, .. count - 1."""
+    before = np.vstack([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    sums: Map = before[length : length + count] - before[:count]
+    return sums
+
+
+def _smallest_as_good(misfit: Map) -> tuple[float, float]:
+    """Row and column, from the middle, of the smallest offset that is about the best."""
+    reach = len(misfit) // 2
+    best = misfit.min()
+    enough = best + _AS_GOOD * max(misfit[reach, reach] - best, best)
+    rows, columns = np.nonzero(misfit <= enough)
+    nearest = np.argmin((rows - reach) ** 2 + (columns - reach) ** 2)
+    row, column = int(rows[nearest]), int(columns[nearest])
+    return (
+        row - reach + _vertex(misfit[:, column], row),
+        column - reach + _vertex(misfit[row], column),
+    )
+
+
+def _vertex(values: Map, at: int) -> float:
+    """Where the parabola through three neighbours has its lowest point, -0.5..0.5 from ``at``."""
+    if not 0 < at < len(values) - 1:
+        return 0.0
+    before, here, after = values[at - 1 : at + 2]
+    bend = before - 2 * here + after
+    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend > 0 else 0.0

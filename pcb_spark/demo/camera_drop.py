@@ -1,0 +1,238 @@
+"""Writes a camera drop of rendered component images: images, references, verdicts.csv."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcb_spark.core.errors import ConfigError
+from pcb_spark.demo.camera import GOLDEN_CAMERA, Camera, camera_on_day, jpeg
+from pcb_spark.demo.parts import PARTS
+from pcb_spark.demo.render import RenderedPair, render_on_site, render_reference
+from pcb_spark.demo.schedule import POSITIONS, PRODUCTS, Board, plan_boards
+from pcb_spark.demo.sites import Site, make_site
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from PIL import Image
+
+# How often each kind is drawn where the part allows it: solder faults lead on real lines.
+_DEFECT_WEIGHTS = {
+    "missing": 0.6, "shifted": 1.0, "rotated": 1.0, "tombstone": 1.0, "bridge": 2.0,
+    "insufficient_solder": 1.4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropSummary:
+    """What was written; ``defects`` counts images by defect kind, times are UTC."""
+
+    folder: Path
+    images: int
+    boards: int
+    references: int
+    fails: int
+    unverified: int
+    defects: Mapping[str, int]
+    first_captured_at: datetime
+    last_captured_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    image: str
+    reference: str
+    board_id: str
+    position: str
+    lot: str
+    line: str
+    captured_at: str
+    verdict: str
+    defects: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lot:
+    """What a lot's boards share: the supplier by position and the tone of the mask."""
+
+    suppliers: tuple[int, ...]
+    mask_tone: float
+
+
+class _Line:
+    """One line: its product's sites and references, its camera by day, its lots."""
+
+    def __init__(self, rng: np.random.Generator, *, mask: str, days: int) -> None:
+        site_rng, camera_rng, self._lot_rng = rng.spawn(3)
+        self.sites: tuple[Site, ...] = tuple(
+            make_site(site_rng, PARTS[part], refdes=refdes, mask=mask) for refdes, part in POSITIONS
+        )
+        self.references = tuple(render_reference(site_rng, site) for site in self.sites)
+        self.cameras: tuple[Camera, ...] = tuple(
+            camera_on_day(camera_rng, day) for day in range(days)
+        )
+        self._lots: dict[str, _Lot] = {}
+
+    def lot(self, name: str) -> _Lot:
+        """The lot's properties, drawn when it is first asked for."""
+        if name not in self._lots:
+            looks = [len(site.part.looks) for site in self.sites]
+            # Most lots come from the supplier whose part is on the golden board.
+            self._lots[name] = _Lot(
+                suppliers=tuple(
+                    int(self._lot_rng.integers(n)) if self._lot_rng.random() < 0.3 else 0
+                    for n in looks
+                ),
+                mask_tone=float(self._lot_rng.normal(1.0, 0.05)),
+            )
+        return self._lots[name]
+
+
+def render_drop(
+    folder: Path,
+    *,
+    images: int = 1500,
+    seed: int = 0,
+    weeks: int = 6,
+    fail_rate: float = 0.3,
+    unverified: float = 0.0,
+) -> DropSummary:
+    """Write a camera drop of two lines over working days from 2026-01-05 on.
+
+    Parameters
+    ----------
+    folder : made if need be; an earlier rendering in it is deleted first.
+    images : number of component images, 1 or more; ten positions a board.
+    seed : same seed and options, same bytes in every file.
+    weeks : of five working days, 1 or more.
+    fail_rate : share of images with a defect, 0..1, in expectation.
+    unverified : share of images whose verdict is left empty, 0..1, in expectation.
+
+    Raises
+    ------
+    ConfigError : fewer than one image or week, or ``folder`` holds something else.
+    """
+    if images < 1 or weeks < 1:
+        raise ConfigError(
+            "a drop of no images", expected="images and weeks of 1 or more",
+            got=f"images={images}, weeks={weeks}",
+        )  # fmt: skip
+    _start_afresh(folder)
+    rng = np.random.default_rng(seed)
+    line_rng, image_rng, verdict_rng = rng.spawn(3)
+    lines = [_Line(line_rng, mask=mask, days=5 * weeks) for _, _, mask in PRODUCTS]
+    _write_references(folder, lines)
+    rows: list[_Row] = []
+    truths: list[str | None] = []
+    for board in plan_boards(images, weeks=weeks):
+        for position in range(board.positions):
+            defect = _draw_defect(image_rng, position, fail_rate)
+            pair = _render(image_rng, lines[board.line], board, position, defect)
+            row = _row(board, position, defect, verified=verdict_rng.random() >= unverified)
+            _write(folder / row.image, pair.image, pair.quality)
+            rows.append(row)
+            truths.append(defect)
+    _write_verdicts(folder / "verdicts.csv", rows)
+    return _summary(folder, rows, truths)
+
+
+def _start_afresh(folder: Path) -> None:
+    """Delete an earlier rendering, and only that: a mark tells it from somebody's camera drop."""
+    mark = folder / ".rendered"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            what = f"{folder} holds files that were not rendered"
+            raise ConfigError(what, hint="name another folder with --out")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def _draw_defect(rng: np.random.Generator, position: int, fail_rate: float) -> str | None:
+    allowed = PARTS[POSITIONS[position][1]].defects
+    weights = np.array([_DEFECT_WEIGHTS[kind] for kind in allowed])
+    # Both numbers are drawn each time, so that another rate changes no other draw.
+    fails = rng.random() < fail_rate
+    kind = str(rng.choice(allowed, p=weights / weights.sum()))
+    return kind if fails else None
+
+
+def _render(
+    rng: np.random.Generator, line: _Line, board: Board, position: int, defect: str | None
+) -> RenderedPair:
+    lot = line.lot(board.lot)
+    return render_on_site(
+        rng,
+        line.sites[position],
+        reference=line.references[position],
+        camera=line.cameras[board.day],
+        supplier=lot.suppliers[position],
+        mask_tone=lot.mask_tone,
+        defect=defect,
+        severity=float(rng.beta(1.1, 1.8)),
+    )
+
+
+def _row(board: Board, position: int, defect: str | None, *, verified: bool) -> _Row:
+    line, product, _ = PRODUCTS[board.line]
+    refdes = POSITIONS[position][0]
+    moment = board.started_at + timedelta(seconds=2 * position)
+    verdict = "pass" if defect is None else "fail"
+    return _Row(
+        image=f"images/line={line}/date={moment:%Y-%m-%d}/{board.board_id}_{refdes}.jpg",
+        reference=_reference_path(product, refdes),
+        board_id=board.board_id,
+        position=refdes,
+        lot=board.lot,
+        line=line,
+        captured_at=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        verdict=verdict if verified else "",
+        defects=(defect or "") if verified else "",
+    )
+
+
+def _reference_path(product: str, refdes: str) -> str:
+    return f"references/{product}_{refdes}.jpg"
+
+
+def _write_references(folder: Path, lines: list[_Line]) -> None:
+    for (_, product, _), line in zip(PRODUCTS, lines, strict=True):
+        for (refdes, _), reference in zip(POSITIONS, line.references, strict=True):
+            _write(folder / _reference_path(product, refdes), reference, GOLDEN_CAMERA.quality)
+
+
+def _write(path: Path, image: Image.Image, quality: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jpeg(image, quality))
+
+
+def _write_verdicts(path: Path, rows: list[_Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(_Row.__slots__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def _summary(folder: Path, rows: list[_Row], truths: list[str | None]) -> DropSummary:
+    times = [datetime.fromisoformat(row.captured_at) for row in rows]
+    defects = Counter(kind for kind in truths if kind is not None)
+    return DropSummary(
+        folder=folder,
+        images=len(rows),
+        boards=len({row.board_id for row in rows}),
+        references=len(PRODUCTS) * len(POSITIONS),
+        fails=defects.total(),
+        unverified=sum(row.verdict == "" for row in rows),
+        defects=MappingProxyType(dict(sorted(defects.items()))),
+        first_captured_at=min(times),
+        last_captured_at=max(times),
+    )

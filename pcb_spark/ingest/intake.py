@@ -1,0 +1,300 @@
+"""What ingest does with files once it has them: each version of a file is taken in exactly once.
+
+``absorb`` takes in a micro-batch. It asks the tables, not the checkpoint, what is there already, so
+that a batch that comes again changes nothing. The order of its writes makes that safe at any
+moment: first the images, then the rejects, last the ledger ``files``, without which a file counts
+as not seen yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.core.errors import PcbSparkError
+from pcb_spark.ingest import image_files, ledger, verdict_files, verdicts
+from pcb_spark.ingest.drop import Drop, Listed
+from pcb_spark.ingest.layouts import SIDECAR, is_sidecar
+from pcb_spark.ingest.paths import image_id
+from pcb_spark.ingest.verdicts import KEY
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS
+from pcb_spark.lake.run import Counts, writing
+from pcb_spark.lake.tables import cached
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+    from pcb_spark.lake.image_table import ImageStore
+    from pcb_spark.pipeline.job import Job
+
+log = logging.getLogger(__name__)
+
+STAGE, _CAME = "ingest", "came"
+
+
+@dataclass
+class Intake:
+    """One ingest into one set of tables; one thread at a time takes something in.
+
+    Micro-batches after a ``fault``, and after ``closed`` is set, are left to the next run.
+    """
+
+    job: Job
+    drop: Drop
+    store: ImageStore
+    books: Counter[str] = field(default_factory=Counter)
+    young: int = 0
+    fault: PcbSparkError | None = None
+    closed: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self._caches = contextlib.ExitStack()
+        self.refresh()
+
+    def close(self) -> None:
+        """Let go of what is kept on disk."""
+        self._caches.close()
+
+    def refresh(self) -> None:
+        """Read verdict files, manifests and references as they are now."""
+        with self.lock:
+            self._caches.close()
+            self.manifest = cached(self.drop.manifest(), self._caches)
+            self.references = self.drop.references(self._caches)
+
+    def refuse_unreadable(self) -> None:
+        """Stop where a verdict file doesn't say which images it speaks of."""
+        verdicts.refuse_unreadable(self.manifest)
+
+    def receive(self, files: DataFrame) -> None:
+        """Absorb a micro-batch; a failure is kept in ``fault``, since py4j would print it.
+
+        The stream then takes the batch for done. It isn't lost: the ledger doesn't have it, and the
+        next look finds it.
+        """
+        with self.lock:
+            if self.fault or self.closed:
+                return
+            try:
+                with writing(self.job):
+                    self.absorb(files)
+            except PcbSparkError as error:
+                self.fault = error
+
+    def absorb(self, files: DataFrame) -> None:
+        """Take in files as Spark's binaryFile source reads them, but those too young."""
+        with self.lock, contextlib.ExitStack() as caches:
+            settled = files.where(F.col("modificationTime") <= F.lit(self._settled_before()))
+            kept = cached(settled, caches)
+            sidecar = F.col("path").rlike(SIDECAR)
+            came = {row[0]: row["count"] for row in kept.groupBy(sidecar).count().collect()}
+            if True in came:
+                self._keep_sidecars(kept.where(sidecar))
+            if False in came:
+                images = self.drop.inspect(kept.where(~sidecar))
+                self._take_in(cached(images, caches), caches)
+
+    def look(self) -> None:
+        """Take in what the stream passed over: empty, changed and late files, failed ones again."""
+        with self.lock:
+            waiting = self._waiting(self.drop.list_images())
+            size = self.job.config.ingest.files_per_batch
+            with writing(self.job):
+                for first in range(0, len(waiting), size):
+                    self._open(waiting[first : first + size])
+
+    def take_books(self) -> Counts:
+        """The books of images since the last call."""
+        with self.lock:
+            books, self.books = self.books, Counter()
+        rejected = books[image_files.BAD]
+        out = books[image_files.NEW] + books[image_files.SAME] + books[image_files.CHANGED]
+        return Counts(rows_in=books[_CAME], rows_out=out, rows_rejected=rejected)
+
+    def seen(self) -> int:
+        """How many files the ledger knows."""
+        return self.ledger().count()
+
+    def _settled_before(self) -> datetime:
+        return datetime.now(UTC) - timedelta(seconds=self.job.config.ingest.settle_seconds)
+
+    def read(self, name: str, schema: StructType) -> DataFrame:
+        """A table of this output; empty where there is none yet."""
+        uri = self.job.table(name)
+        if not tables.exists(self.job.spark, uri):
+            return self.job.spark.createDataFrame([], schema)
+        return tables.read(self.job.spark, uri, schema)
+
+    def told(self) -> DataFrame:
+        """The rows of manifests and verdict files, then those of sidecars."""
+        if not tables.exists(self.job.spark, self.job.table(SIDECARS)):
+            return self.manifest
+        newest = Window.partitionBy(names.SOURCE_URI).orderBy(F.desc(names.SEEN_AT))
+        kept = self.read(SIDECARS, schemas.SIDECARS).withColumn(
+            "place", F.row_number().over(newest)
+        )
+        rows = verdict_files.of_sidecars(kept.where("place = 1"), root=self.drop.root)
+        zone = self.job.config.ingest.timezone
+        return self.manifest.unionByName(verdicts.read_manifest(rows, timezone=zone))
+
+    def _keep_sidecars(self, files: DataFrame) -> None:
+        rows = files.select(
+            F.col("path").alias(names.SOURCE_URI),
+            F.sha2("content", 256).alias(names.CONTENT_SHA256),
+            "content",
+            F.lit(datetime.now(UTC)).alias(names.SEEN_AT),
+        )
+        key = [names.SOURCE_URI, names.CONTENT_SHA256]
+        news = rows.join(self.read(SIDECARS, schemas.SIDECARS), key, "left_anti")
+        if not news.isEmpty():
+            tables.append(news, self.job.table(SIDECARS), schemas.SIDECARS)
+
+    def _open(self, files: Sequence[Listed]) -> None:
+        """Open files of a listing; those that can't be opened become rejects too."""
+        root = len(self.drop.root.rstrip("/")) + 1
+        with contextlib.ExitStack() as caches:
+            found = cached(self.drop.open_files(files), caches)
+            opened = {row["path"] for row in found.select("path").collect()}
+            missing = [
+                (file.uri[root:], file.length, file.modified_at)
+                for file in files
+                if file.uri not in opened and not is_sidecar(file.uri)
+            ]
+            if opened:
+                self.absorb(found)
+            if missing:
+                unopened = image_files.unopened(self.job.spark, missing, self.drop.layout)
+                self._take_in(unopened, caches)
+
+    def _waiting(self, listed: Sequence[Listed]) -> list[Listed]:
+        """The files of a listing whose present version the ledger doesn't have, or has to retry."""
+        settled = self._settled_before()
+        old_enough = [file for file in listed if file.modified_at <= settled]
+        self.young = len(listed) - len(old_enough)
+        root = len(self.drop.root.rstrip("/")) + 1
+        rows = [(f.uri[root:], f.uri, f.length, f.modified_at) for f in old_enough]
+        files = self.job.spark.createDataFrame(
+            rows, f"{KEY} string, uri string, {names.LENGTH} long, {names.MODIFIED_AT} timestamp"
+        )
+        noted = self.read(FILES, schemas.FILES)
+        done = ledger.done(noted, run_id=self.job.run_id, now=datetime.now(UTC))
+        sidecars = self.read(SIDECARS, schemas.SIDECARS).select(
+            F.col(names.SOURCE_URI).alias("uri")
+        )
+        waiting = (
+            files.withColumn(names.IMAGE_ID, image_id(F.col(KEY)))
+            .join(done, [names.IMAGE_ID, names.LENGTH, names.MODIFIED_AT], "left_anti")
+            .join(sidecars, "uri", "left_anti")
+        )
+        found = waiting.select("uri", names.LENGTH, names.MODIFIED_AT).collect()
+        return [Listed(uri, length, moment.astimezone(UTC)) for uri, length, moment in found]
+
+    def ledger(self) -> DataFrame:
+        """What became of the newest version of every file."""
+        return ledger.newest(self.read(FILES, schemas.FILES))
+
+    def _take_in(self, inspected: DataFrame, caches: contextlib.ExitStack) -> None:
+        """Write what became of inspected files: images, then rejects, then the ledger."""
+        wanted = self.job.config.ingest
+        keys = inspected.select(KEY)
+        told = cached(verdicts.traceability(self.told().join(keys, KEY, "left_semi")), caches)
+        tolerance = timedelta(minutes=wanted.future_tolerance_minutes)
+        described = image_files.describe(
+            inspected, told, root=self.drop.root, timezone=wanted.timezone,
+            latest=datetime.now(UTC) + tolerance,
+        )  # fmt: skip
+        pruned = ledger.pruned(self.read(FILES, schemas.FILES))
+        compared = image_files.compare(described, cached(self._existing(described), caches), pruned)
+        judged = cached(compared.drop(image_files.CONTENT), caches)
+        states = Counter(
+            {
+                r[image_files.STATE]: r["count"]
+                for r in judged.groupBy(image_files.STATE).count().collect()
+            }
+        )
+        if not states:
+            return
+        self._write(compared, judged, states)
+        self._note(judged)
+        left_out = states.pop(image_files.PRUNED, 0)
+        if left_out:
+            log.info("ingest: %d files were pruned once and stay out", left_out)
+        self.books += Counter({_CAME: states.total()}) + states
+
+    def _existing(self, described: DataFrame) -> DataFrame:
+        """The rows that the table has of these images, looked for on the days where they can be."""
+        usable = described.where(F.col(names.REASON).isNull())
+        days = {row[0] for row in usable.select(names.CAPTURE_DATE).distinct().collect()}
+        if tables.exists(self.job.spark, self.job.table(FILES)):
+            noted = self.read(FILES, schemas.FILES).join(described, names.IMAGE_ID, "left_semi")
+            days |= {row[0] for row in noted.select(names.CAPTURE_DATE).distinct().collect()}
+            rows = self.store.read(days - {None})
+        else:
+            rows = self.store.read()
+        ids = described.select(names.IMAGE_ID)
+        found = rows.select(names.IMAGE_ID, names.CONTENT_SHA256, names.CAPTURE_DATE)
+        return found.join(ids, names.IMAGE_ID, "left_semi")
+
+    def _write(self, compared: DataFrame, judged: DataFrame, states: Counter[str]) -> None:
+        state = F.col(image_files.STATE)
+        if states[image_files.NEW]:
+            states[image_files.NEW] = self.store.add(
+                self._rows(compared.where(state == image_files.NEW))
+            )
+        if states[image_files.CHANGED]:
+            changed = judged.where(state == image_files.CHANGED)
+            rows = compared.where(state == image_files.CHANGED)
+            days = {row[0] for row in changed.select(names.CAPTURE_DATE).collect()}
+            days |= {
+                day for row in changed.select(image_files.HAD_DATES).collect() for day in row[0]
+            }
+            self.store.revise(self._rows(rows), changed, days)
+            log.info("ingest: %d images have new content", states[image_files.CHANGED])
+        if states[image_files.BAD]:
+            self._reject(image_files.image_rejects(judged))
+
+    def _rows(self, compared: DataFrame) -> DataFrame:
+        images, _ = self.drop.resolve(compared, self.references)
+        return image_files.image_rows(images, self.references, root=self.drop.root)
+
+    def _reject(self, rows: DataFrame) -> None:
+        """Append rejects of files, each file and reason once."""
+        had = self.read(REJECTS, schemas.REJECTS).where(
+            (F.col(names.STAGE) == STAGE) & (F.col(names.KIND) == names.KIND_IMAGE)
+        )
+        news = rows.join(had, [names.SOURCE_URI, names.REASON], "left_anti")
+        if not news.isEmpty():
+            tables.append(self.marked(news), self.job.table(REJECTS), schemas.REJECTS)
+
+    def marked(self, rejects: DataFrame) -> DataFrame:
+        """Rejects with this job's stage, run and time."""
+        return rejects.withColumns({
+            names.STAGE: F.lit(STAGE),
+            names.SEEN_AT: F.lit(datetime.now(UTC)),
+            names.RUN_ID: F.lit(self.job.run_id),
+        })  # fmt: skip
+
+    def _note(self, judged: DataFrame) -> None:
+        """Put into the ledger what became of each file."""
+        outcome = F.when(F.col(image_files.STATE) == image_files.PRUNED, names.PRUNED).otherwise(
+            image_files.OK
+        )
+        noted = judged.withColumns({
+            names.OUTCOME: F.coalesce(names.REASON, outcome),
+            names.SEEN_AT: F.lit(datetime.now(UTC)),
+            names.RUN_ID: F.lit(self.job.run_id),
+        })  # fmt: skip
+        tables.append(noted, self.job.table(FILES), schemas.FILES)

@@ -1,0 +1,195 @@
+"""What ingest does once files are taken in: whatever came late, verdicts, and rejects that hold."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import operator
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.ingest import image_files, ledger, revisions, verdicts
+from pcb_spark.ingest.intake import STAGE
+from pcb_spark.ingest.paths import image_id, relative
+from pcb_spark.ingest.verdicts import KEY
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS, VERDICTS
+from pcb_spark.lake.run import Counts
+from pcb_spark.lake.tables import cached
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from pcb_spark.ingest.intake import Intake
+
+log = logging.getLogger(__name__)
+
+#: Of the ledger, before they become one.
+_MANY_FILES = 100
+_SAME_REJECT = (
+    names.SOURCE_URI,
+    names.KIND,
+    names.REASON,
+    names.DETAIL,
+    names.LENGTH,
+    names.CAPTURE_DATE,
+)
+
+
+def attach(intake: Intake) -> Counts:
+    """Attach what came late, bring verdicts and rejects up to date; the books of verdicts."""
+    with intake.lock, contextlib.ExitStack() as caches:
+        rows = cached(_without_pruned(intake), caches)
+        known = cached(_known(intake, rows), caches)
+        known.count()  # before a partition that it reads is exchanged
+        resolved = cached(verdicts.resolve(rows, known), caches)
+        told = cached(verdicts.traceability(resolved), caches)
+        images = _with_news(intake, told, caches)
+        resolved_images, reference_rejects = intake.drop.resolve(images, intake.references)
+        asking = cached(resolved_images, caches)
+        asking.count()
+        if _revise(intake, asking, caches):
+            known = cached(_known(intake, rows), caches)
+        verdict_rejects, counts = _judge(intake, resolved, known, caches)
+        missing = revisions.reference_rejects(asking, intake.references, root=intake.drop.root)
+        found = [verdict_rejects, missing, *reference_rejects]
+        _replace_rejects(intake, reduce(lambda a, b: a.unionByName(b), found), caches)
+        _compact(intake)
+        return counts
+
+
+def _without_pruned(intake: Intake) -> DataFrame:
+    """What the drop tells, but of images that retention removed."""
+    gone = ledger.pruned(intake.read(FILES, schemas.FILES)).select(
+        F.col(names.IMAGE_ID).alias("gone")
+    )
+    told = intake.told()
+    return told.join(gone, image_id(F.col(KEY)) == F.col("gone"), "left_anti")
+
+
+def _known(intake: Intake, told: DataFrame) -> DataFrame:
+    """Every image that came: ``relative_path``, ids, day, place, and ``reason`` if rejected.
+
+    A path is what the verdict files call it, so that a drop may move; else what its URI says.
+    """
+    columns = (
+        names.IMAGE_ID,
+        names.SOURCE_URI,
+        names.BOARD_ID,
+        names.POSITION,
+        names.CAPTURE_DATE,
+        names.REASON,
+    )
+    images = intake.store.read().withColumn(names.REASON, F.lit(None).cast("string"))
+    rejected = (
+        intake.ledger()
+        .where(~F.col(names.OUTCOME).isin(image_files.OK, names.PRUNED))
+        .select(
+            names.IMAGE_ID,
+            names.SOURCE_URI,
+            names.CAPTURE_DATE,
+            F.col(names.OUTCOME).alias(names.REASON),
+        )
+    )
+    rejected = rejected.join(images, names.IMAGE_ID, "left_anti")
+    nowhere = {name: F.lit(None).cast("string") for name in (names.BOARD_ID, names.POSITION)}
+    came = images.select(*columns).unionByName(rejected.withColumns(nowhere).select(*columns))
+    named = told.where(F.col(KEY).isNotNull()).select(F.col(KEY).alias("told")).distinct()
+    named = named.withColumn(names.IMAGE_ID, image_id(F.col("told")))
+    path = F.coalesce("told", relative(intake.drop.root, names.SOURCE_URI))
+    return came.join(named, names.IMAGE_ID, "left").withColumn(KEY, path)
+
+
+def _with_news(intake: Intake, told: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
+    zone = intake.job.config.ingest.timezone
+    news = revisions.with_news(intake.store.read(), told, root=intake.drop.root, timezone=zone)
+    return cached(news, caches)
+
+
+def _revise(intake: Intake, asking: DataFrame, caches: contextlib.ExitStack) -> bool:
+    """Bring images up to date with what came after them; say whether there was any."""
+    changes = revisions.revisions(asking, intake.references, root=intake.drop.root)
+    changes = cached(changes, caches)
+    days = {
+        day
+        for row in changes.select(revisions.HAD_DATE, names.CAPTURE_DATE).distinct().collect()
+        for day in row
+    }
+    if not days:
+        return False
+    log.info("ingest: %d images get what came after them", changes.count())
+    rows = intake.store.read(days).join(changes.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi")
+    revised = revisions.revise(rows, changes, intake.references, root=intake.drop.root)
+    intake.store.revise(revised.dropDuplicates([names.IMAGE_ID]), changes, days)
+    return True
+
+
+def _judge(
+    intake: Intake, resolved: DataFrame, known: DataFrame, caches: contextlib.ExitStack
+) -> tuple[DataFrame, Counts]:
+    """Write the verdicts that count; the others are the answer."""
+    paths = known.select(names.IMAGE_ID, KEY)
+    had = intake.read(VERDICTS, schemas.VERDICTS)
+    rows = cached(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
+    settled, rejected = verdicts.effective(rows, known, root=intake.drop.root)
+    table = cached(settled.select(schemas.VERDICTS.names), caches)
+    uri = intake.job.table(VERDICTS)
+    if not tables.exists(intake.job.spark, uri) or _differ(had, table):
+        tables.replace(table, uri, schemas.VERDICTS)
+    counts = Counts(
+        rows_in=rows.count(), rows_out=intake.read(VERDICTS, schemas.VERDICTS).count(),
+        rows_rejected=rejected.count(),
+    )  # fmt: skip
+    return rejected, counts
+
+
+def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.ExitStack) -> None:
+    """Bring the rejects up to date: of files those that still hold, of all else ``derived``.
+
+    Rows that stay keep the run that saw them first.
+    """
+    had = cached(intake.read(REJECTS, schemas.REJECTS), caches)
+    own, image = F.col(names.STAGE) == STAGE, F.col(names.KIND) == names.KIND_IMAGE
+    first = (
+        had.where(own & ~image)
+        .groupBy(*_SAME_REJECT)
+        .agg(
+            F.min(names.SEEN_AT).alias("first_at"),
+            F.min_by(names.RUN_ID, names.SEEN_AT).alias("first_run"),
+        )
+    )
+    marked = intake.marked(derived).alias("new")
+    same = [F.col(f"new.{n}").eqNullSafe(F.col(f"first.{n}")) for n in _SAME_REJECT]
+    dated = marked.join(first.alias("first"), reduce(operator.and_, same), "left").select(
+        *(F.col(f"new.{n}") for n in (*_SAME_REJECT, names.STAGE)),
+        F.coalesce("first_at", names.SEEN_AT).alias(names.SEEN_AT),
+        F.coalesce("first_run", f"new.{names.RUN_ID}").alias(names.RUN_ID),
+    )
+    now = intake.ledger().select(names.SOURCE_URI, names.OUTCOME)
+    holds = F.col(names.OUTCOME).isNull() | (F.col(names.OUTCOME) == F.col(names.REASON))
+    files = had.where(own & image).join(now, names.SOURCE_URI, "left").where(holds)
+    kept = had.where(~own).unionByName(
+        files.dropDuplicates([names.SOURCE_URI, names.REASON]).drop(names.OUTCOME)
+    )
+    rejects = cached(kept.unionByName(dated), caches)
+    uri = intake.job.table(REJECTS)
+    if not tables.exists(intake.job.spark, uri) or _differ(had, rejects):
+        tables.replace(rejects.coalesce(1), uri, schemas.REJECTS)
+
+
+def _compact(intake: Intake) -> None:
+    """Write the ledger and the sidecars as one file once they are many."""
+    for name, schema in ((FILES, schemas.FILES), (SIDECARS, schemas.SIDECARS)):
+        rows = intake.read(name, schema)
+        if len(rows.inputFiles()) > _MANY_FILES:
+            tables.replace(rows.distinct().coalesce(1), intake.job.table(name), schema)
+
+
+def _differ(one: DataFrame, other: DataFrame) -> bool:
+    """Whether two tables hold different rows, whenever and by whichever run they were noted."""
+    compared = [name for name in one.columns if name not in (names.SEEN_AT, names.RUN_ID)]
+    left, right = one.select(compared), other.select(compared)
+    return not (left.exceptAll(right).isEmpty() and right.exceptAll(left).isEmpty())

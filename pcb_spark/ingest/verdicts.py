@@ -1,0 +1,228 @@
+"""The verdict files of a drop: what they say of each image, and the one verdict that counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.ingest.verdict_files import COLUMNS, FAULT, FILE, NO_IMAGE_COLUMN, ROW
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.window import WindowSpec
+
+_IMAGE_FAULT = "image_fault"
+_OTHER_COUNTS = "another row for this image counts"
+KEY = "relative_path"
+REFERENCE_KEY = "reference_path"
+
+
+def read_manifest(raw: DataFrame, *, timezone: str = "UTC") -> DataFrame:
+    """Bring the rows of ``verdict_files.read`` into one form: times, and verdicts in lower case.
+
+    Parameters
+    ----------
+    timezone : of times that name none.
+    """
+    manifest = raw.withColumnsRenamed({names.IMAGE: KEY, names.REFERENCE: REFERENCE_KEY})
+    return manifest.withColumns(
+        {
+            names.CAPTURED_AT: _timestamp(names.CAPTURED_AT, timezone),
+            names.VERIFIED_AT: _timestamp(names.VERIFIED_AT, timezone),
+            names.VERDICT: F.lower(names.VERDICT),
+            names.OPERATORS_DISAGREE: F.lit(None).cast("boolean"),
+        }
+    )
+
+
+def refuse_unreadable(manifest: DataFrame) -> None:
+    """Stop where a file can't be read at all.
+
+    Raises
+    ------
+    InputError : it has no column that says which image it speaks of.
+    """
+    broken = manifest.where(F.col(FAULT).startswith(NO_IMAGE_COLUMN)).orderBy(ROW).first()
+    if broken is not None:
+        raise InputError(
+            f"the verdict file {broken[FILE]} has {NO_IMAGE_COLUMN}",
+            expected=f"a header with image and any of {', '.join(COLUMNS[1:])}",
+            got=broken[FAULT].partition(": ")[2],
+            hint="correct the header; paths are relative to the drop",
+        )
+
+
+def resolve(manifest: DataFrame, known: DataFrame) -> DataFrame:
+    """Give the rows that name a board and a position the images of these.
+
+    Parameters
+    ----------
+    known : ``relative_path``, ``board_id`` and ``position`` of the images that there are.
+    """
+    places = known.select(F.col(KEY).alias("found"), names.BOARD_ID, names.POSITION)
+    places = places.where(F.col(names.POSITION).isNotNull())
+    named = manifest.where(F.col(KEY).isNotNull() | F.col(names.POSITION).isNull())
+    placed = manifest.where(F.col(KEY).isNull() & F.col(names.POSITION).isNotNull())
+    found = placed.join(places, [names.BOARD_ID, names.POSITION], "left").withColumn(
+        KEY, F.col("found")
+    )
+    return named.unionByName(found.drop("found"))
+
+
+def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
+    """Add the verdicts of earlier runs that the files don't hold any more.
+
+    A file that says something else of the same image and time was corrected, and counts.
+
+    Parameters
+    ----------
+    earlier : the table ``verdicts`` with ``relative_path``.
+    """
+    told = manifest.where(F.col(names.VERDICT).isNotNull()).select(
+        F.col(KEY).alias("told"), F.col(names.VERIFIED_AT).alias("told_at")
+    )
+    same = (F.col(KEY) == F.col("told")) & F.col(names.VERIFIED_AT).eqNullSafe(F.col("told_at"))
+    kept = earlier.where(F.col(names.VERDICT).isNotNull()).join(told, same, "left_anti")
+    carried = kept.select(
+        KEY, names.VERDICT, names.DEFECTS, names.OPERATOR_ID, names.VERIFIED_AT, names.OPERATORS_DISAGREE,
+        F.lit(-1).cast("long").alias(ROW),
+    )  # fmt: skip
+    return manifest.unionByName(carried, allowMissingColumns=True)
+
+
+def traceability(manifest: DataFrame) -> DataFrame:
+    """One row an image: the first value of each column, in the file's order."""
+    columns = (
+        REFERENCE_KEY, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT, names.LINE, names.CAPTURED_AT,
+    )  # fmt: skip
+    in_order = Window.partitionBy(KEY).orderBy(ROW)
+    whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    firsts = {name: F.first(name, ignorenulls=True).over(whole) for name in columns}
+    first_row = F.row_number().over(in_order)
+    named = manifest.where(F.col(KEY).isNotNull() & F.col(FAULT).isNull())
+    chosen = named.withColumns(firsts).withColumn("place", first_row).where("place = 1")
+    return chosen.select(KEY, *columns)
+
+
+def effective(
+    manifest: DataFrame, described: DataFrame, *, root: str
+) -> tuple[DataFrame, DataFrame]:
+    """One row an image; a row of the verdict file that doesn't become it goes to the rejects.
+
+    The latest ``verified_at`` wins. Rows of the same time that contradict each other leave the
+    image unverified. ``operators_disagree`` marks images of which different operators said
+    different things at any time; what each of them said stays in the rejects.
+
+    Parameters
+    ----------
+    described : ``relative_path``, ``image_id``, ``capture_date`` and ``reason`` of every image that
+        came, in the table or rejected.
+    """
+    found = described.select(
+        KEY, names.IMAGE_ID, names.CAPTURE_DATE, F.col(names.REASON).alias(_IMAGE_FAULT)
+    )
+    verdict = F.col(names.VERDICT)
+    known = verdict.isNull() | verdict.isin(names.VERDICT_PASS, names.VERDICT_FAIL)
+    joined = manifest.join(found, KEY, "left").withColumn("known", known)
+    opinion = F.when(F.col("known"), verdict)
+    per_image = Window.partitionBy(KEY)
+    newest = F.max(F.when(opinion.isNotNull(), F.col(names.VERIFIED_AT))).over(per_image)
+    current = newest.isNull() | (F.col(names.VERIFIED_AT) == newest)
+    newest_first = Window.partitionBy(KEY, "known").orderBy(
+        verdict.isNull(), F.col(names.VERIFIED_AT).desc_nulls_last(), F.desc(ROW)
+    )
+    judged = joined.withColumn("current", current).withColumns(
+        {
+            "opinions": F.size(F.collect_set(F.when(F.col("current"), opinion)).over(per_image)),
+            "place": F.row_number().over(newest_first),
+            names.OPERATORS_DISAGREE: _disagreement(opinion, per_image),
+        }
+    )
+    settled = judged.withColumn(names.REASON, _verdict_fault()).withColumns(
+        {
+            names.DETAIL: _verdict_detail(),
+            names.LENGTH: F.lit(None).cast("long"),
+            names.SOURCE_URI: F.coalesce(
+                F.concat(F.lit(root.rstrip("/") + "/"), KEY), FILE, F.lit(root.rstrip("/") + "/")
+            ),
+        }
+    )
+    rejected = settled.where(F.col(names.REASON).isNotNull())
+    return settled.where(F.col(names.REASON).isNull()), rejected.select(
+        *reject_columns(names.KIND_VERDICT)
+    )
+
+
+def reject_columns(kind: str) -> list[Column]:
+    """The columns of ``rejects`` that ingest fills in."""
+    return [
+        F.col(names.SOURCE_URI),
+        F.lit(kind).alias(names.KIND),
+        F.col(names.REASON),
+        F.col(names.DETAIL),
+        F.col(names.LENGTH),
+        F.col(names.CAPTURE_DATE),
+    ]
+
+
+def _timestamp(name: str, timezone: str) -> Column:
+    """Read ISO 8601; without a day there is no time, since Spark would take today for it."""
+    text = F.col(name)
+    zoned = text.rlike(r":\d.*([zZ]|[+-]\d{1,2}(:?\d{2})?|[A-Za-z]{2,}\S*)$")
+    moment = F.when(zoned, F.try_to_timestamp(text)).otherwise(
+        F.to_utc_timestamp(F.try_to_timestamp(text), timezone)
+    )
+    return F.when(text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}"), moment)
+
+
+def _disagreement(opinion: Column, per_image: WindowSpec) -> Column:
+    """Whether operators said different things, now or in an earlier run."""
+    verdicts = F.size(F.collect_set(opinion).over(per_image))
+    operators = F.size(
+        F.collect_set(F.when(opinion.isNotNull(), F.col(names.OPERATOR_ID))).over(per_image)
+    )
+    earlier = F.coalesce(F.max(names.OPERATORS_DISAGREE).over(per_image), F.lit(False))
+    return ((verdicts > 1) & (operators > 1)) | earlier
+
+
+def _verdict_fault() -> Column:
+    contradicted = F.col("current") & F.col(names.VERDICT).isNotNull() & (F.col("opinions") > 1)
+    return (
+        F.when(F.col(FAULT).isNotNull(), names.VERDICT_UNREADABLE)
+        .when(
+            F.col(names.IMAGE_ID).isNull() | F.col(_IMAGE_FAULT).isNotNull(),
+            names.VERDICT_WITHOUT_IMAGE,
+        )
+        .when(~F.col("known"), names.VERDICT_UNKNOWN)
+        .when(contradicted, names.VERDICT_CONFLICT)
+        .when(F.col("place") > 1, names.VERDICT_SUPERSEDED)
+    )
+
+
+def _verdict_detail() -> Column:
+    fault = F.col(_IMAGE_FAULT)
+    said = F.concat_ws(" ", names.VERDICT, F.concat(F.lit("by "), names.OPERATOR_ID))
+    placed = F.concat(
+        F.lit("no image of board "), names.BOARD_ID, F.lit(" and position "), F.col(names.POSITION)
+    )
+    return (
+        F.when(F.col(FAULT).isNotNull(), F.concat_ws(": ", FILE, FAULT))
+        .when(
+            F.col(names.REASON) == names.VERDICT_UNKNOWN,
+            F.concat(F.lit("got "), F.col(names.VERDICT)),
+        )
+        .when(
+            F.col(names.REASON) == names.VERDICT_CONFLICT, F.concat(F.lit("one of several: "), said)
+        )
+        .when(fault.isNotNull(), F.concat(F.lit("its image was rejected: "), fault))
+        .when(F.col(KEY).isNull(), F.coalesce(placed, F.lit("its row names no image")))
+        .when(F.col(names.REASON) == names.VERDICT_WITHOUT_IMAGE, F.lit("no such file in the drop"))
+        .when(
+            F.col(names.REASON).isNotNull(),
+            F.concat_ws(": ", F.lit("another row for this image counts"), said),
+        )
+    )

@@ -1,0 +1,158 @@
+"""Files and folders on any store, through Hadoop's file systems in the driver's JVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pcb_spark.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What lies in a folder: its name, its bytes, its store's clock when it was written, in ms."""
+
+    name: str
+    length: int
+    modified_ms: int
+
+
+def open_path(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """Return Hadoop's file system of ``uri``, and its path there."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
+    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path
+
+
+def exists(spark: SparkSession, uri: str) -> bool:
+    """Say whether there is a file or folder at ``uri``."""
+    filesystem, path = open_path(spark, uri)
+    return bool(filesystem.exists(path))
+
+
+def require(spark: SparkSession, uri: str) -> None:
+    """Let Hadoop's FileNotFoundException through where there is nothing at ``uri``."""
+    filesystem, path = open_path(spark, uri)
+    filesystem.getFileStatus(path)
+
+
+def scheme(spark: SparkSession, uri: str) -> str:
+    """Return the scheme of the file system that ``uri`` is on."""
+    return str(open_path(spark, uri)[0].getUri().getScheme())
+
+
+def qualified(spark: SparkSession, uri: str) -> str:
+    """Return ``uri`` with its scheme, as Spark's file sources report it."""
+    filesystem, path = open_path(spark, uri)
+    return str(filesystem.makeQualified(path).toString())
+
+
+def entries(spark: SparkSession, uri: str) -> list[Entry]:
+    """List what lies right below the folder ``uri``; nothing where there is no such folder."""
+    filesystem, path = open_path(spark, uri)
+    if not filesystem.exists(path):
+        return []
+    return [
+        Entry(found.getPath().getName(), found.getLen(), found.getModificationTime())
+        for found in filesystem.listStatus(path)
+    ]
+
+
+def names(spark: SparkSession, uri: str) -> list[str]:
+    """The names right below a folder; none where there is no folder."""
+    return [entry.name for entry in entries(spark, uri)]
+
+
+def below(spark: SparkSession, uri: str) -> list[str]:
+    """The paths of all files in a folder, relative to it; the empty path of a file itself."""
+    filesystem, path = open_path(spark, uri)
+    root = len(str(filesystem.makeQualified(path).toString()))
+    found = filesystem.listFiles(path, True)
+    paths = []
+    while found.hasNext():
+        paths.append(str(found.next().getPath().toString())[root:].lstrip("/"))
+    return sorted(paths)
+
+
+def move(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file or folder.
+
+    Raises
+    ------
+    InputError : the file system refuses.
+    """
+    filesystem, path = open_path(spark, source)
+    if not filesystem.rename(path, open_path(spark, target)[1]):
+        what = f"{source} can't be moved to {target}"
+        raise InputError(what, hint="check the rights on the output folder")
+
+
+def remove(spark: SparkSession, uri: str) -> None:
+    """Delete ``uri`` and all below it, if it is there."""
+    filesystem, path = open_path(spark, uri)
+    filesystem.delete(path, True)
+
+
+def make_folder(spark: SparkSession, uri: str) -> None:
+    """Make a folder and those above it."""
+    filesystem, path = open_path(spark, uri)
+    filesystem.mkdirs(path)
+
+
+def upload(spark: SparkSession, local: Path, uri: str) -> None:
+    """Copy a local file or folder to ``uri``."""
+    filesystem, target = open_path(spark, uri)
+    source = _local_path(spark, local)
+    filesystem.copyFromLocalFile(source, target)
+
+
+def download(spark: SparkSession, uri: str, folder: Path) -> None:
+    """Copy the files right below ``uri`` into the local ``folder``."""
+    filesystem, source = open_path(spark, uri)
+    for status in filesystem.listStatus(source):
+        local = _local_path(spark, folder / status.getPath().getName())
+        filesystem.copyToLocalFile(False, status.getPath(), local, True)
+
+
+def read_whole(spark: SparkSession, uri: str) -> bytes:
+    """The bytes of a small file."""
+    filesystem, path = open_path(spark, uri)
+    if _local(filesystem):
+        return Path(path.toUri().getPath()).read_bytes()
+    stream = filesystem.open(path)
+    try:
+        return bytes(spark._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))  # type: ignore[union-attr]
+    finally:
+        stream.close()
+
+
+def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
+    """Write a small file that readers see as it was or as it is.
+
+    Stores of objects show a file once it is closed; wasb shows an empty one before that. On a local
+    disk it takes a rename, and Hadoop's own would leave the old checksum beside the new file for a
+    moment.
+    """
+    filesystem, path = open_path(spark, uri)
+    if not _local(filesystem):
+        stream = filesystem.create(path, True)
+        stream.write(content)
+        stream.close()
+        return
+    target = Path(path.toUri().getPath())
+    scratch = target.with_name(f".{target.name}.new")
+    scratch.write_bytes(content)
+    target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
+    scratch.replace(target)
+
+
+def _local_path(spark: SparkSession, path: Path) -> Any:
+    """Hadoop's path of a local one; it takes names as they are, where an URI would escape them."""
+    return open_path(spark, f"file://{path.resolve()}")[1]
+
+
+def _local(filesystem: Any) -> bool:
+    return bool(filesystem.getUri().getScheme() == "file")

@@ -1,0 +1,160 @@
+"""What every job shares: its session, its tables, and its books."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import REJECTS
+from pcb_spark.lake.run import Counts
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+    from pcb_spark.pipeline.job import Job
+import contextlib
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+import pcb_spark
+from pcb_spark.core import names
+from pcb_spark.core.errors import (
+    AccountingError,
+)
+from pcb_spark.lake import schemas, session, tables
+from pcb_spark.lake.catalogue import RUNS
+from pcb_spark.pipeline.job import log
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+def writing(job: Job) -> contextlib.AbstractContextManager[None]:
+    """Turn a failure inside Spark into one error that names the tables.
+
+    Raises
+    ------
+    InputError : others took this job for dead.
+    """
+    if job.lease is not None:
+        job.lease.require()
+    return tables.spark_failures(
+        f"the tables in {job.config.paths.out} can't be written",
+        hint="check the rights on paths.out, and the space that is left",
+    )
+
+
+_LIBRARIES = ("pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "lightgbm", "pillow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """A job's books for one kind of row."""
+
+    rows_in: int
+    rows_out: int
+    rows_rejected: int
+
+
+def close_books(
+    job: Job, name: str, counts: Mapping[str, Counts], inputs: str, began: float
+) -> None:
+    """Append a row to ``runs`` for each kind of row and check that none got lost.
+
+    Raises
+    ------
+    AccountingError : rows in are not rows out plus rejects.
+    """
+    seconds = time.monotonic() - began
+    started_at = datetime.now(UTC) - timedelta(seconds=seconds)
+    rows = [
+        (
+            job.run_id, name, kind, inputs, c.rows_in, c.rows_out, c.rows_rejected,
+            started_at, seconds, json.dumps(versions()), git_sha(), job.config.sha256(),
+        )
+        for kind, c in counts.items()
+    ]  # fmt: skip
+    tables.append_rows(job.spark, rows, job.table(RUNS), schemas.RUNS)
+    for kind, c in counts.items():
+        log.info(
+            "%s: %d %s rows in, %d out, %d rejected, %.1f s",
+            name, c.rows_in, kind, c.rows_out, c.rows_rejected, seconds,
+        )  # fmt: skip
+        if c.rows_in != c.rows_out + c.rows_rejected:
+            what = f"{name} lost rows of kind {kind}"
+            raise AccountingError(
+                what,
+                expected=f"{c.rows_in} = out + rejected",
+                got=f"{c.rows_out} + {c.rows_rejected}",
+                hint="don't use this run's tables; keep the log and report it",
+            )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run depends on."""
+    found = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"pcb_spark": pcb_spark.__version__, "python": platform.python_version(), **found}
+
+
+def git_sha() -> str | None:
+    """Return the commit of the checkout this package runs from, or null outside of one."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    home = Path(__file__).resolve().parent
+    command = [git, "-C", str(home), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def write_rejects(job: Job, rejects: DataFrame, stage: str) -> dict[str, int]:
+    """Append ``rejects`` of this run and return how many there are of each kind."""
+    marked = rejects.withColumns({
+        names.STAGE: F.lit(stage),
+        names.SEEN_AT: F.lit(job.started_at),
+        names.RUN_ID: F.lit(job.run_id),
+    })  # fmt: skip
+    tables.append(marked, job.table(REJECTS), schemas.REJECTS)
+    written = tables.read(job.spark, job.table(REJECTS), schemas.REJECTS)
+    own = written.where((F.col(names.RUN_ID) == job.run_id) & (F.col(names.STAGE) == stage))
+    return {row[names.KIND]: row["count"] for row in own.groupBy(names.KIND).count().collect()}
+
+
+def count_rows(job: Job, name: str, schema: StructType) -> int:
+    """Count the rows that a table holds on disk."""
+    return tables.read(job.spark, job.table(name), schema).count()
+
+
+@contextlib.contextmanager
+def few_shuffle_partitions(spark: SparkSession) -> Iterator[None]:
+    """Make two a task slot, where Spark's 200 would be tasks of no rows.
+
+    Elsewhere adaptive execution puts small ones together; Spark leaves it out for streams and for
+    what is cached, and these jobs are made of those.
+    """
+    key = "spark.sql.shuffle.partitions"
+    before = spark.conf.get(key) or "200"
+    spark.conf.set(key, min(int(before), 2 * session.task_slots(spark)))
+    try:
+        yield
+    finally:
+        spark.conf.set(key, before)

@@ -1,0 +1,211 @@
+"""Column names, table schemas and closed lists; they stand here once and every module imports them.
+
+``IMAGES`` is what Spark writes, ``images_unischema`` what petastorm reads; a test holds their
+columns together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pyspark.sql import types as t
+
+from pcb_spark.core import names
+
+if TYPE_CHECKING:
+    from petastorm.unischema import Unischema
+
+
+def _struct(*fields: tuple[str, t.DataType, bool]) -> t.StructType:
+    return t.StructType([t.StructField(*field) for field in fields])
+
+
+_STRING = t.StringType()
+_TIME = t.TimestampType()
+_DATE = t.DateType()
+_LONG = t.LongType()
+_DOUBLE = t.DoubleType()
+
+_TRACEABILITY = (
+    (names.IMAGE_ID, _STRING, False),
+    (names.SOURCE_URI, _STRING, False),
+    (names.LINE, _STRING, True),
+    (names.LOT, _STRING, True),
+    (names.BOARD_ID, _STRING, False),
+    (names.POSITION, _STRING, True),
+    (names.PART_NUMBER, _STRING, True),
+    (names.CAPTURED_AT, _TIME, False),
+)
+TRACEABILITY: Final = tuple(name for name, _, _ in _TRACEABILITY)
+
+IMAGES: Final = _struct(
+    *_TRACEABILITY,
+    (names.IMAGE, t.BinaryType(), False),
+    (names.REFERENCE, t.BinaryType(), True),
+    (names.REFERENCE_URI, _STRING, True),
+    (names.REFERENCE_SHA256, _STRING, True),
+    (names.WIDTH, t.IntegerType(), False),
+    (names.HEIGHT, t.IntegerType(), False),
+    (names.CONTENT_SHA256, _STRING, False),
+    (names.CAPTURE_DATE, _DATE, False),
+)
+
+REJECTS: Final = _struct(
+    (names.SOURCE_URI, _STRING, False),
+    (names.STAGE, _STRING, False),
+    (names.KIND, _STRING, False),
+    (names.REASON, _STRING, False),
+    (names.DETAIL, _STRING, True),
+    (names.LENGTH, _LONG, True),
+    (names.SEEN_AT, _TIME, False),
+    (names.CAPTURE_DATE, _DATE, True),
+    (names.RUN_ID, _STRING, False),
+)
+
+VERDICTS: Final = _struct(
+    (names.IMAGE_ID, _STRING, False),
+    (names.VERDICT, _STRING, True),
+    (names.DEFECTS, _STRING, True),
+    (names.OPERATOR_ID, _STRING, True),
+    (names.VERIFIED_AT, _TIME, True),
+    (names.OPERATORS_DISAGREE, t.BooleanType(), True),
+)
+
+#: What became of each version of each file: ``outcome`` is ``ok``, the reason of its reject, or
+#: ``pruned``.
+FILES: Final = _struct(
+    (names.IMAGE_ID, _STRING, False),
+    (names.SOURCE_URI, _STRING, False),
+    (names.LENGTH, _LONG, False),
+    (names.MODIFIED_AT, _TIME, False),
+    (names.CONTENT_SHA256, _STRING, False),
+    (names.CAPTURE_DATE, _DATE, True),
+    (names.OUTCOME, _STRING, False),
+    (names.SEEN_AT, _TIME, False),
+    (names.RUN_ID, _STRING, False),
+)
+
+#: What the sidecars of a drop say, as rows of a verdict file.
+SIDECARS: Final = _struct(
+    (names.SOURCE_URI, _STRING, False),
+    (names.CONTENT_SHA256, _STRING, False),
+    ("content", t.BinaryType(), False),
+    (names.SEEN_AT, _TIME, False),
+)
+
+FEATURES_TABLE: Final = _struct(
+    (names.IMAGE_ID, _STRING, False),
+    (names.FEATURES, t.ArrayType(t.FloatType()), False),
+    (names.FEATURE_SET, _STRING, False),
+    (names.CONTENT_SHA256, _STRING, False),
+    (names.REFERENCE_SHA256, _STRING, True),
+    (names.CAPTURE_DATE, _DATE, False),
+)
+
+OUT_OF_FOLD: Final = _struct(
+    *_TRACEABILITY,
+    (names.VERDICT, _STRING, False),
+    (names.DEFECTS, _STRING, True),
+    (names.FOLD, t.IntegerType(), False),
+    (names.PROBABILITY, _DOUBLE, False),
+    (names.MODEL_VERSION, _STRING, False),
+    (names.RUN_ID, _STRING, False),
+)
+
+SUSPECTS: Final = _struct(
+    *_TRACEABILITY,
+    (names.VERDICT, _STRING, False),
+    (names.DEFECTS, _STRING, True),
+    (names.CONTENT_SHA256, _STRING, False),
+    (names.PROBABILITY, _DOUBLE, True),
+    (names.REASON, _STRING, False),
+    (names.RANK, t.IntegerType(), False),
+    (names.RUN_ID, _STRING, False),
+)
+
+SCORES: Final = _struct(
+    *_TRACEABILITY,
+    (names.STATUS, _STRING, False),
+    (names.REASON, _STRING, True),
+    (names.PROBABILITY, _DOUBLE, True),
+    (names.THRESHOLD, _DOUBLE, False),
+    (names.DECISION, _STRING, False),
+    (names.AUDIT, t.BooleanType(), False),
+    (names.MODEL_VERSION, _STRING, False),
+    (names.MODEL_SHA256, _STRING, False),
+    (names.FEATURE_SET, _STRING, False),
+    (names.RUN_ID, _STRING, False),
+    (names.SCORED_AT, _TIME, False),
+    (names.CAPTURE_DATE, _DATE, False),
+)
+
+TRIALS: Final = _struct(
+    (names.RUN_ID, _STRING, False),
+    ("study", _STRING, False),
+    ("trial", t.IntegerType(), False),
+    ("levels", t.ArrayType(_STRING, containsNull=False), False),
+    ("pooling", t.ArrayType(_STRING, containsNull=False), False),
+    ("difference", t.BooleanType(), False),
+    ("classifier", _STRING, False),
+    ("roc_auc", _DOUBLE, False),
+    ("lower", _DOUBLE, True),
+    ("upper", _DOUBLE, True),
+    ("roc_auc_by_fold", t.ArrayType(_DOUBLE, containsNull=True), False),
+    *((rate, _DOUBLE, True) for rate in ("slip_rate", "worst_slip_rate")),
+    *((rate, _DOUBLE, True) for rate in ("false_call_reduction", "review_reduction")),
+    ("feature_count", t.IntegerType(), False),
+    ("milliseconds", _DOUBLE, False),
+)
+
+METRICS: Final = _struct(
+    (names.RUN_ID, _STRING, False),
+    (names.MODEL_VERSION, _STRING, False),
+    ("scope", _STRING, False),
+    ("metric", _STRING, False),
+    ("value", _DOUBLE, True),
+    ("lower", _DOUBLE, True),
+    ("upper", _DOUBLE, True),
+    ("n", _LONG, False),
+    ("computed_at", _TIME, False),
+)
+
+RUNS: Final = _struct(
+    (names.RUN_ID, _STRING, False),
+    ("job", _STRING, False),
+    (names.KIND, _STRING, False),
+    ("inputs", _STRING, False),
+    ("rows_in", _LONG, False),
+    ("rows_out", _LONG, False),
+    ("rows_rejected", _LONG, False),
+    ("started_at", _TIME, False),
+    ("seconds", _DOUBLE, False),
+    ("versions", _STRING, False),
+    ("git_sha", _STRING, True),
+    ("config_sha256", _STRING, False),
+)
+
+
+def images_unischema() -> Unischema:
+    """Return petastorm's view of ``images``: pictures as (H, W) or (H, W, 3) uint8 arrays.
+
+    petastorm is imported here and not above: it needs OpenCV, which executors don't.
+    """
+    import numpy as np
+    import pyarrow_hotfix  # noqa: F401  closes CVE-2023-47248 before pyarrow 13 reads
+    from petastorm.codecs import CompressedImageCodec, ScalarCodec
+    from petastorm.unischema import Unischema, UnischemaField
+
+    picture = CompressedImageCodec("png")
+    kinds: dict[t.DataType, tuple[Any, Any, tuple[int | None, ...]]] = {
+        t.StringType(): (np.str_, ScalarCodec(_STRING), ()),
+        t.TimestampType(): (np.datetime64, ScalarCodec(_TIME), ()),
+        t.IntegerType(): (np.int32, ScalarCodec(t.IntegerType()), ()),
+        t.BinaryType(): (np.uint8, picture, (None, None, 3)),
+        # a partition column: petastorm reads it off the folder's name
+        t.DateType(): (np.str_, ScalarCodec(_STRING), ()),
+    }
+    fields = []
+    for field in IMAGES.fields:
+        dtype, codec, shape = kinds[field.dataType]
+        fields.append(UnischemaField(field.name, dtype, shape, codec, field.nullable))
+    return Unischema("images", fields)

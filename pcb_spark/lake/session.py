@@ -1,0 +1,158 @@
+"""The Spark session: built here in local mode, taken as it is under spark-submit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from py4j.protocol import Py4JJavaError
+from pyspark import SparkFiles
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from pcb_spark.core.errors import EnvironmentFault
+from pcb_spark.lake import class_archive, jars
+
+if TYPE_CHECKING:
+    from pcb_spark.pipeline.config import Config
+
+#: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
+ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
+#: ONNX Runtime's telemetry is on by default since 1.29. Besides reporting home it walks the command
+#: line by a recursive regex, and the length of spark.jars makes that overflow Java's thread stack:
+#: the JVM dies of SIGSEGV and says nothing.
+ORT_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
+
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+#: What spark-class puts behind Spark's own jars on the class path of the JVM that it starts.
+_MORE_JARS = "SPARK_DIST_CLASSPATH"
+
+
+def conf_file(name: str) -> Path:
+    """Return a file of conf/ in the checkout that this package runs from."""
+    return jars.default_properties_file().with_name(name)
+
+
+def submitted() -> bool:
+    """Say whether spark-submit started this process; the JVM is then already running."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
+    """Return the session for ``config``.
+
+    Under spark-submit the master, the jars and the memory are those of the command line; in local
+    mode they come from conf/spark-defaults.conf and the ``[spark]`` section.
+    """
+    builder = SparkSession.builder.appName(app_name)
+    class_path: Sequence[Path] = ()
+    if not submitted():
+        settings, class_path = _local_settings(config)
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        _prepare_environment()
+    for key, value in config.spark.conf.items():
+        builder = builder.config(key, value)
+    try:
+        with _on_class_path(class_path):
+            spark = builder.getOrCreate()
+    except (Py4JJavaError, PySparkException) as error:
+        cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        what, hint = "Spark can't start", "check spark.master and spark.driver_memory"
+        raise EnvironmentFault(what, got=cause[0], hint=hint) from None
+    if submitted():
+        _ship_wheels(spark)
+    return spark
+
+
+def stop(spark: SparkSession) -> None:
+    """Stop the session and let go of the JVM, so that spark-submit ends.
+
+    Each LightGBM fit leaves a pool with one thread, which ends only when the pool is collected.
+    Java waits for such threads: without a collection after the last fit, a driver that is done
+    would stay for good.
+    """
+    spark.stop()
+    if submitted():
+        spark._jvm.java.lang.System.gc()  # type: ignore[union-attr]
+
+
+def task_slots(spark: SparkSession) -> int:
+    """Return how many tasks run at once."""
+    return max(1, spark.sparkContext.defaultParallelism // task_cpus(spark))
+
+
+def task_cpus(spark: SparkSession) -> int:
+    """Return spark.task.cpus, the cores that one task may use."""
+    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
+
+
+def _local_settings(config: Config) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Return Spark's settings and the jars that the driver's class path needs besides.
+
+    Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
+    would copy them for its executor, and that at every start: seconds, and as much disk.
+    """
+    properties = jars.read_properties(jars.default_properties_file())
+    cache = Path(config.backbone.cache)
+    paths = jars.with_connectors(properties, config.places().values(), cache=cache)
+    logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
+    kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
+    java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]
+    settings = kept | {
+        "spark.master": config.spark.master,
+        "spark.driver.memory": config.spark.driver_memory,
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "localhost",
+        "spark.driver.bindAddress": "127.0.0.1",
+    }
+    if config.spark.master.partition("[")[0] == "local":
+        java_options += class_archive.options(paths, java_options)
+    else:
+        settings["spark.jars"] = ",".join(str(path) for path in paths)
+        paths = ()
+    return settings | {_JAVA_OPTIONS: " ".join(java_options)}, paths
+
+
+@contextlib.contextmanager
+def _on_class_path(paths: Sequence[Path]) -> Iterator[None]:
+    """Have a JVM that starts meanwhile find these jars, and none that is started later."""
+    before = os.environ.get(_MORE_JARS)
+    if paths:
+        own = os.pathsep.join(str(path) for path in paths)
+        os.environ[_MORE_JARS] = own if before is None else f"{own}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[_MORE_JARS] = before
+        else:
+            os.environ.pop(_MORE_JARS, None)
+
+
+def _ship_wheels(spark: SparkSession) -> None:
+    """Put the wheels of ``--py-files`` where executors import from.
+
+    Spark copies every file of ``--py-files`` to them, but puts only .zip, .egg and .jar on their
+    path. A wheel is a zip file under another name, so it goes there once more as one.
+    """
+    context = spark.sparkContext
+    for path in (context.getConf().get("spark.submit.pyFiles") or "").split(","):
+        if path.endswith(".whl"):
+            wheel = Path(SparkFiles.get(Path(path).name))
+            archive = wheel.with_suffix(".zip")
+            shutil.copyfile(wheel, archive)
+            context.addPyFile(str(archive))
+
+
+def _prepare_environment() -> None:
+    """Workers use this interpreter, or they would find no numpy."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    os.environ.setdefault(ORT_CONFIG_SWITCH, "1")
+    os.environ.setdefault(ORT_TELEMETRY_SWITCH, "1")

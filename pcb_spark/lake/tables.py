@@ -1,0 +1,153 @@
+"""Reading and writing tables: the rim of every job.
+
+A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables, and
+whole days of one, are written beside their place and then exchanged (``exchange``): a reader finds
+the old one or the new one, or the journal that says that it has to wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark import StorageLevel
+from pyspark.errors import PySparkException
+
+from pcb_spark.core import names
+from pcb_spark.core.errors import InputError
+from pcb_spark.lake import compaction, exchange, filesystem
+from pcb_spark.lake.filesystem import download as download
+from pcb_spark.lake.filesystem import exists as exists
+from pcb_spark.lake.filesystem import qualified as qualified
+from pcb_spark.lake.filesystem import remove as remove
+from pcb_spark.lake.filesystem import upload as upload
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+def locate(out: str, table: str) -> str:
+    """Return the URI of ``table`` below ``out``."""
+    return f"{out.rstrip('/')}/{table}"
+
+
+def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
+    """Read a table by its schema.
+
+    Raises
+    ------
+    InputError : there is no table at ``uri``.
+    """
+    exchange.settle(spark, uri)
+    if not exists(spark, uri):
+        what = f"no table at {uri}"
+        raise InputError(what, hint="run the job that writes it first, or correct paths.out")
+    return spark.read.schema(schema).parquet(uri)
+
+
+def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = False) -> None:
+    """Write ``df`` as the whole of the table at ``uri``."""
+    with staged(df.sparkSession, uri) as staging:
+        _writer(df, schema, by_date=by_date).parquet(staging)
+
+
+def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
+    """Write the table ``df`` at ``uri`` anew, in so many files.
+
+    Raises
+    ------
+    AccountingError : the rows are not the same; the table stays as it was.
+    """
+    spark, before = df.sparkSession, compaction.checksum(df)
+    with staged(spark, uri) as staging:
+        _writer(df.repartition(files), schema, by_date=False).parquet(staging)
+        after = compaction.checksum(read(spark, staging, schema))
+        compaction.require_same(before, after, uri)
+
+
+def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
+    """Write ``df`` over those capture dates of the table at ``uri`` that it holds."""
+    with _staging(df.sparkSession, uri) as staging:
+        _writer(df, schema, by_date=True).parquet(staging)
+        days = [
+            (name, True)
+            for name in filesystem.names(df.sparkSession, staging)
+            if name.startswith(f"{names.CAPTURE_DATE}=")
+        ]
+    exchange.swap(df.sparkSession, uri, staging, days)
+
+
+def append(df: DataFrame, uri: str, schema: StructType) -> None:
+    """Add the rows of ``df`` to the table at ``uri``."""
+    _writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
+
+
+def append_rows(
+    spark: SparkSession, rows: Sequence[tuple[Any, ...]], uri: str, schema: StructType
+) -> None:
+    """Add driver-side rows to the table at ``uri``."""
+    append(spark.createDataFrame(list(rows), schema), uri, schema)
+
+
+@contextlib.contextmanager
+def staged(spark: SparkSession, uri: str) -> Iterator[str]:
+    """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes."""
+    with _staging(spark, uri) as staging:
+        yield staging
+    exchange.swap(spark, uri, staging)
+
+
+@contextlib.contextmanager
+def _staging(spark: SparkSession, uri: str) -> Iterator[str]:
+    exchange.finish(spark, uri)
+    staging = exchange.staging(uri)
+    remove(spark, staging)
+    try:
+        yield staging
+    except BaseException:
+        remove(spark, staging)
+        raise
+
+
+@contextlib.contextmanager
+def spark_failures(what: str, *, hint: str) -> Iterator[None]:
+    """Turn a failure inside Spark into one InputError that names its root cause."""
+    try:
+        yield
+    except Py4JJavaError as error:
+        cause = _root_cause(error.java_exception)
+        raise InputError(what, got=cause, hint=hint) from None
+    except PySparkException as error:
+        message = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(what, got=message[0], hint=hint) from None
+
+
+def _root_cause(throwable: Any) -> str:
+    while throwable.getCause() is not None:
+        throwable = throwable.getCause()
+    return str(throwable.toString()).splitlines()[0]
+
+
+def _writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1) -> Any:
+    """Write the columns of ``schema``, by date into ``files`` files each."""
+    contract = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
+    if not by_date:
+        return contract.write
+    date = names.CAPTURE_DATE
+    order = [name for name in (date, names.IMAGE_ID) if name in schema.names]
+    spread = contract.repartition(files, *order) if files > 1 else contract.repartition(date)
+    return spread.sortWithinPartitions(*order).write.partitionBy(date)
+
+
+def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
+    """Keep ``df`` on disk until ``caches`` closes."""
+    kept = df.persist(StorageLevel.DISK_ONLY)
+    caches.callback(kept.unpersist)
+    return kept

@@ -1,0 +1,130 @@
+"""LightGBM on Spark: features and verdicts become a classifier, judged forward in time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.ml.feature import ElementwiseProduct
+from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.ml.linalg import Vectors
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.lake import session
+from pcb_spark.learning.examples import GROUP_DATE, LABEL, check_classes, window_name
+from pcb_spark.network import trees
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+    from synapse.ml.lightgbm import LightGBMClassificationModel, LightGBMClassifier
+
+    from pcb_spark.learning.folds import Fold
+    from pcb_spark.learning.settings import ClassifierConfig
+
+_VECTOR = "feature_vector"
+_MASKED = "masked_vector"
+
+log = logging.getLogger(__name__)
+
+
+def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClassificationModel:
+    """Fit on ``features`` and ``label``; the same rows and seed give the same trees.
+
+    Rows are put in the order of a hash: LightGBM takes bin boundaries from the first rows of its
+    sample, and rows in the order of time would show it the oldest days only.
+
+    With ``keep_features`` a second fit sees 0 in place of every other feature. LightGBM passes
+    over features that have one value only, so the trees read the kept ones at their places in the
+    whole vector, and whatever serves them needs no list of what was kept.
+
+    Raises
+    ------
+    TrainingError : fewer than two classes.
+    """
+    check_classes(rows, "the training rows")
+    slots = session.task_slots(rows.sparkSession)
+    # LightGBM's workers wait for one another: more of them than run at once would wait for ever.
+    tasks = min(config.num_tasks or slots, slots)
+    shuffled = F.xxhash64(names.IMAGE_ID, F.lit(seed))
+    vectors = rows.select(
+        names.IMAGE_ID, LABEL, array_to_vector(F.col(names.FEATURES)).alias(_VECTOR)
+    )
+    ordered = vectors.repartition(tasks, names.IMAGE_ID).sortWithinPartitions(shuffled)
+    estimator = _estimator(config, seed=seed, tasks=tasks)
+    if not config.keep_features:
+        return estimator.fit(ordered)
+    first = estimator.fit(ordered)
+    kept = trees.most_important(first.getNativeModel(), config.keep_features)
+    return estimator.fit(_only(ordered, kept)) if kept.any() else first
+
+
+def _estimator(config: ClassifierConfig, *, seed: int, tasks: int) -> LightGBMClassifier:
+    from synapse.ml.lightgbm import LightGBMClassifier
+
+    return LightGBMClassifier(
+        featuresCol=_VECTOR,
+        labelCol=LABEL,
+        objective="binary",
+        numIterations=config.num_iterations,
+        learningRate=config.learning_rate,
+        numLeaves=config.num_leaves,
+        minDataInLeaf=config.min_data_in_leaf,
+        featureFraction=config.feature_fraction,
+        lambdaL2=config.lambda_l2,
+        isUnbalance=config.is_unbalance,
+        seed=seed,
+        deterministic=True,
+        numTasks=tasks,
+        dataTransferMode="bulk",
+        passThroughArgs=f"force_row_wise=true scale_pos_weight={config.scale_pos_weight!r}",
+        verbosity=-1,
+    )
+
+
+def _only(vectors: DataFrame, kept: NDArray[np.bool_]) -> DataFrame:
+    """Put 0 in place of every feature but the ``kept`` ones."""
+    product = ElementwiseProduct(
+        scalingVec=Vectors.dense(kept), inputCol=_VECTOR, outputCol=_MASKED
+    )
+    return product.transform(vectors).drop(_VECTOR).withColumnRenamed(_MASKED, _VECTOR)
+
+
+def predict(model: LightGBMClassificationModel, rows: DataFrame) -> DataFrame:
+    """Add ``probability`` of ``fail``, 0..1."""
+    vectors = rows.withColumn(_VECTOR, array_to_vector(F.col(names.FEATURES)))
+    scored: DataFrame = model.transform(vectors)
+    fail = vector_to_array(F.col(model.getProbabilityCol()))[1]
+    return scored.select(*rows.columns, fail.alias(names.PROBABILITY))
+
+
+def out_of_fold(
+    rows: DataFrame, folds: Sequence[Fold], config: ClassifierConfig, *, seed: int
+) -> DataFrame:
+    """Score every fold by a classifier that saw only what came before it.
+
+    Parameters
+    ----------
+    rows : answer of ``with_group_date``.
+
+    Returns
+    -------
+    The rows of all test windows with ``fold`` and ``probability``, without their features.
+    """
+    kept = [name for name in rows.columns if name not in (names.FEATURES, LABEL, GROUP_DATE)]
+    parts = []
+    for fold in folds:
+        train = rows.where(F.col(GROUP_DATE) < F.lit(fold.train_before))
+        test = rows.where(F.col(GROUP_DATE).between(fold.test_from, fold.test_until))
+        check_classes(train, window_name(fold))
+        model = fit(train, config, seed=seed)
+        scored = predict(model, test).select(*kept, names.PROBABILITY)
+        parts.append(scored.withColumn(names.FOLD, F.lit(fold.index)).localCheckpoint())
+        log.info("fold %d judged, test from %s", fold.index, fold.test_from)
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.unionByName(part)
+    return whole

@@ -1,0 +1,261 @@
+"""How good the scores and the decisions are, with bounds, as rows of the ``metrics`` table.
+
+Metrics are computed from image weights: one formula gives the value (all weights 1) and its
+bootstrap samples (a board drawn three times weighs 3). Whole boards are drawn, since images of one
+board share its solder paste, its oven pass and its camera setting. Scores are out of fold; an image
+without one counts in the rates as not cleared, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcb_spark.core.policy import PASS, decide
+from pcb_spark.learning.bootstrap import (
+    Floats,
+    Interval,
+    Statistic,
+    bootstrap_by_group,
+    percentile_interval,
+)
+from pcb_spark.learning.judged import Judged, Labels, Rows, Verdicts, judge
+from pcb_spark.learning.rates import Rate, count_outcome
+
+Label = TypeVar("Label", int, str)
+
+#: What every scope reports, in the order of the statistic's columns.
+RANKING = ("roc_auc", "average_precision", "brier")
+DECISIONS = ("slip_rate", "false_call_reduction", "review_reduction")
+METRICS = (*RANKING, *DECISIONS)
+#: What a defect kind reports; its other rates would repeat those of the good images.
+OF_DEFECT_KIND = ("roc_auc", "average_precision", "slip_rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row: ``value`` in its bounds (None where undefined), from ``n`` images."""
+
+    scope: str
+    metric: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    n: int
+
+
+def roc_auc(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
+    """Area under the ROC curve, 0..1, ties count half; None where there is one class only."""
+    return _values(judge(is_fail, probability))[0]
+
+
+def average_precision(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
+    """Sum of precision times gain in recall over the distinct scores; None as for ``roc_auc``."""
+    return _values(judge(is_fail, probability))[1]
+
+
+def brier(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
+    """Mean squared difference of score and verdict, 0 (best) .. 1 (Brier, 1950)."""
+    return _values(judge(is_fail, probability))[2]
+
+
+def evaluate_scores(
+    is_fail: ArrayLike,
+    probability: ArrayLike,
+    *,
+    board_id: Sequence[str],
+    fold: ArrayLike,
+    segments: Mapping[str, Labels],
+    defects: Labels,
+    threshold: ArrayLike,
+    seed: int,
+    resamples: int,
+    confidence: float = 0.95,
+) -> list[Metric]:
+    """Metrics by scope: ``overall``, ``folds_mean``, ``fold=1``, ``line=L1``, ``defect=short``.
+
+    Bounds of RANKING are by board, None where there is one. Those of the rates are by board for
+    ``overall`` and folds; elsewhere ``Outcome.rates``', since few boards often agree by chance.
+    ``slip_rate`` always has the latter: a bootstrap of no slips promises none. Folds of one class
+    are left out of ``folds_mean``; a kind is held against all good images.
+
+    Parameters
+    ----------
+    is_fail, probability, board_id, fold : (n,); scores 0..1 or NaN; test folds count from 1.
+    segments : for each traceability column its (n,) values, None where unknown.
+    defects : (n,) kinds as ``open|short``, None or empty where there are none.
+    threshold : one or (n,), as ``policy`` chose it.
+    """
+    judged = judge(is_fail, probability, threshold)
+    boards = np.asarray(board_id)
+
+    def draw(rows: Rows, stream: int) -> Floats:
+        bound = _statistic(judged[rows])
+        return bootstrap_by_group(bound, boards[rows], resamples=resamples, seed=(seed, stream))
+
+    by_fold = rows_by_label([index] for index in np.asarray(fold, dtype=np.int64).tolist())
+    folds = {index: (judged[rows], draw(rows, index)) for index, rows in by_fold.items()}
+    metrics = _scope("overall", judged, confidence, draw(np.arange(len(boards)), 0))
+    metrics += _folds_mean(list(folds.values()), confidence)
+    for index, (part, samples) in folds.items():
+        metrics += _scope(f"fold={index}", part, confidence, samples)
+    for column, labels in segments.items():
+        for label, rows in rows_by_label([label] if label else [] for label in labels).items():
+            samples = draw(rows, 0)
+            metrics += _scope(f"{column}={label}", judged[rows], confidence, samples, RANKING)
+    for kind, rows in _rows_by_defect(judged.is_fail, defects).items():
+        whole = _scope(f"defect={kind}", judged[rows], confidence, draw(rows, 0), RANKING)
+        metrics += [row for row in whole if row.metric in OF_DEFECT_KIND]
+    return metrics
+
+
+def evaluate_scope(
+    scope: str,
+    is_fail: ArrayLike,
+    probability: ArrayLike,
+    *,
+    board_id: Sequence[str],
+    names: Sequence[str] = METRICS,
+    threshold: ArrayLike = 0.0,
+    seed: int,
+    resamples: int,
+    confidence: float = 0.95,
+) -> list[Metric]:
+    """Give the metrics ``names`` of one scope, by board; as for ``evaluate_scores``."""
+    judged = judge(is_fail, probability, threshold)
+    samples = bootstrap_by_group(_statistic(judged), board_id, resamples=resamples, seed=seed)
+    return [row for row in _scope(scope, judged, confidence, samples) if row.metric in names]
+
+
+def escape_ppm(metrics: Iterable[Metric], caught_ppm: float) -> list[Metric]:
+    """Tell every ``slip_rate`` as defects per million components that pass both machine and rule.
+
+    ``caught_ppm`` is how many the test machine catches in a million; 0..1,000,000.
+    """
+    return [
+        Metric(
+            row.scope,
+            "escape_ppm_added",
+            row.value * caught_ppm,
+            None if row.lower is None else row.lower * caught_ppm,
+            None if row.upper is None else row.upper * caught_ppm,
+            row.n,
+        )
+        for row in metrics
+        if row.metric == "slip_rate" and row.value is not None
+    ]
+
+
+def suspected_wrong_verdicts(is_fail: ArrayLike, probability: ArrayLike, *, most: int) -> Rows:
+    """Positions of the ``most`` verdicts that scores contradict most, worst first; all over 0.5."""
+    judged = judge(is_fail, probability)
+    doubt = np.nan_to_num(np.abs(judged.is_fail - judged.score), nan=0.0)
+    return np.argsort(-doubt, kind="stable")[: min(most, np.count_nonzero(doubt > 0.5))]
+
+
+def _statistic(judged: Judged) -> Statistic:
+    """Bind the images; the result gives METRICS, (k, 6), from (k, n) weights."""
+    ranked = np.argsort(judged.score, kind="stable")[: np.count_nonzero(~np.isnan(judged.score))]
+    fails, scores = judged.is_fail[ranked], judged.score[ranked]
+    first_of_score = np.flatnonzero(np.diff(scores, prepend=-1.0))
+    cleared = decide(judged.score, judged.threshold) == PASS
+
+    def values(weights: Floats) -> Floats:
+        drawn = weights[:, ranked]
+        columns = (
+            *_ranking(drawn, fails, first_of_score),
+            _ratio(drawn @ (fails - scores) ** 2, drawn.sum(axis=1)),
+            _ratio(weights @ (judged.is_fail & cleared), weights @ judged.is_fail),
+            _ratio(weights @ (~judged.is_fail & cleared), weights @ ~judged.is_fail),
+            _ratio(weights @ cleared, weights.sum(axis=1)),
+        )
+        return np.stack(columns, axis=1)
+
+    return values
+
+
+def _ranking(weights: Floats, fails: Verdicts, first_of_score: Rows) -> tuple[Floats, Floats]:
+    """ROC AUC and average precision, (k,) each, of (k, n) weights in ascending order of score.
+
+    AUC is the share of (fail, good) pairs in the right order, ties half (Hanley and McNeil, 1982).
+    """
+    fail = np.add.reduceat(weights * fails, first_of_score, axis=1)
+    good = np.add.reduceat(weights * ~fails, first_of_score, axis=1)
+    pairs = fail.sum(axis=1) * good.sum(axis=1)
+    good_below = np.cumsum(good, axis=1) - good / 2
+    fail_from, good_from = (np.cumsum(x[:, ::-1], axis=1)[:, ::-1] for x in (fail, good))
+    # Weights are whole numbers: above the highest score drawn this divides 0 by 1.
+    precision = fail_from / np.maximum(fail_from + good_from, 1.0)
+    return (
+        _ratio((fail * good_below).sum(axis=1), pairs),
+        _ratio((fail * precision).sum(axis=1) * good.sum(axis=1), pairs),
+    )
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """``part / whole``, NaN where ``whole`` is 0."""
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def _values(judged: Judged) -> list[float | None]:
+    """Value of each of METRICS, None where undefined."""
+    row = _statistic(judged)(np.ones((1, len(judged.score))))[0]
+    return [None if np.isnan(value) else value for value in row.tolist()]
+
+
+def _scope(
+    scope: str,
+    judged: Judged,
+    confidence: float,
+    samples: Floats,
+    drawn: Sequence[str] = (*RANKING, *DECISIONS[1:]),
+) -> list[Metric]:
+    """Rows of one scope; those named in ``drawn`` take their bounds from ``samples`` (k, 6)."""
+    counts = count_outcome(judged.is_fail, judged.score, judged.threshold)
+    rates = counts.rates(confidence=confidence)
+    n_scored = np.count_nonzero(~np.isnan(judged.score))
+    metrics = []
+    for column, (name, value) in enumerate(zip(METRICS, _values(judged), strict=True)):
+        found = rates.get(name, Rate(value, 0.0, 1.0, n_scored))
+        bounds: Interval = (found.lower, found.upper) if found.n else (None, None)
+        if name in drawn:
+            bounds = percentile_interval(samples[:, column], confidence=confidence)
+        metrics.append(Metric(scope, name, value, *bounds, found.n))
+    return metrics
+
+
+def _folds_mean(folds: Sequence[tuple[Judged, Floats]], confidence: float) -> list[Metric]:
+    """Mean over the folds that have both classes; boards are drawn within each fold."""
+    counted = [(judged, draws) for judged, draws in folds if _values(judged)[0] is not None]
+    if not counted:
+        return [Metric("folds_mean", name, None, None, None, 0) for name in METRICS[:2]]
+    n = sum(np.count_nonzero(~np.isnan(judged.score)) for judged, _ in counted)
+    values = np.array([_values(judged) for judged, _ in counted], dtype=np.float64).mean(axis=0)
+    samples = np.mean([draws for _, draws in counted], axis=0).T
+    return [
+        Metric("folds_mean", name, value, *percentile_interval(draws, confidence=confidence), n)
+        for name, value, draws in zip(METRICS[:2], values.tolist(), samples, strict=False)
+    ]
+
+
+def _rows_by_defect(is_fail: Verdicts, defects: Labels) -> dict[str, Rows]:
+    """Row numbers of each kind of defect, and with them those of all good images."""
+    kinds = rows_by_label(
+        filter(None, (kinds or "").split("|")) if fails else ()
+        for kinds, fails in zip(defects, is_fail, strict=True)
+    )
+    good = np.flatnonzero(~is_fail)
+    return {kind: np.concatenate((rows, good)) for kind, rows in kinds.items()}
+
+
+def rows_by_label(labels: Iterable[Iterable[Label]]) -> dict[Label, Rows]:
+    """Row numbers of each label, in the labels' order; a row may have none or several."""
+    rows: dict[Label, list[int]] = {}
+    for row, of_row in enumerate(labels):
+        for label in of_row:
+            rows.setdefault(label, []).append(row)
+    return {label: np.array(rows[label], dtype=np.intp) for label in sorted(rows)}

@@ -1,0 +1,225 @@
+"""How good the data are: rows of the ``metrics`` table about images, verdicts and references.
+
+``facts`` makes one slim row an image; everything else is counted from those. A scope is
+``overall``, ``day=…``, ``line=…`` or ``lot=…``; names and meanings are in README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from pcb_spark.core import images, measures, names
+from pcb_spark.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import StructType
+
+HASH: Final = "difference_hash"
+SHARPNESS: Final = "sharpness"
+BRIGHTNESS: Final = "brightness"
+CLIPPED: Final = "clipped"
+FORMAT: Final = "format"
+#: What is carried of an image beside its measures.
+_KEPT: Final = (
+    names.IMAGE_ID, names.LINE, names.LOT, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.CAPTURED_AT,
+    names.CAPTURE_DATE, names.WIDTH, names.HEIGHT, names.CONTENT_SHA256, names.REFERENCE_SHA256,
+)  # fmt: skip
+_KINDS: Final = {
+    SHARPNESS: pa.float64(), BRIGHTNESS: pa.float64(), CLIPPED: pa.float64(), FORMAT: pa.string(),
+    HASH: pa.list_(pa.int64()),
+}  # fmt: skip
+_MEASURED: Final = (
+    f"{SHARPNESS} double, {BRIGHTNESS} double, {CLIPPED} double, {FORMAT} string, "
+    f"{HASH} array<bigint>"
+)
+_LAG: Final = "lag_hours"
+#: |z| from which a measure is an outlier (Iglewicz and Hoaglin, 1993), and what makes the median
+#: absolute deviation the standard deviation of a normal distribution.
+_OUTLYING: Final = 3.5
+_MAD_TO_SIGMA: Final = 1.4826
+
+
+def facts(images: DataFrame, verdicts: DataFrame, *, max_pixels: int) -> DataFrame:
+    """One row an image: traceability, verdict, measures (null where it can't be decoded)."""
+    columns = [images.schema[name] for name in (*_KEPT, names.IMAGE)]
+    wanted = images.select(*(field.name for field in columns))
+    kept = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in columns[:-1])
+    measured = wanted.mapInArrow(_measurer(max_pixels), f"{kept}, {_MEASURED}")
+    known = verdicts.select(names.IMAGE_ID, names.VERDICT, names.VERIFIED_AT)
+    lag = (F.col(names.VERIFIED_AT).cast("double") - F.col(names.CAPTURED_AT).cast("double")) / 3600
+    return measured.join(known, names.IMAGE_ID, "left").withColumn(_LAG, lag)
+
+
+def _measurer(max_pixels: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def measure_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            contents = batch.column(batch.num_columns - 1).to_pylist()
+            rows = [_measure(content, max_pixels) for content in contents]
+            found = [
+                pa.array([row[at] for row in rows], kind) for at, kind in enumerate(_KINDS.values())
+            ]
+            columns = [*batch.schema.names[:-1], *_KINDS]
+            yield pa.RecordBatch.from_arrays([*batch.columns[:-1], *found], names=columns)
+
+    return measure_partition
+
+
+def _measure(content: bytes, max_pixels: int) -> tuple[Any, ...]:
+    """Values in the order of ``_KINDS``."""
+    try:
+        decoded = images.decode(content, max_pixels=max_pixels)
+        kind = images.inspect(content, max_pixels=max_pixels).format
+    except ImageError:
+        return (None,) * len(_KINDS)
+    found = measures.measure(decoded)
+    colour = "grey" if images.is_grey(decoded) else "colour"
+    words = measures.difference_hash(decoded).tolist()
+    return found.sharpness, found.brightness, found.clipped, f"{kind} {colour}", words
+
+
+def counts(found: DataFrame) -> DataFrame:
+    """Images, references, verdicts and their lag, by scope; (scope, metric, value, n)."""
+    scopes = F.array(
+        F.lit("overall"),
+        *(F.concat(F.lit(f"{label}="), F.col(name).cast("string")) for label, name in _SCOPES),
+    )
+    exploded = found.withColumn("scope", F.explode(F.filter(scopes, F.isnotnull)))
+    verdict = F.col(names.VERDICT)
+    is_fail = (verdict == names.VERDICT_FAIL).cast("double")
+    values: dict[str, Column] = {
+        "images": F.count("*"),
+        "boards": F.countDistinct(names.BOARD_ID),
+        "duplicates": F.count("*") - F.countDistinct(names.CONTENT_SHA256),
+        "undecodable": F.count("*") - F.count(SHARPNESS),
+        "reference_missing_share": F.avg(F.col(names.REFERENCE_SHA256).isNull().cast("double")),
+        "verified_share": F.avg(verdict.isNotNull().cast("double")),
+        "fail_share": F.avg(is_fail),
+        "verdict_lag_hours_median": F.percentile_approx(_LAG, 0.5, 10_000),
+        "verdict_lag_hours_p95": F.percentile_approx(_LAG, 0.95, 10_000),
+    }
+    # of how many images each is, where not of all
+    of = {"fail_share": F.count(names.VERDICT)} | dict.fromkeys(
+        ("verdict_lag_hours_median", "verdict_lag_hours_p95"), F.count(_LAG)
+    )
+    grouped = exploded.groupBy("scope").agg(
+        *(value.cast("double").alias(name) for name, value in values.items()),
+        *(of.get(name, F.count("*")).alias(f"n_{name}") for name in values),
+    )
+    return _rows(grouped, *values)
+
+
+_SCOPES: Final = (("day", names.CAPTURE_DATE), ("line", names.LINE), ("lot", names.LOT))
+
+
+def outliers(found: DataFrame) -> DataFrame:
+    """Blurred and badly exposed images by line, by robust z of what its camera usually delivers.
+
+    z is (x - median) / (1.4826 x median absolute deviation), of the logarithm of sharpness and of
+    brightness, within a line and position, since parts differ by nature.
+    """
+    camera = Window.partitionBy(names.LINE, names.POSITION)
+    usable = found.where(F.col(SHARPNESS).isNotNull())
+    blur, light = F.log(F.col(SHARPNESS) + 1), F.col(BRIGHTNESS)
+    judged = usable.withColumns({"blur": blur, "light": light})
+    for name in ("blur", "light"):
+        deviation = F.abs(F.col(name) - F.col(f"{name}_median"))
+        judged = judged.withColumn(
+            f"{name}_median", F.expr(f"percentile({name}, 0.5)").over(camera)
+        )
+        judged = judged.withColumn(f"{name}_deviation", deviation)
+        mad = F.expr(f"percentile({name}_deviation, 0.5)").over(camera)
+        z = (F.col(name) - F.col(f"{name}_median")) / (mad * _MAD_TO_SIGMA)
+        judged = judged.withColumn(f"{name}_z", F.when(mad > 0, z))
+    line = F.concat(F.lit("line="), F.coalesce(names.LINE, F.lit("unknown")))
+    values = {
+        "sharpness_median": F.percentile_approx(SHARPNESS, 0.5, 10_000),
+        "brightness_median": F.percentile_approx(BRIGHTNESS, 0.5, 10_000),
+        "clipped_share": F.avg(CLIPPED),
+        "blurred": F.count(F.when(F.col("blur_z") < -_OUTLYING, 1)),
+        "exposure_outliers": F.count(F.when(F.abs("light_z") > _OUTLYING, 1)),
+    }
+    grouped = judged.withColumn("scope", line).groupBy("scope").agg(
+        *(value.cast("double").alias(name) for name, value in values.items()),
+        *(F.count("*").alias(f"n_{name}") for name in values),
+    )  # fmt: skip
+    return _rows(grouped, *values)
+
+
+def drift(found: DataFrame) -> DataFrame:
+    """What a day has that no day before it had: image sizes, formats, filled or emptied columns.
+
+    Rows (``day=…``, ``new_size 224x160``, number of images); the first day has none.
+    """
+    traits = {
+        "new_size": F.format_string("%dx%d", names.WIDTH, names.HEIGHT),
+        "new_format": F.col(FORMAT),
+        **{
+            f"new_{name}": F.when(F.col(name).isNull(), "empty").otherwise("filled")
+            for name in (
+                names.LINE,
+                names.LOT,
+                names.POSITION,
+                names.PART_NUMBER,
+                names.REFERENCE_SHA256,
+            )
+        },
+    }
+    pairs = F.array(
+        *(F.struct(F.lit(k).alias("kind"), v.alias("trait")) for k, v in traits.items())
+    )
+    each = found.select(names.CAPTURE_DATE, F.explode(pairs).alias("pair")).where(
+        "pair.trait is not null"
+    )
+    daily = each.groupBy("pair", names.CAPTURE_DATE).agg(F.count("*").alias("n"))
+    first = F.min(names.CAPTURE_DATE)
+    start = found.agg(first.alias("start"))
+    news = daily.withColumn("first", first.over(Window.partitionBy("pair")))
+    fresh = news.crossJoin(F.broadcast(start)).where(
+        (F.col(names.CAPTURE_DATE) == F.col("first")) & (F.col("first") > F.col("start"))
+    )
+    return fresh.select(
+        F.concat(F.lit("day="), F.col("first").cast("string")).alias("scope"),
+        F.concat_ws(" ", "pair.kind", "pair.trait").alias("metric"),
+        F.col("n").cast("double").alias("value"),
+        F.col("n"),
+    )
+
+
+def schema_drift(stored: StructType, expected: StructType) -> list[tuple[str, str]]:
+    """Name columns of a table that aren't as they should be.
+
+    Returns
+    -------
+    (scope, metric), for instance ``("column=width", "type_differs bigint")``.
+    """
+    has = {field.name: field.dataType.simpleString() for field in stored.fields}
+    wants = {field.name: field.dataType.simpleString() for field in expected.fields}
+    return [
+        *((f"column={name}", "missing") for name in wants if name not in has),
+        *((f"column={name}", "unexpected") for name in has if name not in wants),
+        *(
+            (f"column={name}", f"type_differs {has[name]}")
+            for name in wants
+            if name in has and has[name] != wants[name]
+        ),
+    ]
+
+
+def _rows(grouped: DataFrame, *metrics: str) -> DataFrame:
+    """One column a metric to one row a metric: (scope, metric, value, n)."""
+    each = F.array(
+        *(
+            F.struct(
+                F.lit(name).alias("metric"), F.col(name).alias("value"),
+                F.col(f"n_{name}").alias("n"),
+            )
+            for name in metrics
+        )
+    )  # fmt: skip
+    return grouped.select("scope", F.explode(each).alias("row")).select("scope", "row.*")

@@ -1,0 +1,184 @@
+"""Images become feature vectors: which ones is decided here, the work is ``inference``'s."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import batches, images, names
+from pcb_spark.core.errors import ImageError, InputError
+from pcb_spark.network import backbone, graphs, inference, quantization
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+    from pcb_spark.network.settings import FeaturesConfig
+
+#: What measured best; README has the table. With a reference shallow maps are enough, since they
+#: keep where a defect is; without one the deeper maps have to know what a good part looks like.
+DEFAULT_LEVELS = {True: ("layer1",), False: ("layer2", "layer3")}
+DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
+#: ``reference = "auto"`` uses references from this share of images with one.
+REFERENCE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """A features graph and what identifies it.
+
+    ``fingerprint`` is the sha256 of the graph: weights, levels, pooling and preprocessing in one.
+    """
+
+    spec: graphs.FeatureSpec
+    graph: onnx.ModelProto
+    fingerprint: str
+    backbone_source: str
+    backbone_sha256: str
+    trained: bool
+    precision: str
+
+
+def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> graphs.FeatureSpec:
+    """Settle ``auto`` and the empty defaults by what the images have.
+
+    Raises
+    ------
+    InputError : references are demanded and not a single image has one.
+    """
+    difference = config.reference == "difference" or (
+        config.reference == "auto" and with_reference >= REFERENCE_SHARE * total
+    )
+    if difference and with_reference == 0:
+        what = f"features.reference asks for references, and none of {total} images has one"
+        raise InputError(what, hint="fill the reference column, or --set features.reference=none")
+    return spec_of(config, difference=difference)
+
+
+def spec_of(config: FeaturesConfig, *, difference: bool) -> graphs.FeatureSpec:
+    """Fill in the measured defaults of a reference mode where nothing else was set."""
+    return graphs.FeatureSpec(
+        levels=config.levels or DEFAULT_LEVELS[difference],
+        pooling=config.pooling or DEFAULT_POOLING[difference],
+        difference=difference,
+        max_offset=config.max_offset if difference else 0.0,
+    )
+
+
+def build(
+    source: backbone.Backbone,
+    spec: graphs.FeatureSpec,
+    *,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+) -> FeatureSet:
+    """Cut the backbone where ``spec`` needs it and build the features graph.
+
+    Parameters
+    ----------
+    calibration : images uint8 (3, 224, 224) to quantise the backbone with; without any it stays in
+        float32.
+    """
+    graph = graphs.features_graph(trunk(source, spec, calibration=calibration), spec)
+    return FeatureSet(
+        spec=spec,
+        graph=graph,
+        fingerprint=backbone.fingerprint(graph),
+        backbone_source=source.source,
+        backbone_sha256=source.sha256,
+        trained=source.trained,
+        precision=names.INT8 if calibration else names.FP32,
+    )
+
+
+def trunk(
+    source: backbone.Backbone,
+    spec: graphs.FeatureSpec,
+    *,
+    calibration: Sequence[NDArray[np.uint8]] = (),
+) -> onnx.ModelProto:
+    """Cut the backbone where ``spec`` needs it; quantise it with ``calibration`` where there is."""
+    cut = backbone.cut(source, spec.stages)
+    return quantization.quantize(cut, calibration) if calibration else cut
+
+
+def calibration_sample(
+    table: DataFrame, *, difference: bool, max_pixels: int, seed: int
+) -> list[NDArray[np.uint8]]:
+    """Decode a random sample of the ``images`` table for ``quantization``.
+
+    The draw is a hash of image and seed. With ``difference`` half of the sample are references,
+    since the backbone sees those too. What can't be decoded is left out; the featurize stage
+    rejects it.
+    """
+    count = quantization.CALIBRATION_IMAGES // (2 if difference else 1)
+    drawn = (
+        table.select(names.IMAGE_ID).orderBy(F.xxhash64(names.IMAGE_ID, F.lit(seed))).limit(count)
+    )
+    ids = sorted(row[0] for row in drawn.collect())
+    columns = [names.IMAGE, names.REFERENCE] if difference else [names.IMAGE]
+    rows = (
+        table.where(F.col(names.IMAGE_ID).isin(ids))
+        .orderBy(names.IMAGE_ID)
+        .select(columns)
+        .collect()
+    )
+    decoded = []
+    for data in (data for row in rows for data in row if data is not None):
+        with contextlib.suppress(ImageError):
+            decoded.append(images.decode(data, max_pixels=max_pixels))
+    return decoded
+
+
+def featurize(
+    table: DataFrame, feature_set: FeatureSet, plan: inference.InferencePlan
+) -> DataFrame:
+    """Run the features graph over ``table``, rows of ``images``.
+
+    Returns
+    -------
+    ``image_id``, ``source_uri``, ``features`` (null where there is a ``reason``), ``feature_set``,
+    the hashes of what they were made from, ``capture_date``, ``reason``, ``detail``: as many rows
+    as ``table`` has.
+    """
+    difference = feature_set.spec.difference
+    described = [
+        names.IMAGE_ID,
+        names.SOURCE_URI,
+        names.CAPTURE_DATE,
+        names.CONTENT_SHA256,
+        names.REFERENCE_SHA256,
+    ]
+    columns = [*described, names.IMAGE, *([names.REFERENCE] if difference else [])]
+    plan = replace(plan, max_offset=feature_set.spec.max_offset)
+    graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
+    made = inference.run_images(
+        table.select(columns), graph, batches.FEATURES, plan, difference=difference
+    )
+    return made.withColumn(names.FEATURE_SET, F.lit(feature_set.fingerprint))
+
+
+def current(made: DataFrame, images: DataFrame, *, difference: bool) -> DataFrame:
+    """Keep those rows of ``features`` that were made from what ``images`` holds by now.
+
+    A file that comes again under its name, and a reference that is named later, leave the features
+    of an image behind.
+
+    Parameters
+    ----------
+    difference : whether the features depend on the reference; one without a hash in ``images``
+        is taken for the one that they were made from.
+    """
+    now = images.select(
+        names.IMAGE_ID, names.CONTENT_SHA256, F.col(names.REFERENCE_SHA256).alias("reference_now")
+    )
+    same = [made[name] == now[name] for name in (names.IMAGE_ID, names.CONTENT_SHA256)]
+    if difference:
+        reference = now["reference_now"]
+        same.append(reference.isNull() | (made[names.REFERENCE_SHA256] == reference))
+    return made.join(now, same, "left_semi")

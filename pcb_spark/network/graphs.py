@@ -1,0 +1,189 @@
+"""ONNX graphs from packed pixels to features and to a probability.
+
+Graphs read one batch a call, laid out as ``batches`` says. Outputs are ``features`` float [1, K, F]
+and, in a scoring graph, ``probability`` float [1, K].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+from onnx import TensorProto, helper
+
+from pcb_spark.core.batches import FEATURES, PROBABILITY
+from pcb_spark.network import pooling, unpacking
+from pcb_spark.network.nodes import NodeBuilder, checked_model
+from pcb_spark.network.resnet50 import INPUT
+
+AVGPOOL = "avgpool"
+WIDTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048, AVGPOOL: 2048}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """Which numbers are read off the backbone, and how.
+
+    ``levels`` are backbone stages or ``avgpool`` (the mean of layer4). ``pooling`` turns a map into
+    numbers. With ``difference`` the map is what differs between an image and its reference, onto
+    which the image was moved by up to ``max_offset`` of its side (``registration.align``; 0: not).
+    """
+
+    levels: tuple[str, ...]
+    pooling: tuple[str, ...]
+    difference: bool
+    max_offset: float = 0.0
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The backbone stages that have to be computed, in the order of depth."""
+        return tuple(sorted({"layer4" if level == AVGPOOL else level for level in self.levels}))
+
+    @property
+    def width(self) -> int:
+        """F, the length of the feature vector."""
+        return sum(columns.stop - columns.start for columns in column_slices(self).values())
+
+
+def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
+    """Say where the numbers of each (level, pooling) lie in the feature vector, in its order.
+
+    With ``difference`` the first half of a slice is the excess, the second the lack.
+    """
+    slices, start = {}, 0
+    for level in spec.levels:
+        width = WIDTHS[level] * (2 if spec.difference else 1)
+        for kind in _pooling_of(level, spec):
+            slices[level, kind] = slice(start, start + width)
+            start += width
+    return slices
+
+
+def _pooling_of(level: str, spec: FeatureSpec) -> tuple[str, ...]:
+    return ("mean",) if level == AVGPOOL else spec.pooling
+
+
+def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto:
+    """Put the packed front end before ``trunk`` and the pooling behind it.
+
+    Parameters
+    ----------
+    trunk : graph from normalised ``data`` [N, 3, 224, 224] to ``spec.stages``.
+
+    Returns
+    -------
+    Graph from a batch to ``features`` float [1, K, F].
+    """
+    front, back = NodeBuilder(), NodeBuilder()
+    unpacking.unpack(front, difference=spec.difference)
+    maps = [_pool_level(back, trunk, level, spec) for level in spec.levels]
+    flat = back.add("Concat", [name for level in maps for name in level], "flat_features", axis=1)
+    back.add("Unsqueeze", [flat, back.ints("axis_0_out", 0)], FEATURES)
+    nodes = [*front.nodes, *_connected(trunk, INPUT, unpacking.NORMALISED), *back.nodes]
+    graph = helper.make_graph(
+        _without_unread(nodes, FEATURES),
+        "pcb_spark_features",
+        unpacking.inputs(difference=spec.difference),
+        [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", spec.width])],
+        [*front.initializers, *trunk.graph.initializer, *back.initializers],
+        # done before the graph, yet part of what its fingerprint stands for
+        doc_string=f"max_offset={spec.max_offset}" if spec.max_offset else None,
+    )
+    return checked_model(graph)
+
+
+def scoring_graph(
+    features: onnx.ModelProto, trees: onnx.ModelProto, *, keep_features: bool = False
+) -> onnx.ModelProto:
+    """Fuse LightGBM's trees behind a features graph: pixels to probability in one pass.
+
+    Parameters
+    ----------
+    trees : onnxmltools' conversion (zipmap off) with one TreeEnsembleClassifier.
+    keep_features : leave ``features`` as a second output.
+    """
+    width = features.graph.output[0].type.tensor_type.shape.dim[2].dim_value
+    fused = onnx.ModelProto()
+    fused.CopyFrom(features)
+    builder = NodeBuilder()
+    _append_trees(builder, trees)
+    fused.graph.node.extend(builder.nodes)
+    fused.graph.initializer.extend(builder.initializers)
+    outputs = [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])]
+    if keep_features:
+        outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", width]))
+    del fused.graph.output[:]
+    fused.graph.output.extend(outputs)
+    fused.graph.name = "pcb_spark_scoring"
+    return checked_model(fused.graph)
+
+
+def trees_graph(trees: onnx.ModelProto, width: int) -> onnx.ModelProto:
+    """Return the trees alone: ``features`` float [1, K, F] to ``probability`` float [1, K]."""
+    builder = NodeBuilder()
+    _append_trees(builder, trees)
+    graph = helper.make_graph(
+        builder.nodes,
+        "pcb_spark_trees",
+        [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", width])],
+        [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])],
+        builder.initializers,
+    )
+    return checked_model(graph)
+
+
+def with_threads(model: onnx.ModelProto, threads: int) -> onnx.ModelProto:
+    """Return a copy whose metadata asks ONNX Runtime for ``threads`` a session.
+
+    ONNXModel has no thread setting of its own; ONNX Runtime reads this one where
+    ORT_LOAD_CONFIG_FROM_MODEL=1 is set in the executor's environment.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    config = f'{{"session_options": {{"intra_op_num_threads": {threads}}}}}'
+    helper.set_model_props(copy, {"ort_config": config})
+    return copy
+
+
+def _append_trees(builder: NodeBuilder, trees: onnx.ModelProto) -> None:
+    rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
+    classifier = onnx.NodeProto()
+    found = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
+    classifier.CopyFrom(found)
+    classifier.name = "trees"
+    classifier.input[0] = rows
+    classifier.output[0], classifier.output[1] = "tree_label", "tree_probabilities"
+    builder.nodes.append(classifier)
+    one = builder.ints("fail_column", 1)
+    fail = builder.add("Gather", ["tree_probabilities", one], "fail_probability", axis=1)
+    builder.add("Transpose", [fail], PROBABILITY, perm=[1, 0])
+
+
+def _pool_level(b: NodeBuilder, trunk: onnx.ModelProto, level: str, spec: FeatureSpec) -> list[str]:
+    source = pooling.map_of(trunk, "layer4" if level == AVGPOOL else level)
+    kinds = _pooling_of(level, spec)
+    if spec.difference:
+        return pooling.pool_difference(b, source, level, kinds)
+    return [pooling.pool(b, source, f"{level}_{kind}", kind) for kind in kinds]
+
+
+def _connected(trunk: onnx.ModelProto, old: str, new: str) -> list[onnx.NodeProto]:
+    nodes = []
+    for node in trunk.graph.node:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        for position, name in enumerate(copy.input):
+            if name == old:
+                copy.input[position] = new
+        nodes.append(copy)
+    return nodes
+
+
+def _without_unread(nodes: list[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """Leave out nodes whose outputs nobody reads, which ONNX Runtime would run all the same."""
+    wanted, kept = {output}, []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    return kept[::-1]

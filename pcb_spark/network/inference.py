@@ -1,0 +1,242 @@
+"""Images through an ONNX graph on Spark: decode and pack in Python, run in SynapseML's ONNXModel.
+
+``pack`` groups the images of a partition into batches, one row each, in the layout that
+``batches`` describes. Every image travels with its batch, those that can't be decoded too: they
+carry a reason instead of a slot, so that no row can get lost between the two sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+from pyspark.sql.pandas.types import to_arrow_type
+
+from pcb_spark.core import batches, images, names, registration
+from pcb_spark.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+#: Stands in where a batch has no usable image or reference; nobody reads what comes of it.
+_BLACK = np.zeros((3, images.SIDE, images.SIDE), dtype=np.uint8)
+
+ITEMS = "items"
+ITEM = "item"
+SLOT = "slot"
+OUTPUT = "output"
+
+DEFAULT_BATCH_SIZE = 8
+DEFAULT_IMAGES_PER_PARTITION = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferencePlan:
+    """How many images go into one call of ONNX Runtime, and how many partitions there are.
+
+    A call of ONNX Runtime takes up to ``batch_size`` images, references included: the maps of more
+    don't fit the processor's caches. With references it takes the images of one, often a single
+    pair: two images at a time are a fifth faster than eight where the network is shallow, and as
+    fast where it is deep. One partition is one task, one ONNX session of ``threads`` threads and
+    one Python worker.
+    Partitions are a multiple of the task slots, so that no slot idles through the last wave.
+    An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
+    with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
+    ``max_offset`` is that of ``graphs.FeatureSpec``.
+    """
+
+    batch_size: int
+    partitions: int
+    threads: int
+    max_pixels: int
+    max_offset: float = 0.0
+
+    @classmethod
+    def derive(
+        cls,
+        *,
+        count: int,
+        slots: int,
+        threads: int,
+        max_pixels: int,
+        batch_size: int = 0,
+        images_per_partition: int = 0,
+    ) -> InferencePlan:
+        """Derive what is 0 from the number of images and the task slots of the session."""
+        per_partition = images_per_partition or DEFAULT_IMAGES_PER_PARTITION
+        waves = max(1, math.ceil(count / (per_partition * slots)))
+        return cls(
+            batch_size=batch_size or DEFAULT_BATCH_SIZE,
+            partitions=waves * slots,
+            threads=threads,
+            max_pixels=max_pixels,
+        )
+
+
+def run_images(
+    df: DataFrame, graph: bytes, output: str, plan: InferencePlan, *, difference: bool
+) -> DataFrame:
+    """Run ``graph`` over the images of ``df`` and put its ``output`` beside each of them.
+
+    Parameters
+    ----------
+    df : columns ``image_id``, ``image`` and, with ``difference``, ``reference`` and
+        ``reference_sha256``; whatever else it has is carried along.
+    output : ``graphs.FEATURES`` or ``graphs.PROBABILITY``.
+
+    Returns
+    -------
+    The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
+    where there is an output). As many rows as ``df`` has.
+    """
+    if difference:  # batches tell references apart by their hash, which a table may lack
+        hashed = F.coalesce(names.REFERENCE_SHA256, F.sha2(names.REFERENCE, 256))
+        df = df.withColumn(names.REFERENCE_SHA256, hashed)
+    scored = run(pack(df, plan, difference=difference), graph, output)
+    slot = F.col(f"{ITEM}.{SLOT}")
+    exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
+    carried = [c for c in df.columns if c not in (names.IMAGE, names.REFERENCE)]
+    return exploded.select(
+        *(F.col(f"{ITEM}.{name}").alias(name) for name in carried),
+        F.when(slot.isNotNull(), F.col(OUTPUT)[slot]).alias(output),
+        F.col(f"{ITEM}.{names.REASON}").alias(names.REASON),
+        F.col(f"{ITEM}.{names.DETAIL}").alias(names.DETAIL),
+    )
+
+
+def run(packed: DataFrame, graph: bytes, output: str) -> DataFrame:
+    """Feed batches to SynapseML's ONNXModel; the answer is a column named ``OUTPUT``."""
+    from synapse.ml.onnx import ONNXModel
+
+    feeds = {name: name for name in packed.columns if name != ITEMS}
+    model = ONNXModel().setModelPayload(graph).setDeviceType("CPU").setMiniBatchSize(1)
+    model = model.setFeedDict(feeds).setFetchDict({OUTPUT: output})
+    return model.transform(packed)  # type: ignore[no-any-return]
+
+
+def pack(df: DataFrame, plan: InferencePlan, *, difference: bool) -> DataFrame:
+    """Turn images into batches of packed pixels, those with one reference side by side.
+
+    The hash of ``image_id`` decides the partition and the sort decides the batch, so that the same
+    images make the same batches whatever the files they come from.
+    """
+    order = [names.IMAGE_ID]
+    if difference:
+        order.insert(0, names.REFERENCE_SHA256)
+    placed = df.repartition(plan.partitions, names.IMAGE_ID).sortWithinPartitions(*order)
+    carried = [f for f in df.schema.fields if f.name not in (names.IMAGE, names.REFERENCE)]
+    schema = _batch_schema(carried, difference=difference)
+    return placed.mapInArrow(_packer(plan, schema, difference=difference), schema)
+
+
+def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.StructType:
+    item = t.StructType([
+        *carried,
+        t.StructField(SLOT, t.IntegerType()),
+        t.StructField(names.REASON, t.StringType()),
+        t.StructField(names.DETAIL, t.StringType()),
+    ])  # fmt: skip
+    longs = t.ArrayType(t.LongType(), containsNull=False)
+    fields = [
+        t.StructField(ITEMS, t.ArrayType(item, containsNull=False)),
+        t.StructField(batches.IMAGES, longs),
+        t.StructField(batches.CHANNELS, longs),
+    ]
+    if difference:
+        fields.append(t.StructField(batches.REFERENCES, longs))
+        fields.append(t.StructField(batches.REFERENCE_INDEX, longs))
+    return t.StructType(fields)
+
+
+Packer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> Packer:
+    items_type = to_arrow_type(schema[ITEMS].dataType)
+
+    def pack_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        batch = _Batch(items_type, plan, difference=difference)
+        for records in record_batches:
+            for row in records.to_pylist():
+                if batch.ends_before(row):
+                    yield batch.flush()
+                batch.add(row)
+        if batch.rows:
+            yield batch.flush()
+
+    return pack_partition
+
+
+class _Batch:
+    """The batch that a partition is filling; remembers the last reference it decoded."""
+
+    def __init__(self, items_type: pa.DataType, plan: InferencePlan, *, difference: bool) -> None:
+        self.items_type = items_type
+        self.plan = plan
+        self.difference = difference
+        self.rows: list[dict[str, Any]] = []
+        self.images: list[NDArray[np.uint8]] = []
+        self._last: tuple[str, NDArray[np.uint8]] | None = None
+
+    def ends_before(self, row: Mapping[str, Any]) -> bool:
+        """Say whether ``row`` belongs to the next batch."""
+        if not self.images:
+            return len(self.rows) > 8 * self.plan.batch_size
+        if len(self.images) + self.difference >= self.plan.batch_size:
+            return True
+        return self._last is not None and self._last[0] != row[names.REFERENCE_SHA256]
+
+    def add(self, row: dict[str, Any]) -> None:
+        image, reference = row.pop(names.IMAGE), row.pop(names.REFERENCE, None)
+        row[SLOT] = row[names.REASON] = row[names.DETAIL] = None
+        self.rows.append(row)
+        try:
+            pixels = images.decode(image, max_pixels=self.plan.max_pixels)
+            if self.difference:
+                pixels = self._aligned(pixels, self._reference_of(row, reference))
+        except ImageError as error:
+            row[names.REASON], row[names.DETAIL] = error.reason, error.detail
+            return
+        row[SLOT] = len(self.images)
+        self.images.append(pixels)
+
+    def flush(self) -> pa.RecordBatch:
+        """Return the batch as one row and start the next one."""
+        items = pa.array([self.rows], type=self.items_type)
+        pixels = self.images or [_BLACK]
+        golden = self._last[1] if self._last else _BLACK
+        references = [golden] if self.difference else None
+        inputs = batches.feed(pixels, references, [0] * len(pixels))
+        columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
+        self.rows, self.images = [], []
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _aligned(self, image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Move the image and not the reference, which other images of the batch share."""
+        if not self.plan.max_offset:
+            return image
+        return registration.align(image, reference, limit=self.plan.max_offset)
+
+    def _reference_of(self, row: Mapping[str, Any], reference: bytes | None) -> NDArray[np.uint8]:
+        if reference is None:
+            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
+        key = row[names.REFERENCE_SHA256]
+        if self._last is None or self._last[0] != key:
+            try:
+                pixels = images.decode(reference, max_pixels=self.plan.max_pixels)
+            except ImageError as error:
+                raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
+            self._last = (key, pixels)
+        return self._last[1]
+
+
+def _one_row(values: NDArray[np.int64]) -> pa.Array:
+    """Turn int64 [1, n] into a column of one list."""
+    return pa.ListArray.from_arrays(pa.array([0, values.size], type=pa.int32()), values[0])

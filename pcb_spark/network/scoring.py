@@ -1,0 +1,90 @@
+"""The scoring stage: images and a bundle become probabilities and decisions, no row left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import batches, names, policy
+from pcb_spark.lake import schemas
+from pcb_spark.network import inference
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from pcb_spark.core.bundle import Manifest
+
+
+def score(
+    images: DataFrame, graph: bytes, plan: inference.InferencePlan, *, difference: bool
+) -> DataFrame:
+    """Run the fused graph, pixels to probability.
+
+    Returns
+    -------
+    Traceability, ``capture_date``, ``probability`` (null where there is a ``reason``), ``reason``,
+    ``detail``: as many rows as ``images`` has.
+    """
+    columns = [*schemas.TRACEABILITY, names.CAPTURE_DATE, names.IMAGE]
+    if difference:
+        columns += [names.REFERENCE, names.REFERENCE_SHA256]
+    chosen = images.select(columns)
+    made = inference.run_images(chosen, graph, batches.PROBABILITY, plan, difference=difference)
+    return made.select(
+        *schemas.TRACEABILITY, names.CAPTURE_DATE, names.PROBABILITY, names.REASON, names.DETAIL
+    )
+
+
+def score_features(features: DataFrame, trees: bytes) -> DataFrame:
+    """Run the trees alone over features that are already there, where pixels need no second look.
+
+    Parameters
+    ----------
+    features : traceability, ``capture_date`` and ``features``.
+    trees : ``graphs.trees_graph`` of the bundle's classifier: the same nodes as in the fused graph.
+    """
+    carried = [*schemas.TRACEABILITY, names.CAPTURE_DATE]
+    item = F.struct(*carried, F.lit(0).alias(inference.SLOT))
+    packed = features.select(
+        F.array(item).alias(inference.ITEMS), F.array(names.FEATURES).alias(batches.FEATURES)
+    )
+    scored = inference.run(packed, trees, batches.PROBABILITY)
+    item_of = F.col(inference.ITEMS)[0]
+    return scored.select(
+        *(item_of[name].alias(name) for name in carried),
+        F.col(inference.OUTPUT)[0].alias(names.PROBABILITY),
+        F.lit(None).cast("string").alias(names.REASON),
+        F.lit(None).cast("string").alias(names.DETAIL),
+    )
+
+
+def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: int) -> DataFrame:
+    """Turn probabilities into decisions by the rule of ``policy`` and draw the audit.
+
+    The audit is a random share of the cleared images that a person sees all the same: without it
+    cleared images would never get a verdict again. The draw is a hash of image and seed, so that a
+    repeated run draws the same ones.
+    """
+    unit = F.pmod(F.xxhash64(names.IMAGE_ID, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
+    return scored.withColumns({
+        names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
+        names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK).otherwise(names.STATUS_UNSCORABLE),
+        names.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
+    }).withColumns({
+        names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),
+    }).withColumns({
+        names.AUDIT: (F.col(names.DECISION) == policy.PASS) & (unit < audit_share),
+        names.MODEL_VERSION: F.lit(manifest.model_version),
+        names.MODEL_SHA256: F.lit(manifest.model_sha256),
+        names.FEATURE_SET: F.lit(manifest.feature_set),
+    })  # fmt: skip
+
+
+def _threshold(thresholds: policy.SegmentThresholds) -> Column:
+    """Threshold of each row: its segment's own, else the pooled one."""
+    pooled = F.lit(thresholds.pooled)
+    if thresholds.column is None or not thresholds.by_segment:
+        return pooled
+    pairs = [F.lit(each) for pair in thresholds.by_segment.items() for each in pair]
+    return F.coalesce(F.create_map(*pairs)[F.col(thresholds.column)], pooled)

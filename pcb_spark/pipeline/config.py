@@ -1,0 +1,158 @@
+"""Configuration: the sections of every stage, read from TOML, checked before Spark starts.
+
+``load`` reads a file and applies ``--set`` overrides; every key that nobody knows is an error that
+names the nearest known one. Nothing here reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from pcb_spark.core.errors import ConfigError
+from pcb_spark.ingest.settings import IngestConfig
+from pcb_spark.lake import stores
+from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
+from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
+from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
+from pcb_spark.pipeline.config import ReportConfig, ScoringConfig
+
+
+class Config(Section):
+    """The whole configuration of every job."""
+
+    seed: int = 0
+    paths: PathsConfig = PathsConfig()
+    ingest: IngestConfig = IngestConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    inference: InferenceConfig = InferenceConfig()
+    folds: FoldsConfig = FoldsConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    policy: PolicyConfig = PolicyConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    report: ReportConfig = ReportConfig()
+    tune: TuneConfig = TuneConfig()
+    compact: CompactConfig = CompactConfig()
+    spark: SparkConfig = SparkConfig()
+
+    def places(self) -> dict[str, str]:
+        """Return what may lie on a store, by its key."""
+        found = {
+            "paths.drop": self.paths.drop,
+            "paths.out": self.paths.out,
+            "ingest.checkpoint": self.ingest.checkpoint,
+        }
+        return {key: uri for key, uri in found.items() if uri}
+
+    def sha256(self) -> str:
+        """Return the hex digest of the canonical JSON form; equal configurations are equal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Read ``path`` (none: all defaults) and apply ``section.key=value`` overrides in order.
+
+    Raises
+    ------
+    ConfigError : no such file, no TOML, unknown key, wrong type or out of range, a place that no
+        connector opens, a secret.
+    """
+    raw = _read(path) if path is not None else {}
+    for override in overrides:
+        _apply(raw, override)
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise _readable(error, path) from None
+    stores.check(config.places(), config.spark.conf)
+    return config
+
+
+def known_keys() -> tuple[str, ...]:
+    """Return every key in dotted form, e.g. ``features.levels``, in the order of definition."""
+    return tuple(_keys_below(Config))
+
+
+def _keys_below(model: type[BaseModel], prefix: str = "") -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from _keys_below(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = f"no configuration file {path}"
+        raise ConfigError(what, hint="name an existing file with --config") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = f"{path} can't be read as TOML"
+        raise ConfigError(what, got=error, hint="correct the file") from None
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    dotted, separator, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not separator or not all(keys):
+        what = f"--set {override} can't be understood"
+        raise ConfigError(what, expected="section.key=value", hint="e.g. --set folds.n=5")
+    section = raw
+    for key in keys[:-1]:
+        section = section.setdefault(key, {})
+        if not isinstance(section, dict):
+            what = f"--set {override}: {key} is a value, not a section"
+            raise ConfigError(what, hint=_nearest(dotted))
+    section[keys[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """Read TOML's notation; what is none is taken as the string it looks like."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _readable(error: ValidationError, path: Path | None) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f" in {path} or --set" if path else " in --set"
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"unknown key {key}{where}", hint=_nearest(key))
+    got = first["input"]
+    return ConfigError(
+        f"{key}{where} can't be used",
+        expected=first["msg"],
+        got=None if isinstance(got, Mapping) else repr(got),
+        hint=f"{error.error_count()} value(s) to correct; README lists every key",
+    )
+
+
+def _nearest(key: str) -> str:
+    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
+    return f"did you mean {close[0]}?"
+
+
+class ScoringConfig(Section):
+    """What is scored, and the random share of cleared images that a person still sees."""
+
+    since: date | None = None
+    until: date | None = None
+    audit_share: float = Field(default=0.02, ge=0, le=1)
+    reuse_features: bool = True
+
+
+class ReportConfig(Section):
+    """``gallery`` is how many images each group of the report shows; 0 shows none."""
+
+    gallery: int = Field(default=6, ge=0, le=100)

@@ -1,0 +1,118 @@
+"""The few lines that matter at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import names
+from pcb_spark.lake import catalogue, schemas, tables
+from pcb_spark.monitor import quality_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Row
+
+    from pcb_spark.pipeline import Job
+
+_ORDER = ("ingest", "describe", "featurize", "train", "score", "tune", "compact", "prune")
+#: What rows are that didn't come out, of jobs that reject none.
+_LEFT = {"prune": "removed"}
+_BEST_TRIALS = 10
+
+
+def of_run(job: Job) -> str:
+    """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
+    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job), *_decisions(job)]
+    lines.append(f"tables  {job.config.paths.out}")
+    if tables.exists(job.spark, job.table(catalogue.REPORT)):
+        lines.append(f"report  {job.table(catalogue.REPORT)}")
+    return "\n".join(lines)
+
+
+def _books(job: Job) -> list[str]:
+    runs = tables.read(job.spark, job.table(catalogue.RUNS), schemas.RUNS)
+    own = runs.where(F.col(names.RUN_ID) == job.run_id).collect()
+    own.sort(key=lambda row: (_ORDER.index(row["job"]), row[names.KIND]))
+    return [
+        f"{row['job']:9} {row['rows_in']:>7} {row[names.KIND]} rows in = {row['rows_out']} out"
+        f" + {row['rows_rejected']} {_LEFT.get(row['job'], 'rejected')}   {row['seconds']:.0f} s"
+        for row in own
+    ]
+
+
+def _figures(job: Job) -> list[str]:
+    if not tables.exists(job.spark, job.table(catalogue.METRICS)):
+        return []
+    found = tables.read(job.spark, job.table(catalogue.METRICS), schemas.METRICS)
+    rows = found.where(F.col(names.RUN_ID) == job.run_id).collect()
+    by_name = {(row["scope"], row["metric"]): row for row in rows}
+    scopes = [scope for scope, metric in by_name if metric == "roc_auc" and scope[:5] == "fold="]
+    folds = sorted(scopes, key=lambda scope: int(scope[5:]))
+    lines = [_auc(by_name, scope, "roc_auc") for scope in ("folds_mean", "overall", *folds)]
+    lines.append(_auc(by_name, "folds_mean", "baseline_roc_auc"))
+    lines += [_forward(by_name, f"forward={scope[5:]}") for scope in folds]
+    return [line for line in lines if line] + quality_lines.lines(rows)
+
+
+def _forward(by_name: Mapping[tuple[str, str], Row], scope: str) -> str:
+    """What the decision rule would have done on a fold, its threshold chosen on those before."""
+    rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
+    rates = [by_name[scope, name]["value"] for name in rates_told if (scope, name) in by_name]
+    if len(rates) < len(rates_told) or None in rates:
+        return ""
+    slipped, cleared, saved = rates
+    return (
+        f"{scope}: {slipped:.1%} of defects slipped, {cleared:.1%} of false calls cleared, "
+        f"{saved:.1%} fewer reviews"
+    )
+
+
+def _auc(by_name: Mapping[tuple[str, str], Row], scope: str, metric: str) -> str:
+    row = by_name.get((scope, metric))
+    if row is None:
+        return ""
+    label = f"AUC {scope}" if metric == "roc_auc" else "AUC pixel difference (folds_mean)"
+    if row["value"] is None:
+        return f"{label}: undefined, one class only, n = {row['n']}"
+    bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
+    return f"{label}: {row['value']:.4f}{bounds}, n = {row['n']}"
+
+
+def _trials(job: Job) -> list[str]:
+    """The best trials of a search with their cost, and the settings of the best one."""
+    if not tables.exists(job.spark, job.table(catalogue.TRIALS)):
+        return []
+    trials = tables.read(job.spark, job.table(catalogue.TRIALS), schemas.TRIALS)
+    own = trials.where(F.col(names.RUN_ID) == job.run_id).sort(F.desc("roc_auc"), "trial")
+    best = own.limit(_BEST_TRIALS).collect()
+    if not best:
+        return []
+    heading = f"{'AUC':21} {'slipped':>7} {'cleared':>7} {'fewer reviews':>13} {'ms':>6} {'F':>5}"
+    lines = [f"best of {own.count()} trials", heading, *(_trial(row) for row in best)]
+    return [*lines, f"classifier of the best: {best[0]['classifier']}"]
+
+
+def _trial(row: Row) -> str:
+    bounds = "" if row["lower"] is None else f" [{row['lower']:.3f}, {row['upper']:.3f}]"
+    rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
+    slipped, cleared, saved = ("-" if row[n] is None else f"{row[n]:.1%}" for n in rates_told)
+    kept = json.loads(row["classifier"])["keep_features"] or row["feature_count"]
+    mode = "difference" if row["difference"] else "no reference"
+    return (
+        f"{row['roc_auc']:.4f}{bounds} {slipped:>7} {cleared:>7} {saved:>13} "
+        f"{row['milliseconds']:>6.1f} {kept:>5}  "
+        f"{'+'.join(row['levels'])} {'+'.join(row['pooling'])} {mode}"
+    )
+
+
+def _decisions(job: Job) -> list[str]:
+    if not tables.exists(job.spark, job.table(catalogue.SCORES)):
+        return []
+    scores = tables.read(job.spark, job.table(catalogue.SCORES), schemas.SCORES)
+    own = scores.where(F.col(names.RUN_ID) == job.run_id).groupBy(names.DECISION).count().collect()
+    counts = ", ".join(f"{row['count']} {row[names.DECISION]}" for row in sorted(own))
+    return [f"decisions {counts}"] if own else []

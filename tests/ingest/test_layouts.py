@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import io
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from PIL import ExifTags, Image
+
+from pcb_spark.ingest import exif
+from pcb_spark.ingest.layouts import Layout, Traits, is_sidecar
+
+PATTERN = (
+    r"(?P<line>L\d)_(?P<lot>\w+?)_(?P<board_id>\d+)_(?P<position>[A-Z]+\d+)_(?P<captured_at>[\d-]+)"
+)
+SIX = datetime(2026, 1, 5, 6, tzinfo=UTC)
+
+
+def picture(*, file_format: str = "JPEG", taken: str | None = None, offset: str = "") -> bytes:
+    """A small picture with EXIF DateTimeOriginal and OffsetTimeOriginal."""
+    image, file = Image.new("L", (20, 16)), io.BytesIO()
+    if taken is None:
+        image.save(file, file_format)
+        return file.getvalue()
+    tags = image.getexif()
+    tags[ExifTags.Base.Make] = "camera"
+    fields = tags.get_ifd(ExifTags.IFD.Exif)
+    fields[ExifTags.Base.DateTimeOriginal] = taken
+    if offset:
+        fields[ExifTags.Base.OffsetTimeOriginal] = offset
+    image.save(file, file_format, exif=tags.tobytes())
+    return file.getvalue()
+
+
+def test_partition_folders_and_name() -> None:
+    assert Layout().read("images/line=L2/lot=B7/date=2026-01-05/board_12_R7.jpg") == Traits(
+        line="L2", lot="B7", board_id="board_12", position="R7", captured_at=SIX.replace(hour=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "board", "position"),
+    [
+        ("b1.png", "b1", None),
+        ("b1_", "b1_", None),
+        ("b.1_P.2.png", "b.1", "P.2"),
+        ("größe_P2.png", "größe", "P2"),
+        ("a\nb_P1.png", "a\nb", "P1"),
+    ],
+)
+def test_board_and_position_of_odd_names(name: str, board: str, position: str | None) -> None:
+    found = Layout().read(f"images/{name}")
+    assert (found.board_id, found.position, found.captured_at) == (board, position, None)
+
+
+@pytest.mark.parametrize("day", ["2026-13-45", "2026-1-5", "today", "2026-01-05T06:00"])
+def test_folder_that_is_no_day_tells_no_time(day: str) -> None:
+    assert Layout().read(f"images/date={day}/b1_P1.png").captured_at is None
+
+
+def test_pattern_tells_all_from_a_flat_name() -> None:
+    layout = Layout(pattern=PATTERN, time_format="%Y%m%d-%H%M%S")
+    assert layout.read("images/L1_B7_00041_R21_20260105-060000.jpg") == Traits(
+        line="L1", lot="B7", board_id="00041", position="R21", captured_at=SIX
+    )
+
+
+def test_pattern_that_does_not_match_leaves_it_to_the_folders() -> None:
+    found = Layout(pattern=PATTERN).read("images/line=L9/date=2026-01-05/b1_P1.png")
+    assert (found.line, found.board_id, found.captured_at) == ("L9", "b1", SIX.replace(hour=0))
+
+
+@pytest.mark.parametrize(
+    ("text", "time_format"), [("2026-99-05", ""), ("20260105", "%Y-%m-%d"), ("soon", "")]
+)
+def test_time_that_does_not_fit_its_format_is_none(text: str, time_format: str) -> None:
+    layout = Layout(pattern=r"(?P<captured_at>[^/]+)\.png", time_format=time_format)
+    assert layout.read(f"images/{text}.png").captured_at is None
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_time_of_each_format(file_format: str) -> None:
+    content = picture(file_format=file_format, taken="2026:01:05 06:00:00")
+    assert exif.taken_at(content) == datetime(2026, 1, 5, 6)
+
+
+def test_exif_offset_makes_the_time_one_everywhere() -> None:
+    content = picture(taken="2026:01:05 08:00:00", offset="+02:00")
+    taken = Layout(timezone="America/New_York").read("images/b1_P1.jpg", content).captured_at
+    assert taken == SIX
+
+
+def test_exif_time_without_offset_is_of_the_configured_zone() -> None:
+    content = picture(taken="2026:01:05 07:00:00")
+    assert Layout(timezone="Europe/Berlin").read("images/b1.jpg", content).captured_at == SIX
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        picture(),
+        picture(taken="no time"),
+        picture(taken="2026:99:99 99:99:99"),
+        picture(taken="2026:01:05 06:00:00", offset="later"),
+        b"",
+        b"no picture",
+        picture(taken="2026:01:05 06:00:00")[:60],
+    ],
+)
+def test_no_exif_time(content: bytes) -> None:
+    assert exif.taken_at(content) is None
+
+
+def test_name_counts_before_exif_and_exif_before_the_folder() -> None:
+    content = picture(taken="2026:01:05 06:00:00")
+    path = "images/date=2026-01-01/b1_20260105T070000.jpg"
+    named = Layout(pattern=r"_(?P<captured_at>\d+T\d+)\.", time_format="%Y%m%dT%H%M%S")
+    assert named.read(path, content).captured_at == SIX.replace(hour=7)
+    assert Layout().read(path, content).captured_at == SIX
+    assert Layout().read(path).captured_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_day_of_a_folder_begins_in_the_configured_zone() -> None:
+    found = Layout(timezone="Europe/Berlin").read("images/date=2026-01-05/b1_P1.png")
+    assert found.captured_at == SIX.replace(hour=0) - timedelta(hours=1)
+
+
+def test_time_with_a_zone_keeps_it() -> None:
+    layout = Layout(pattern=r"_(?P<captured_at>\S+)\.png", timezone="Europe/Berlin")
+    east = timezone(timedelta(hours=9))
+    found = layout.read("images/b1_2026-01-05T15:00:00+09:00.png").captured_at
+    assert found == datetime(2026, 1, 5, 15, tzinfo=east)
+
+
+def test_layout_travels_to_executors() -> None:
+    layout = Layout(pattern=PATTERN, timezone="Europe/Berlin")
+    layout.read("images/b1_P1.png")
+    copy = pickle.loads(pickle.dumps(layout))
+    assert copy.read("date=2026-01-05/b1_P1.png") == layout.read("date=2026-01-05/b1_P1.png")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [("images/b1.jpg.json", True), ("b1.PNG.JSON", True), ("b1.json", False), ("b1.jpg", False)],
+)
+def test_sidecar_is_named_like_its_image(path: str, answer: bool) -> None:
+    assert is_sidecar(path) is answer

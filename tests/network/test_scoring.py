@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from pcb_spark.core import batches, bundle, names, policy
+from pcb_spark.lake import schemas
+from pcb_spark.network import graphs, inference, scoring, trees
+from pcb_spark.network.inference import InferencePlan
+from tests.rows import NO_IMAGE, images_table, noise
+from tests.trunks import averaging_trunk
+
+if TYPE_CHECKING:
+    import onnx
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+PLAN = InferencePlan(batch_size=4, partitions=2, threads=1, max_pixels=1_000_000)
+SCORED = "image_id string, probability double, reason string, detail string"
+
+
+def manifest(threshold: float, **segments: Any) -> bundle.Manifest:
+    return bundle.Manifest(
+        format=1,
+        model_version="2026-02-27-0123456789ab",
+        model_sha256="a" * 64,
+        feature_set="f" * 64,
+        feature_count=512,
+        levels=["layer1"],
+        pooling=["max"],
+        difference=True,
+        precision="fp32",
+        precision_comparison={},
+        trained_backbone=True,
+        backbone={"source": "resnet50.onnx", "sha256": "b" * 64},
+        threshold={"value": threshold, **segments},
+        metrics={},
+        training_window={},
+        lineage={},
+        versions={},
+        created_at="2026-03-01T00:00:00+00:00",
+        files={},
+    )
+
+
+def decide(df: DataFrame, threshold: float, *, audit_share: float = 0.0) -> list[Row]:
+    decided = scoring.decide(df, manifest(threshold), audit_share=audit_share, seed=0)
+    return decided.orderBy(names.IMAGE_ID).collect()
+
+
+def test_decisions_by_hand(spark: SparkSession) -> None:
+    scored = spark.createDataFrame(
+        [
+            ("a", 0.0, None, None),
+            ("b", 0.2499, None, None),
+            ("c", 0.25, None, None),
+            ("d", 1.0, None, None),
+            ("e", None, "reference_missing", "the drop names no usable reference"),
+        ],
+        SCORED,
+    )
+    found = decide(scored, 0.25)
+    assert [(r.image_id, r.decision, r.status, r.reason, r.probability) for r in found] == [
+        ("a", "pass", "ok", None, 0.0),
+        ("b", "pass", "ok", None, 0.2499),
+        ("c", "fail", "ok", None, 0.25),
+        ("d", "fail", "ok", None, 1.0),
+        ("e", "unscorable", "unscorable", "reference_missing", None),
+    ]
+    assert {row.threshold for row in found} == {0.25}
+    assert {row.audit for row in found} == {False}
+    columns = {(row.model_version, row.model_sha256, row.feature_set) for row in found}
+    assert columns == {("2026-02-27-0123456789ab", "a" * 64, "f" * 64)}
+
+
+def test_threshold_of_zero_clears_nothing(spark: SparkSession) -> None:
+    scored = spark.createDataFrame([("a", 0.0, None, None), ("b", 0.5, None, None)], SCORED)
+    assert [row.decision for row in decide(scored, 0.0, audit_share=1.0)] == ["fail", "fail"]
+    assert [row.audit for row in decide(scored, 0.0, audit_share=1.0)] == [False, False]
+
+
+def test_spark_decides_odd_scores_as_policy_does(spark: SparkSession) -> None:
+    """0.1 in float32 is 0.100000001490116: above 0.1 in float64, and yet no image passes by it."""
+    narrow = 0.10000000149011612
+    scores = [math.nan, -0.1, 1.1, -math.inf, math.inf, -0.0, 0.1, narrow, 0.0999999]
+    rows = [(str(place), score, None, None) for place, score in enumerate(scores)]
+
+    found = [row.decision for row in decide(spark.createDataFrame(rows, SCORED), narrow)]
+
+    assert found == [*["unscorable"] * 5, "pass", "fail", "fail", "pass"]
+    assert found == policy.decide(scores, narrow).tolist()
+
+
+def test_a_line_with_a_threshold_of_its_own_uses_it(spark: SparkSession) -> None:
+    scored = spark.createDataFrame(
+        [("a", "L1", 0.5), ("b", "L2", 0.5), ("c", None, 0.1), ("d", "L1", 0.6), ("e", "L1", None)],
+        "image_id string, line string, probability double",
+    ).withColumn(names.REASON, F.when(F.col(names.PROBABILITY).isNull(), "not_an_image"))
+    own = manifest(0.2, segment_by="line", by_segment={"L1": {"value": 0.6}})
+
+    decided = scoring.decide(scored, own, audit_share=0.0, seed=0).orderBy(names.IMAGE_ID)
+
+    assert [(row.threshold, row.decision) for row in decided.collect()] == [
+        (0.6, "pass"),
+        (0.2, "fail"),
+        (0.2, "pass"),
+        (0.6, "fail"),
+        (0.6, "unscorable"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def many(spark: SparkSession) -> DataFrame:
+    """20,000 images: the even ones score 0.1, the odd ones 0.9."""
+    return spark.range(20_000).select(
+        F.concat(F.lit("image-"), F.col("id")).alias(names.IMAGE_ID),
+        F.when(F.col("id") % 2 == 0, 0.1).otherwise(0.9).alias(names.PROBABILITY),
+        F.lit(None).cast("string").alias(names.REASON),
+    )
+
+
+def audited(df: DataFrame, *, share: float, seed: int = 1) -> set[str]:
+    decided = scoring.decide(df, manifest(0.5), audit_share=share, seed=seed)
+    drawn = decided.where(names.AUDIT).select(names.IMAGE_ID, names.DECISION).collect()
+    assert {row.decision for row in drawn} <= {"pass"}
+    return {row.image_id for row in drawn}
+
+
+def test_audit_draws_its_share_of_the_cleared_images_only(many: DataFrame) -> None:
+    drawn = audited(many, share=0.05)
+    # 500 of 10,000, give or take five standard deviations of 22.
+    assert 390 < len(drawn) < 610
+    assert audited(many.repartition(3), share=0.05) == drawn
+    assert len(audited(many, share=0.05, seed=2) & drawn) < 60  # by chance 25
+    assert drawn < audited(many, share=0.2)
+
+
+def test_audit_of_none_and_of_all(many: DataFrame) -> None:
+    some = many.limit(100)
+    assert audited(some, share=0.0) == set()
+    assert len(audited(some, share=1.0)) == 50
+
+
+@pytest.fixture(scope="module")
+def features_graph() -> onnx.ModelProto:
+    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    return graphs.features_graph(averaging_trunk("layer1"), spec)
+
+
+@pytest.fixture(scope="module")
+def converted_trees() -> onnx.ModelProto:
+    """A hundred trees over 512 features that like dark images."""
+    rows = np.random.default_rng(0).random((300, 512), dtype=np.float32) * 3
+    parameters = {"objective": "binary", "verbosity": -1, "min_data_in_leaf": 2, "num_threads": 1}
+    data = lightgbm.Dataset(rows, rows[:, :40].sum(1) > 60, params={"verbosity": -1})
+    booster = lightgbm.train(parameters, data, num_boost_round=100)
+    return trees.convert(booster.model_to_string(), 512)
+
+
+def serialized(graph: onnx.ModelProto) -> bytes:
+    content: bytes = graphs.with_threads(graph, 1).SerializeToString()
+    return content
+
+
+@pytest.fixture(scope="module")
+def table(spark: SparkSession) -> DataFrame:
+    """Ten pairs of two references, then two images that can't be scored."""
+    references = [noise(seed) for seed in (100, 101)]
+    pairs: list[tuple[bytes, bytes | None]] = [
+        (noise(seed, darker=1 + seed % 4), references[seed % 2]) for seed in range(10)
+    ]
+    return images_table(spark, [*pairs, (NO_IMAGE, references[0]), (noise(1), None)])
+
+
+@pytest.mark.slow
+def test_trees_over_kept_features_give_bit_for_bit_what_the_fused_graph_gives(
+    table: DataFrame, features_graph: onnx.ModelProto, converted_trees: onnx.ModelProto
+) -> None:
+    fused = graphs.scoring_graph(features_graph, converted_trees)
+    by_pixels = scoring.score(table, serialized(fused), PLAN, difference=True)
+    rows = by_pixels.orderBy(names.IMAGE_ID).collect()
+    found = {row.image_id: row.probability for row in rows}
+    assert len(set(found.values())) > 5
+    alone = serialized(graphs.trees_graph(converted_trees, 512))
+    by_trees = scoring.score_features(kept_features(table, features_graph), alone)
+    assert by_trees.columns == by_pixels.columns
+    assert {row.image_id: row.probability for row in by_trees.collect()} == {
+        name: probability for name, probability in found.items() if probability is not None
+    }
+    assert sorted(by_pixels.columns) == sorted(
+        [*schemas.TRACEABILITY, "capture_date", "probability", "reason", "detail"]
+    )
+    assert [(row.image_id, row.reason) for row in rows if row.probability is None] == [
+        ("i010", "not_an_image"),
+        ("i011", "reference_missing"),
+    ]
+
+
+def kept_features(table: DataFrame, graph: onnx.ModelProto) -> DataFrame:
+    """Traceability and features of the images that have some."""
+    columns = [
+        *schemas.TRACEABILITY,
+        names.CAPTURE_DATE,
+        names.IMAGE,
+        names.REFERENCE,
+        names.REFERENCE_SHA256,
+    ]
+    made = inference.run_images(
+        table.select(columns), serialized(graph), batches.FEATURES, PLAN, difference=True
+    )
+    return made.where("reason is null")

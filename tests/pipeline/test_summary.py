@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pcb_spark.lake import schemas, tables
+from pcb_spark.pipeline import summary
+from tests import drops
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from pcb_spark.pipeline import Job
+
+NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
+LATER = datetime(2026, 3, 1, 4, tzinfo=UTC)
+OTHER = "20260101T000000Z-000000"
+
+
+@pytest.fixture
+def job(spark: SparkSession, tmp_path: Path) -> Job:
+    return drops.job(spark, "drop", tmp_path)
+
+
+def write_runs(job: Job) -> None:
+    rows = [
+        (job.run_id, "train", "image", "in", 95, 90, 5, NOW, 61.4, "{}", None, "sha"),
+        (job.run_id, "ingest", "image", "in", 100, 96, 4, NOW, 99.6, "{}", None, "sha"),
+        (OTHER, "score", "image", "in", 1, 1, 0, NOW, 1.0, "{}", None, "sha"),
+    ]
+    tables.append_rows(job.spark, rows, job.table("runs"), schemas.RUNS)
+
+
+def write_metrics(job: Job) -> None:
+    rows = [
+        ("folds_mean", "roc_auc", 0.98765, 0.97, 0.995, 60),
+        ("overall", "roc_auc", 0.9, None, None, 60),
+        ("fold=2", "roc_auc", None, None, None, 20),
+        ("fold=1", "roc_auc", 0.95, 0.9, 0.99, 40),
+        ("folds_mean", "baseline_roc_auc", 0.75, 0.7, 0.8, 60),
+        ("overall", "slip_rate", 0.01, 0.0, 0.02, 30),
+        ("line=L1", "roc_auc", 0.5, None, None, 60),
+    ]
+    full = [(job.run_id, "v1", *row, NOW) for row in rows]
+    full.append((OTHER, "v0", "overall", "roc_auc", 0.1, None, None, 9, NOW))
+    tables.append_rows(job.spark, full, job.table("metrics"), schemas.METRICS)
+
+
+def write_scores(job: Job) -> None:
+    decisions = ["pass", "fail", "pass", "unscorable", "pass"]
+    rows = [
+        (
+            f"i{number}", "uri", "L1", None, "b", "R1", None, NOW, "ok", None, 0.5, 0.6, decision,
+            False, "v1", "sha", "set", job.run_id if number < 4 else OTHER, LATER,
+            date(2026, 2, 1),
+        )
+        for number, decision in enumerate(decisions)
+    ]  # fmt: skip
+    tables.append_rows(job.spark, rows, job.table("scores"), schemas.SCORES)
+
+
+def test_summary_of_a_whole_run_tells_its_own_books_figures_and_decisions(job: Job) -> None:
+    write_runs(job)
+    write_metrics(job)
+    write_scores(job)
+    assert summary.of_run(job).splitlines() == [
+        f"run {job.run_id}",
+        "ingest        100 image rows in = 96 out + 4 rejected   100 s",
+        "train          95 image rows in = 90 out + 5 rejected   61 s",
+        "AUC folds_mean: 0.9877 [0.970, 0.995], n = 60",
+        "AUC overall: 0.9000, n = 60",
+        "AUC fold=1: 0.9500 [0.900, 0.990], n = 40",
+        "AUC fold=2: undefined, one class only, n = 20",
+        "AUC pixel difference (folds_mean): 0.7500 [0.700, 0.800], n = 60",
+        "decisions 1 fail, 2 pass, 1 unscorable",
+        f"tables  {job.config.paths.out}",
+    ]
+
+
+def test_summary_of_an_ingest_alone_has_its_books(job: Job) -> None:
+    write_runs(job)
+    lines = summary.of_run(job).splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "ingest", "train", "tables"]
+
+
+def test_folds_are_told_in_their_order(job: Job) -> None:
+    write_runs(job)
+    rows = [
+        (job.run_id, "v1", f"fold={number}", "roc_auc", 0.9, None, None, 9, NOW)
+        for number in (10, 2, 1)
+    ]
+    tables.append_rows(job.spark, rows, job.table("metrics"), schemas.METRICS)
+    told = [line.split(":")[0] for line in summary.of_run(job).splitlines() if "fold=" in line]
+    assert told == ["AUC fold=1", "AUC fold=2", "AUC fold=10"]
+
+
+def test_summary_of_an_older_runs_tables_tells_none_of_its_figures(job: Job) -> None:
+    write_runs(job)
+    row = (OTHER, "v0", "overall", "roc_auc", 0.1, None, None, 9, NOW)
+    tables.append_rows(job.spark, [row], job.table("metrics"), schemas.METRICS)
+    assert "AUC" not in summary.of_run(job)
+
+
+def test_forward_figures_stand_behind_the_auc(job: Job) -> None:
+    rates = {"slip_rate": 0.0125, "false_call_reduction": 0.875, "review_reduction": 0.5}
+    rows = [
+        *((f"fold={fold}", "roc_auc", 0.9, None, None, 10) for fold in (1, 2, 3)),
+        *(("forward=2", name, value, None, None, 80) for name, value in rates.items()),
+        *(("forward=3", name, None, None, None, 0) for name in rates),
+    ]
+    full = [(job.run_id, "v1", *row, NOW) for row in rows]
+    write_runs(job)
+    tables.append_rows(job.spark, full, job.table("metrics"), schemas.METRICS)
+    told = [line for line in summary.of_run(job).splitlines() if line.startswith("forward")]
+    assert told == [
+        "forward=2: 1.2% of defects slipped, 87.5% of false calls cleared, 50.0% fewer reviews"
+    ]
