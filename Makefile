@@ -79,7 +79,7 @@ test: lint types contracts jars stores ## Lint, types and contracts, then the te
 
 .PHONY: fuzz
 fuzz: venv ## FUZZ_CASES (a million) mutated image files; make test reads 20,000
-	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/test_fuzz.py $(PYTEST_ARGS)
+	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/core/test_fuzz.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: venv ## Style and format
@@ -101,16 +101,16 @@ format: venv ## Fix style and format in place
 
 .PHONY: kill-ingest
 kill-ingest: jars ## SIGKILL the ingest service 20 times while 5,000 images arrive, and count
-	$(PY) -m benchmarks.kill_ingest --images 5000 --kills 20
+	$(PY) -m faults.kill_ingest --images 5000 --kills 20
 
 .PHONY: kill-cluster
 kill-cluster: jars ## The same on a standalone cluster, whose workers are killed as well
-	$(PY) -m benchmarks.kill_cluster --images 5000 --kills 12 --worker-kills 8
+	$(PY) -m faults.kill_cluster --images 5000 --kills 12 --worker-kills 8
 
 .PHONY: prove-stores
 prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]
 	@test -n "$(DATA)" || { echo 'prove-stores: say DATA=<camera drop>' >&2; exit 2; }
-	$(PY) -m benchmarks.prove_stores --data '$(DATA)' $(if $(BACKBONE),--backbone '$(BACKBONE)') \
+	$(PY) -m faults.prove_stores --data '$(DATA)' $(if $(BACKBONE),--backbone '$(BACKBONE)') \
 		$(foreach kv,$(SET),--set '$(kv)')
 
 ##@ Set up
@@ -130,8 +130,8 @@ $(VENV)/.installed-%:
 
 .PHONY: jars
 jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] with connectors
-	@$(PY) -m pcb_spark.jars $(SCHEMES)
-	@$(PY) -m pcb_spark.class_archive
+	@$(PY) -m pcb_spark.lake.jars $(SCHEMES)
+	@$(PY) -m pcb_spark.lake.class_archive
 
 .PHONY: stores
 stores: $(SERVERS) ## Azurite (npm) and an S3 server (its own venv) for tests, into .stores/

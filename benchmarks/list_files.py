@@ -13,7 +13,6 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +30,8 @@ from pcb_spark.pipeline import config, logs
 from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame
 
 PER_FOLDER = 10_000
@@ -48,7 +49,7 @@ def write(drop: Path, files: int) -> None:
 
 def remember(intake: Intake) -> None:
     """Write the ledger as if every file had been taken in."""
-    job = intake.job
+    job = intake.run
     listed = [(f.uri, f.length, f.modified_at) for f in intake.drop.list_images()]
     rows = job.spark.createDataFrame(
         listed, "source_uri string, length long, modified_at timestamp"
@@ -87,7 +88,7 @@ def main() -> None:
         wanted = config.load(None, [*settings, f"ingest.files_per_batch={files}"])
         spark = session.get(wanted)
         job = Job(spark=spark, config=wanted, run_id=logs.new_run_id())
-        drop = Drop(job, tables.qualified(spark, f"{folder}/drop"))
+        drop = Drop(spark, job.config.ingest, tables.qualified(spark, f"{folder}/drop"))
         intake = Intake(job, drop, ImageStore(spark, f"{folder}/out"))
         steps: list[tuple[str, Callable[[], object]]] = [
             ("stream", lambda: stream(intake, folder / "checkpoint")),

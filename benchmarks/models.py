@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
@@ -15,6 +14,8 @@ from pcb_spark.network import graphs
 from pcb_spark.pipeline import run_featurize, run_train
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 DEFAULT = "default"

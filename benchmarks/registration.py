@@ -16,7 +16,6 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -36,6 +35,8 @@ from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import backbone, graphs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnxruntime
     from numpy.typing import NDArray
 

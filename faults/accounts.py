@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from faults.arrivals import is_picture, name, picture
+
+if TYPE_CHECKING:
+    import threading
+    from pathlib import Path
 
 
 @dataclass

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 DAYS = 3
 TICKS = 20

@@ -1,6 +1,6 @@
 """Kill workers of a standalone cluster as well as the driver of the ingest service, and count.
 
-python -m benchmarks.kill_cluster --images 5000 --kills 12 --worker-kills 8 --seed 0
+python -m faults.kill_cluster --images 5000 --kills 12 --worker-kills 8 --seed 0
 
 A master and two workers run on loopback (``tests/cluster/standalone.py``), and the service is
 submitted to them. Some services lose a worker, with its executor, while they write; another worker
@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,8 @@ from faults.standalone import Cluster, node_environment, standalone
 from pcb_spark.lake import jars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faults.accounts import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,12 +1,12 @@
 """Kill the ingest service with SIGKILL at random moments while images arrive, and count.
 
-python -m benchmarks.kill_ingest --images 5000 --kills 20 --seed 0
+python -m faults.kill_ingest --images 5000 --kills 20 --seed 0
 
 A thread lets the files arrive: most at once, some in two halves, some empty at first, some no
 pictures at all. Another one reads the table all the time. The service runs in a process group of
 its own, which gets SIGKILL as a whole: Python, Java and its workers. In the end every file has to
 be in ``images``, byte for byte, or in ``rejects``, once, and petastorm has to read every image.
-``benchmarks.kill_cluster`` does the same to a cluster and its workers.
+``faults.kill_cluster`` does the same to a cluster and its workers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Run everything on one camera drop from several stores, and compare the scores bit for bit.
 
-python -m benchmarks.prove_stores --data drop [--backbone resnet50.onnx] [--stores file,wasb,s3a]
+python -m faults.prove_stores --data drop [--backbone resnet50.onnx] [--stores file,wasb,s3a]
     [--set KEY=VALUE ...]
 
 The drop is uploaded to a server on loopback; drop, tables and checkpoint lie there. The scores of
@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -28,6 +27,8 @@ from faults import servers
 from pcb_spark.lake import filesystem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import SparkSession
 
 _UPLOADS = 8
@@ -68,7 +69,7 @@ def run(server: servers.Server, drop: Path, work: Path, overrides: Sequence[str]
         f"spark.conf={{{conf}}}", *overrides,
     ]  # fmt: skip
     answer = work / "answer.json"
-    command = [sys.executable, "-m", "benchmarks.prove_stores", "--child", str(drop), str(answer)]
+    command = [sys.executable, "-m", "faults.prove_stores", "--child", str(drop), str(answer)]
     command += [word for setting in settings for word in ("--set", setting)]
     done = subprocess.run(
         command, env=dict(os.environ) | dict(server.environment), stdout=subprocess.PIPE,

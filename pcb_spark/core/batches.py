@@ -15,7 +15,6 @@ pixel would cost more than the backbone. Graphs without references lack the last
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +22,17 @@ import numpy as np
 from pcb_spark.core import images
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 IMAGES = "images"
 CHANNELS = "channels"
 REFERENCES = "references"
 REFERENCE_INDEX = "reference_index"
+#: Outputs of graphs.
+FEATURES = "features"
+PROBABILITY = "probability"
 
 
 def feed(
@@ -58,7 +62,3 @@ def feed(
 
 def _packed(pixels: Sequence[NDArray[np.uint8]], channels: int) -> NDArray[np.int64]:
     return np.concatenate([images.pack(each[:channels]) for each in pixels])[np.newaxis]
-
-
-FEATURES = "features"
-PROBABILITY = "probability"

@@ -72,7 +72,10 @@ class InputError(PcbSparkError):
 
 
 class ImageError(InputError):
-    """One image cannot be used; ``reason`` is a member of ``images.REASONS``."""
+    """One image cannot be used.
+
+    ``reason`` is one of ``names.IMAGE_REASONS``, or of those about its reference.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason

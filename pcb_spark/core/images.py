@@ -29,7 +29,6 @@ SIDE: Final = 224  # height and width of a decoded image, px: the input of ResNe
 WORDS: Final = SIDE * SIDE // 8  # of one packed channel: 6,272
 DEFAULT_MAX_PIXELS: Final = 50_000_000  # width x height of the largest image that is read
 
-
 _FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 
 # "BM" begins many a text, so the size of the BMP header is asked for as well.

@@ -5,30 +5,8 @@ They stand here once; tables, Spark and the edge machine spell none of them agai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pcb_spark.core import names, registration
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-#: What a pattern's named groups may be called.
-GROUPS: Final = (
-    names.LINE,
-    names.LOT,
-    names.BOARD_ID,
-    names.POSITION,
-    names.PART_NUMBER,
-    names.CAPTURED_AT,
-)
 IMAGE_ID: Final = "image_id"
 SOURCE_URI: Final = "source_uri"
 LINE: Final = "line"
@@ -71,20 +49,25 @@ MODEL_VERSION: Final = "model_version"
 MODEL_SHA256: Final = "model_sha256"
 SCORED_AT: Final = "scored_at"
 RANK: Final = "rank"
+
+#: What an operator found; not yet verified is null.
 VERDICT_PASS: Final = "pass"
 VERDICT_FAIL: Final = "fail"
 STATUS_OK: Final = "ok"
 STATUS_UNSCORABLE: Final = "unscorable"
+
 #: In ``files``: retention removed this image.
 PRUNED: Final = "pruned"
+
 #: What a reject is a reject of.
 KIND_IMAGE: Final = "image"
 KIND_REFERENCE: Final = "reference"
 KIND_VERDICT: Final = "verdict"
-#: Reasons that don't come from ``images.REASONS``.
+
+#: Why an input can't be used, besides ``IMAGE_REASONS``.
 REFERENCE_MISSING: Final = "reference_missing"
 REFERENCE_UNUSABLE: Final = "reference_unusable"
-REFERENCE_MISALIGNED: Final = registration.MISALIGNED
+REFERENCE_MISALIGNED: Final = "reference_misaligned"
 REFERENCE_SIZE_DIFFERS: Final = "reference_size_differs"
 REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
 REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
@@ -114,11 +97,16 @@ REJECT_REASONS: Final = (
     VERDICT_SUPERSEDED,
     VERDICT_UNREADABLE,
 )
+
 #: Why a verdict is suspected to be wrong.
 SCORE_CONTRADICTS: Final = "score_contradicts"
 DUPLICATE_CONTRADICTS: Final = "duplicate_contradicts"
 SUSPECT_REASONS: Final = (SCORE_CONTRADICTS, DUPLICATE_CONTRADICTS)
-# Why one image cannot be used: the closed list behind ``ImageError.reason``.
+
+#: What the named groups of a file name's pattern may be called.
+GROUPS: Final = (LINE, LOT, BOARD_ID, POSITION, PART_NUMBER, CAPTURED_AT)
+
+#: Why one image cannot be used: the closed list behind ``ImageError.reason``.
 IMAGE_REASONS: Final[tuple[str, ...]] = (
     "empty_file",  # zero bytes
     "not_an_image",  # no signature of the five formats
@@ -127,4 +115,7 @@ IMAGE_REASONS: Final[tuple[str, ...]] = (
     "too_many_pixels",  # more than max_pixels, or than memory holds
     "unsupported_image",  # a kind of pixel or header that is not read
 )
-FP32, INT8 = "fp32", "int8"
+
+#: Number formats of a backbone.
+FP32: Final = "fp32"
+INT8: Final = "int8"

@@ -1,6 +1,6 @@
-"""From score to decision: the one rule that clears an image, and what a threshold did.
+"""From score to decision: the one rule that clears an image.
 
-``thresholds`` chooses the threshold; this module is all that a machine needs that only decides.
+``learning.thresholds`` chooses the threshold; this is all that a machine needs that only decides.
 
 Rounding: Spark scores in float64, the fused graph in float32. Rule and choice both round to
 float32 first, so that an image gets one decision whichever of the two carries its score.
@@ -8,12 +8,13 @@ float32 first, so that an image gets one decision whichever of the two carries i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
 PASS = "pass"

@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pcb_spark.core import names
 from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Map = NDArray[np.float64]
-
-#: Reason of an image whose reference lies elsewhere.
-MISALIGNED: Final = "reference_misaligned"
 
 _SIDE: Final = 128  # at most, of the grey pictures that are compared, px
 _MIN_CONTRAST: Final = 1.0  # grey levels; a flat image isn't stretched beyond its noise
@@ -69,14 +67,14 @@ def align(
     Raises
     ------
     ImageError
-        With reason ``MISALIGNED``: the two fit far better at an offset beyond the limit.
+        With reason ``reference_misaligned``: the two fit far better at an offset beyond the limit.
     """
     if len(image) > 1 and image.strides[0] == reference.strides[0] == 0:  # grey, shown thrice
         return np.broadcast_to(align(image[:1], reference[:1], limit=limit), image.shape)
     offset = find_offset(image, reference, limit=limit)
     if not offset.within:
         detail = f"the image lies {offset.down} px below and {offset.right} px right of it"
-        raise ImageError(MISALIGNED, detail)
+        raise ImageError(names.REFERENCE_MISALIGNED, detail)
     return moved(image, reference, offset)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,9 +16,12 @@ from pcb_spark.lake import filesystem, tables
 from pcb_spark.lake.tables import cached
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    import contextlib
+    from collections.abc import Sequence
 
-    from pcb_spark.pipeline.job import Job
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from pcb_spark.ingest.settings import IngestConfig
 
 _PICTURES = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)(\.json)?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,21 +45,22 @@ class Listed:
 class Drop:
     """A camera drop below ``root``, a qualified URI."""
 
-    job: Job
+    spark: SparkSession
+    settings: IngestConfig
     root: str
 
     @cached_property
     def layout(self) -> Layout:
         """How its files are named."""
-        wanted = self.job.config.ingest
+        wanted = self.settings
         return Layout(
             pattern=wanted.pattern, time_format=wanted.time_format, timezone=wanted.timezone
         )
 
     def stream(self) -> DataFrame:
         """Image files and sidecars as they arrive, as a streaming DataFrame."""
-        wanted = self.job.config.ingest
-        reader = self.job.spark.readStream.format("binaryFile").schema(image_files.FILES_READ)
+        wanted = self.settings
+        reader = self.spark.readStream.format("binaryFile").schema(image_files.FILES_READ)
         reader = reader.option("maxFilesPerTrigger", wanted.files_per_batch)
         # Files that are older than the newest one by more than this would be passed over for ever.
         reader = reader.option("maxFileAge", "3650d")
@@ -77,8 +79,8 @@ class Drop:
         """Read files of a listing; what can't be opened is missing from the answer."""
         uris = [verdict_files.escaped(file.uri) for file in files if file.length]
         if not uris:
-            return self.job.spark.createDataFrame([], image_files.FILES_READ)
-        found: DataFrame = self._readable(self.job.spark.read.format("binaryFile")).load(uris)
+            return self.spark.createDataFrame([], image_files.FILES_READ)
+        found: DataFrame = self._readable(self.spark.read.format("binaryFile")).load(uris)
         return found
 
     def inspect(self, files: DataFrame) -> DataFrame:
@@ -86,14 +88,14 @@ class Drop:
         return image_files.inspect_files(
             files,
             root=self.root,
-            max_pixels=self.job.config.ingest.max_pixels,
+            max_pixels=self.settings.max_pixels,
             layout=self.layout,
         )
 
     def references(self, caches: contextlib.ExitStack) -> DataFrame:
         """The golden images, opened, and kept on disk until ``caches`` closes."""
         listed: list[Listed] = []
-        if tables.exists(self.job.spark, self._references_folder):
+        if tables.exists(self.spark, self._references_folder):
             listed = self._list(self._references_folder)
         inspected = self.inspect(self.open_files(listed))
         empty = [
@@ -101,14 +103,14 @@ class Drop:
             for file in listed
             if not file.length
         ]
-        unopened = image_files.unopened(self.job.spark, empty, self.layout)
+        unopened = image_files.unopened(self.spark, empty, self.layout)
         return cached(inspected.unionByName(unopened), caches)
 
     def resolve(
         self, images: DataFrame, references: DataFrame
     ) -> tuple[DataFrame, list[DataFrame]]:
         """Images with the reference that is theirs, and rejects of those that don't fit."""
-        wanted = self.job.config.ingest
+        wanted = self.settings
         uri = tables.locate(self.root, wanted.reference_windows)
         found = reference_windows.choose(
             images, references, self._windows(uri),
@@ -118,18 +120,18 @@ class Drop:
 
     def _windows(self, uri: str) -> DataFrame | None:
         """Which references are good when; None where the drop doesn't say."""
-        if not tables.exists(self.job.spark, uri):
+        if not tables.exists(self.spark, uri):
             return None
-        raw = self.job.spark.read.csv(uri, header=True, multiLine=True, escape='"')
+        raw = self.spark.read.csv(uri, header=True, multiLine=True, escape='"')
         return reference_windows.read_windows(raw, uri)
 
     def manifest(self) -> DataFrame:
         """The rows of manifests, then those of verdict files."""
-        wanted = self.job.config.ingest
+        wanted = self.settings
         found = [
             file for name in (*wanted.manifest, *wanted.verdicts) for file in self._match(name)
         ]
-        rows = verdict_files.read(self.job.spark, list(dict.fromkeys(found)))
+        rows = verdict_files.read(self.spark, list(dict.fromkeys(found)))
         return verdicts.read_manifest(rows, timezone=wanted.timezone)
 
     def _readable(self, reader: Any) -> Any:
@@ -139,12 +141,12 @@ class Drop:
 
     @cached_property
     def _images_folder(self) -> str:
-        folder = tables.locate(self.root, self.job.config.ingest.images)
-        return folder if tables.exists(self.job.spark, folder) else self.root
+        folder = tables.locate(self.root, self.settings.images)
+        return folder if tables.exists(self.spark, folder) else self.root
 
     @cached_property
     def _references_folder(self) -> str:
-        return tables.locate(self.root, self.job.config.ingest.references)
+        return tables.locate(self.root, self.settings.references)
 
     def _wanted(self, path: Column) -> Column:
         if self._images_folder != self.root:
@@ -158,7 +160,7 @@ class Drop:
         return re.search(_PICTURES, uri) is not None and not below
 
     def _list(self, folder: str) -> list[Listed]:
-        reader = self.job.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+        reader = self.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
         found = reader.load(verdict_files.escaped(folder))._jdf.queryExecution().analyzed()
         text = found.relation().location().allFiles().mkString("\n")
         return [
@@ -168,7 +170,7 @@ class Drop:
 
     def _match(self, name: str) -> list[tuple[str, int]]:
         """The files that a configured name stands for: itself, those in its folder, or a glob's."""
-        store, path = filesystem.open_path(self.job.spark, tables.locate(self.root, name))
+        store, path = filesystem.open_path(self.spark, tables.locate(self.root, name))
         found: list[tuple[str, int]] = []
         for status in store.globStatus(path) or ():
             if status.isDirectory():

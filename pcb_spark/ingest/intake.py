@@ -12,7 +12,6 @@ import contextlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -33,11 +32,13 @@ from pcb_spark.lake.run import Counts, writing
 from pcb_spark.lake.tables import cached
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
     from pcb_spark.lake.image_table import ImageStore
-    from pcb_spark.pipeline.job import Job
+    from pcb_spark.lake.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Intake:
     Micro-batches after a ``fault``, and after ``closed`` is set, are left to the next run.
     """
 
-    job: Job
+    run: Run
     drop: Drop
     store: ImageStore
     books: Counter[str] = field(default_factory=Counter)
@@ -89,7 +90,7 @@ class Intake:
             if self.fault or self.closed:
                 return
             try:
-                with writing(self.job):
+                with writing(self.run):
                     self.absorb(files)
             except PcbSparkError as error:
                 self.fault = error
@@ -111,8 +112,8 @@ class Intake:
         """Take in what the stream passed over: empty, changed and late files, failed ones again."""
         with self.lock:
             waiting = self._waiting(self.drop.list_images())
-            size = self.job.config.ingest.files_per_batch
-            with writing(self.job):
+            size = self.drop.settings.files_per_batch
+            with writing(self.run):
                 for first in range(0, len(waiting), size):
                     self._open(waiting[first : first + size])
 
@@ -129,25 +130,25 @@ class Intake:
         return self.ledger().count()
 
     def _settled_before(self) -> datetime:
-        return datetime.now(UTC) - timedelta(seconds=self.job.config.ingest.settle_seconds)
+        return datetime.now(UTC) - timedelta(seconds=self.drop.settings.settle_seconds)
 
     def read(self, name: str, schema: StructType) -> DataFrame:
         """A table of this output; empty where there is none yet."""
-        uri = self.job.table(name)
-        if not tables.exists(self.job.spark, uri):
-            return self.job.spark.createDataFrame([], schema)
-        return tables.read(self.job.spark, uri, schema)
+        uri = self.run.table(name)
+        if not tables.exists(self.run.spark, uri):
+            return self.run.spark.createDataFrame([], schema)
+        return tables.read(self.run.spark, uri, schema)
 
     def told(self) -> DataFrame:
         """The rows of manifests and verdict files, then those of sidecars."""
-        if not tables.exists(self.job.spark, self.job.table(SIDECARS)):
+        if not tables.exists(self.run.spark, self.run.table(SIDECARS)):
             return self.manifest
         newest = Window.partitionBy(names.SOURCE_URI).orderBy(F.desc(names.SEEN_AT))
         kept = self.read(SIDECARS, schemas.SIDECARS).withColumn(
             "place", F.row_number().over(newest)
         )
         rows = verdict_files.of_sidecars(kept.where("place = 1"), root=self.drop.root)
-        zone = self.job.config.ingest.timezone
+        zone = self.drop.settings.timezone
         return self.manifest.unionByName(verdicts.read_manifest(rows, timezone=zone))
 
     def _keep_sidecars(self, files: DataFrame) -> None:
@@ -160,7 +161,7 @@ class Intake:
         key = [names.SOURCE_URI, names.CONTENT_SHA256]
         news = rows.join(self.read(SIDECARS, schemas.SIDECARS), key, "left_anti")
         if not news.isEmpty():
-            tables.append(news, self.job.table(SIDECARS), schemas.SIDECARS)
+            tables.append(news, self.run.table(SIDECARS), schemas.SIDECARS)
 
     def _open(self, files: Sequence[Listed]) -> None:
         """Open files of a listing; those that can't be opened become rejects too."""
@@ -176,7 +177,7 @@ class Intake:
             if opened:
                 self.absorb(found)
             if missing:
-                unopened = image_files.unopened(self.job.spark, missing, self.drop.layout)
+                unopened = image_files.unopened(self.run.spark, missing, self.drop.layout)
                 self._take_in(unopened, caches)
 
     def _waiting(self, listed: Sequence[Listed]) -> list[Listed]:
@@ -186,11 +187,11 @@ class Intake:
         self.young = len(listed) - len(old_enough)
         root = len(self.drop.root.rstrip("/")) + 1
         rows = [(f.uri[root:], f.uri, f.length, f.modified_at) for f in old_enough]
-        files = self.job.spark.createDataFrame(
+        files = self.run.spark.createDataFrame(
             rows, f"{KEY} string, uri string, {names.LENGTH} long, {names.MODIFIED_AT} timestamp"
         )
         noted = self.read(FILES, schemas.FILES)
-        done = ledger.done(noted, run_id=self.job.run_id, now=datetime.now(UTC))
+        done = ledger.done(noted, run_id=self.run.run_id, now=datetime.now(UTC))
         sidecars = self.read(SIDECARS, schemas.SIDECARS).select(
             F.col(names.SOURCE_URI).alias("uri")
         )
@@ -208,7 +209,7 @@ class Intake:
 
     def _take_in(self, inspected: DataFrame, caches: contextlib.ExitStack) -> None:
         """Write what became of inspected files: images, then rejects, then the ledger."""
-        wanted = self.job.config.ingest
+        wanted = self.drop.settings
         keys = inspected.select(KEY)
         told = cached(verdicts.traceability(self.told().join(keys, KEY, "left_semi")), caches)
         tolerance = timedelta(minutes=wanted.future_tolerance_minutes)
@@ -238,7 +239,7 @@ class Intake:
         """The rows that the table has of these images, looked for on the days where they can be."""
         usable = described.where(F.col(names.REASON).isNull())
         days = {row[0] for row in usable.select(names.CAPTURE_DATE).distinct().collect()}
-        if tables.exists(self.job.spark, self.job.table(FILES)):
+        if tables.exists(self.run.spark, self.run.table(FILES)):
             noted = self.read(FILES, schemas.FILES).join(described, names.IMAGE_ID, "left_semi")
             days |= {row[0] for row in noted.select(names.CAPTURE_DATE).distinct().collect()}
             rows = self.store.read(days - {None})
@@ -277,14 +278,14 @@ class Intake:
         )
         news = rows.join(had, [names.SOURCE_URI, names.REASON], "left_anti")
         if not news.isEmpty():
-            tables.append(self.marked(news), self.job.table(REJECTS), schemas.REJECTS)
+            tables.append(self.marked(news), self.run.table(REJECTS), schemas.REJECTS)
 
     def marked(self, rejects: DataFrame) -> DataFrame:
         """Rejects with this job's stage, run and time."""
         return rejects.withColumns({
             names.STAGE: F.lit(STAGE),
             names.SEEN_AT: F.lit(datetime.now(UTC)),
-            names.RUN_ID: F.lit(self.job.run_id),
+            names.RUN_ID: F.lit(self.run.run_id),
         })  # fmt: skip
 
     def _note(self, judged: DataFrame) -> None:
@@ -295,6 +296,6 @@ class Intake:
         noted = judged.withColumns({
             names.OUTCOME: F.coalesce(names.REASON, outcome),
             names.SEEN_AT: F.lit(datetime.now(UTC)),
-            names.RUN_ID: F.lit(self.job.run_id),
+            names.RUN_ID: F.lit(self.run.run_id),
         })  # fmt: skip
-        tables.append(noted, self.job.table(FILES), schemas.FILES)
+        tables.append(noted, self.run.table(FILES), schemas.FILES)

@@ -104,7 +104,7 @@ def _known(intake: Intake, told: DataFrame) -> DataFrame:
 
 
 def _with_news(intake: Intake, told: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
-    zone = intake.job.config.ingest.timezone
+    zone = intake.drop.settings.timezone
     news = revisions.with_news(intake.store.read(), told, root=intake.drop.root, timezone=zone)
     return cached(news, caches)
 
@@ -136,8 +136,8 @@ def _judge(
     rows = cached(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
     settled, rejected = verdicts.effective(rows, known, root=intake.drop.root)
     table = cached(settled.select(schemas.VERDICTS.names), caches)
-    uri = intake.job.table(VERDICTS)
-    if not tables.exists(intake.job.spark, uri) or _differ(had, table):
+    uri = intake.run.table(VERDICTS)
+    if not tables.exists(intake.run.spark, uri) or _differ(had, table):
         tables.replace(table, uri, schemas.VERDICTS)
     counts = Counts(
         rows_in=rows.count(), rows_out=intake.read(VERDICTS, schemas.VERDICTS).count(),
@@ -175,8 +175,8 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
         files.dropDuplicates([names.SOURCE_URI, names.REASON]).drop(names.OUTCOME)
     )
     rejects = cached(kept.unionByName(dated), caches)
-    uri = intake.job.table(REJECTS)
-    if not tables.exists(intake.job.spark, uri) or _differ(had, rejects):
+    uri = intake.run.table(REJECTS)
+    if not tables.exists(intake.run.spark, uri) or _differ(had, rejects):
         tables.replace(rejects.coalesce(1), uri, schemas.REJECTS)
 
 
@@ -185,7 +185,7 @@ def _compact(intake: Intake) -> None:
     for name, schema in ((FILES, schemas.FILES), (SIDECARS, schemas.SIDECARS)):
         rows = intake.read(name, schema)
         if len(rows.inputFiles()) > _MANY_FILES:
-            tables.replace(rows.distinct().coalesce(1), intake.job.table(name), schema)
+            tables.replace(rows.distinct().coalesce(1), intake.run.table(name), schema)
 
 
 def _differ(one: DataFrame, other: DataFrame) -> bool:

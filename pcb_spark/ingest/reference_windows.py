@@ -246,7 +246,8 @@ def _unresolved(chosen: DataFrame, where: str) -> DataFrame:
     ambiguous = F.col("names") != ""
     return counted.withColumns({
         names.SOURCE_URI: F.lit(where),
-        names.REASON: F.when(ambiguous, names.REFERENCE_AMBIGUOUS).otherwise(names.REFERENCE_MISSING),
+        names.REASON: F.when(ambiguous, names.REFERENCE_AMBIGUOUS)
+        .otherwise(names.REFERENCE_MISSING),
         names.DETAIL: F.when(ambiguous, F.concat(F.col("names"), F.lit(" hold "), of, when))
         .otherwise(F.concat(F.lit("no window holds "), of, when)),
         names.LENGTH: F.lit(None).cast("long"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
@@ -19,12 +18,15 @@ from pcb_spark.ingest import cfx
 from pcb_spark.ingest.paths import relative
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
 #: The columns of a verdict file.
 COLUMNS: Final = (
-    names.IMAGE, names.REFERENCE, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT, names.LINE, names.CAPTURED_AT,
+    names.IMAGE, names.REFERENCE, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT,
+    names.LINE, names.CAPTURED_AT,
     names.VERDICT, names.DEFECTS, names.OPERATOR_ID, names.VERIFIED_AT,
 )  # fmt: skip
 FILE: Final = "file"

@@ -88,8 +88,8 @@ def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
     same = (F.col(KEY) == F.col("told")) & F.col(names.VERIFIED_AT).eqNullSafe(F.col("told_at"))
     kept = earlier.where(F.col(names.VERDICT).isNotNull()).join(told, same, "left_anti")
     carried = kept.select(
-        KEY, names.VERDICT, names.DEFECTS, names.OPERATOR_ID, names.VERIFIED_AT, names.OPERATORS_DISAGREE,
-        F.lit(-1).cast("long").alias(ROW),
+        KEY, names.VERDICT, names.DEFECTS, names.OPERATOR_ID, names.VERIFIED_AT,
+        names.OPERATORS_DISAGREE, F.lit(-1).cast("long").alias(ROW),
     )  # fmt: skip
     return manifest.unionByName(carried, allowMissingColumns=True)
 
@@ -97,7 +97,8 @@ def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
 def traceability(manifest: DataFrame) -> DataFrame:
     """One row an image: the first value of each column, in the file's order."""
     columns = (
-        REFERENCE_KEY, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT, names.LINE, names.CAPTURED_AT,
+        REFERENCE_KEY, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT, names.LINE,
+        names.CAPTURED_AT,
     )  # fmt: skip
     in_order = Window.partitionBy(KEY).orderBy(ROW)
     whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)

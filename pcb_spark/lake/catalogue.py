@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 IMAGES, REJECTS, VERDICTS = "images", "rejects", "verdicts"
 FILES, SIDECARS = "files", "sidecars"
 FEATURES, FEATURE_SET = "features", "feature_set"

@@ -2,8 +2,9 @@
 
 Java calls it a dynamic CDS archive (JEP 350). A short job spends most of its time on finding
 thousands of classes in jars and verifying them; the archive holds them as Java needs them.
-``make jars`` makes it, in half a minute, by letting a JVM go through ``rehearsal``. It fits one
-Java, and these jars where they lie: with any others Java starts without it, and says nothing.
+``make jars`` makes it, in half a minute, by letting a JVM go through ``pipeline.rehearsal``. It
+fits one Java, and these jars where they lie: with any others Java starts without it, and says
+nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyspark.find_spark_home import _find_spark_home
 
 from pcb_spark.lake import jars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +107,7 @@ def _place(class_path: Sequence[Path]) -> Path | None:
 def _rehearse(archive: Path) -> None:
     options = (f"-XX:ArchiveClassesAtExit={archive}", *_QUIET)
     subprocess.run(
-        [sys.executable, "-m", "pcb_spark.rehearsal"],
+        [sys.executable, "-m", "pcb_spark.pipeline.rehearsal"],
         env={**os.environ, "SPARK_SUBMIT_OPTS": " ".join(options)},
         check=True,
         capture_output=True,

@@ -12,11 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pcb_spark.core.errors import ConfigError, EnvironmentFault
 from pcb_spark.lake import stores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 PACKAGES = "spark.jars.packages"
 EXCLUDES = "spark.jars.excludes"
@@ -45,7 +48,7 @@ def read_properties(path: Path) -> dict[str, str]:
 
 def default_properties_file() -> Path:
     """Return conf/spark-defaults.conf of the checkout that this package runs from."""
-    return Path(__file__).resolve().parent.parent / "conf" / "spark-defaults.conf"
+    return Path(__file__).resolve().parents[2] / "conf" / "spark-defaults.conf"
 
 
 def resolve(properties: Mapping[str, str], *, cache: Path) -> tuple[Path, ...]:

@@ -3,67 +3,74 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-from pyspark.sql import functions as F
-
-from pcb_spark.core import names
-from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import REJECTS
-from pcb_spark.lake.run import Counts
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
-
-    from pcb_spark.pipeline.job import Job
-import contextlib
 import json
+import logging
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyspark.sql import functions as F
 
 import pcb_spark
 from pcb_spark.core import names
-from pcb_spark.core.errors import (
-    AccountingError,
-)
+from pcb_spark.core.errors import AccountingError
 from pcb_spark.lake import schemas, session, tables
-from pcb_spark.lake.catalogue import RUNS
-from pcb_spark.pipeline.job import log
+from pcb_spark.lake.catalogue import REJECTS, RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
+    from pcb_spark.lake.leases import Lease
 
-def writing(job: Job) -> contextlib.AbstractContextManager[None]:
-    """Turn a failure inside Spark into one error that names the tables.
-
-    Raises
-    ------
-    InputError : others took this job for dead.
-    """
-    if job.lease is not None:
-        job.lease.require()
-    return tables.spark_failures(
-        f"the tables in {job.config.paths.out} can't be written",
-        hint="check the rights on paths.out, and the space that is left",
-    )
-
+log = logging.getLogger(__name__)
 
 _LIBRARIES = ("pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "lightgbm", "pillow")
+
+
+class Run(Protocol):
+    """What the rooms need to know of the run that they work in; ``pipeline.job.Job`` is one."""
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """Sorts by time; marks every row and log line of the run."""
+        ...
+
+    @property
+    def lease(self) -> Lease | None:
+        """What keeps others off the tables; a notebook's or a test's run goes without."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When the run began, UTC."""
+        ...
+
+    @property
+    def out(self) -> str:
+        """Where the tables are, any URI that Hadoop can open."""
+        ...
+
+    @property
+    def config_sha256(self) -> str:
+        """Identifies the configuration."""
+        ...
+
+    def table(self, name: str) -> str:
+        """Return the URI of a table of this run's output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +82,23 @@ class Counts:
     rows_rejected: int
 
 
+def writing(run: Run) -> contextlib.AbstractContextManager[None]:
+    """Turn a failure inside Spark into one error that names the tables.
+
+    Raises
+    ------
+    InputError : others took this job for dead.
+    """
+    if run.lease is not None:
+        run.lease.require()
+    return tables.spark_failures(
+        f"the tables in {run.out} can't be written",
+        hint="check the rights on paths.out, and the space that is left",
+    )
+
+
 def close_books(
-    job: Job, name: str, counts: Mapping[str, Counts], inputs: str, began: float
+    run: Run, name: str, counts: Mapping[str, Counts], inputs: str, began: float
 ) -> None:
     """Append a row to ``runs`` for each kind of row and check that none got lost.
 
@@ -88,12 +110,12 @@ def close_books(
     started_at = datetime.now(UTC) - timedelta(seconds=seconds)
     rows = [
         (
-            job.run_id, name, kind, inputs, c.rows_in, c.rows_out, c.rows_rejected,
-            started_at, seconds, json.dumps(versions()), git_sha(), job.config.sha256(),
+            run.run_id, name, kind, inputs, c.rows_in, c.rows_out, c.rows_rejected,
+            started_at, seconds, json.dumps(versions()), git_sha(), run.config_sha256,
         )
         for kind, c in counts.items()
     ]  # fmt: skip
-    tables.append_rows(job.spark, rows, job.table(RUNS), schemas.RUNS)
+    tables.append_rows(run.spark, rows, run.table(RUNS), schemas.RUNS)
     for kind, c in counts.items():
         log.info(
             "%s: %d %s rows in, %d out, %d rejected, %.1f s",
@@ -126,22 +148,22 @@ def git_sha() -> str | None:
     return done.stdout.strip() or None
 
 
-def write_rejects(job: Job, rejects: DataFrame, stage: str) -> dict[str, int]:
+def write_rejects(run: Run, rejects: DataFrame, stage: str) -> dict[str, int]:
     """Append ``rejects`` of this run and return how many there are of each kind."""
     marked = rejects.withColumns({
         names.STAGE: F.lit(stage),
-        names.SEEN_AT: F.lit(job.started_at),
-        names.RUN_ID: F.lit(job.run_id),
+        names.SEEN_AT: F.lit(run.started_at),
+        names.RUN_ID: F.lit(run.run_id),
     })  # fmt: skip
-    tables.append(marked, job.table(REJECTS), schemas.REJECTS)
-    written = tables.read(job.spark, job.table(REJECTS), schemas.REJECTS)
-    own = written.where((F.col(names.RUN_ID) == job.run_id) & (F.col(names.STAGE) == stage))
+    tables.append(marked, run.table(REJECTS), schemas.REJECTS)
+    written = tables.read(run.spark, run.table(REJECTS), schemas.REJECTS)
+    own = written.where((F.col(names.RUN_ID) == run.run_id) & (F.col(names.STAGE) == stage))
     return {row[names.KIND]: row["count"] for row in own.groupBy(names.KIND).count().collect()}
 
 
-def count_rows(job: Job, name: str, schema: StructType) -> int:
+def count_rows(run: Run, name: str, schema: StructType) -> int:
     """Count the rows that a table holds on disk."""
-    return tables.read(job.spark, job.table(name), schema).count()
+    return tables.read(run.spark, run.table(name), schema).count()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,9 @@ from pcb_spark.core.errors import EnvironmentFault
 from pcb_spark.lake import class_archive, jars
 
 if TYPE_CHECKING:
-    from pcb_spark.pipeline.config import Config
+    from collections.abc import Iterator, Sequence
+
+    from pcb_spark.lake.settings import SessionConfig
 
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
@@ -43,7 +44,7 @@ def submitted() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def get(config: Config, *, app_name: str = "pcb_spark") -> SparkSession:
+def get(config: SessionConfig, *, app_name: str = "pcb_spark") -> SparkSession:
     """Return the session for ``config``.
 
     Under spark-submit the master, the jars and the memory are those of the command line; in local
@@ -92,15 +93,14 @@ def task_cpus(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
 
 
-def _local_settings(config: Config) -> tuple[dict[str, str], tuple[Path, ...]]:
+def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, ...]]:
     """Return Spark's settings and the jars that the driver's class path needs besides.
 
     Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
     would copy them for its executor, and that at every start: seconds, and as much disk.
     """
     properties = jars.read_properties(jars.default_properties_file())
-    cache = Path(config.backbone.cache)
-    paths = jars.with_connectors(properties, config.places().values(), cache=cache)
+    paths = jars.with_connectors(properties, config.places().values(), cache=jars.DEFAULT_CACHE)
     logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
     kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
     java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]

@@ -1,8 +1,13 @@
-"""The sections of the configuration: one frozen class a stage, with defaults and bounds."""
+"""What sections of the configuration are, and those of session and tables."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Protocol
+
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Section(BaseModel):
@@ -30,3 +35,15 @@ class SparkConfig(Section):
     master: str = "local[*]"
     driver_memory: str = "4g"
     conf: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionConfig(Protocol):
+    """What a session is made from; ``pipeline.config.Config`` has it."""
+
+    @property
+    def spark(self) -> SparkConfig:
+        """The session's own section."""
+        ...
+
+    def places(self) -> Mapping[str, str]:
+        """Return what may lie on a store, by its key."""

@@ -8,7 +8,6 @@ the old one or the new one, or the journal that says that it has to wait.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
@@ -25,10 +24,8 @@ from pcb_spark.lake.filesystem import remove as remove
 from pcb_spark.lake.filesystem import upload as upload
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from collections.abc import Iterator, Sequence
 
-
-if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
@@ -50,6 +47,13 @@ def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
         what = f"no table at {uri}"
         raise InputError(what, hint="run the job that writes it first, or correct paths.out")
     return spark.read.schema(schema).parquet(uri)
+
+
+def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
+    """Keep ``df`` on disk until ``caches`` closes."""
+    kept = df.persist(StorageLevel.DISK_ONLY)
+    caches.callback(kept.unpersist)
+    return kept
 
 
 def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = False) -> None:
@@ -144,10 +148,3 @@ def _writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1)
     order = [name for name in (date, names.IMAGE_ID) if name in schema.names]
     spread = contract.repartition(files, *order) if files > 1 else contract.repartition(date)
     return spread.sortWithinPartitions(*order).write.partitionBy(date)
-
-
-def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
-    """Keep ``df`` on disk until ``caches`` closes."""
-    kept = df.persist(StorageLevel.DISK_ONLY)
-    caches.callback(kept.unpersist)
-    return kept

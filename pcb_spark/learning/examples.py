@@ -15,19 +15,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pcb_spark.learning.folds import Fold
-from typing import TYPE_CHECKING
-
-from pcb_spark.core import names
-from pcb_spark.core.errors import TrainingError
-from pcb_spark.lake import schemas
-from pcb_spark.learning.folds import Fold
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 
 LABEL = "label"
 GROUP_DATE = "group_date"
+#: What ``folds.group`` never splits.
+GROUP_COLUMN = {"board": names.BOARD_ID, "lot": names.LOT}
 
 
 def training_rows(features: DataFrame, images: DataFrame, verdicts: DataFrame) -> DataFrame:
@@ -89,7 +81,3 @@ def refuse_one_class(fails: int, total: int, where: str) -> None:
         hint="wait for more verdicts, use fewer folds (folds.n) or a longer first window "
         "(folds.first_fraction)",
     )
-
-
-#: What ``folds.group`` never splits.
-GROUP_COLUMN = {"board": names.BOARD_ID, "lot": names.LOT}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pyspark import StorageLevel
@@ -20,19 +18,19 @@ from pcb_spark.learning import (
     lightgbm_on_driver,
     lightgbm_on_spark,
     metrics,
-    pixel_difference,
     thresholds,
 )
 from pcb_spark.learning.folds import Fold, plan_folds
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
+
     import pandas as pd
     from pyspark.sql import DataFrame
 
-    from pcb_spark.learning.settings import ClassifierConfig
-    from pcb_spark.pipeline.config import Config
-
+    from pcb_spark.learning.settings import ClassifierConfig, LearningConfig
+    from pcb_spark.learning.thresholds import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +46,13 @@ class Judgement:
 
     Attributes
     ----------
-    out_of_fold : answer of ``classifier.out_of_fold``.
+    out_of_fold : answer of ``lightgbm_on_spark.out_of_fold``.
     scores : the same on the driver, in the order of ``image_id``.
     """
 
     out_of_fold: DataFrame
     scores: pd.DataFrame
-    thresholds: thresholds.Thresholds
+    thresholds: Thresholds
     metrics: list[metrics.Metric]
 
 
@@ -66,16 +64,16 @@ class Drawn(TypedDict):
     confidence: float
 
 
-def kept(job: Job, rows: DataFrame) -> DataFrame:
+def kept(rows: DataFrame) -> DataFrame:
     """Keep rows for the many passes of training, in one partition a task slot.
 
     A join leaves 200 partitions, and each pass would start as many tasks.
     """
-    slots = session.task_slots(job.spark)
+    slots = session.task_slots(rows.sparkSession)
     return rows.repartition(slots, names.IMAGE_ID).persist(StorageLevel.MEMORY_AND_DISK)
 
 
-def plan(job: Job, rows: DataFrame) -> tuple[Fold, ...]:
+def plan(config: LearningConfig, rows: DataFrame) -> tuple[Fold, ...]:
     """Lay the folds over the group dates of ``rows``, and log them.
 
     Raises
@@ -84,10 +82,10 @@ def plan(job: Job, rows: DataFrame) -> tuple[Fold, ...]:
     """
     examples.check_classes(rows, "the images with features and verdict")
     days = rows.select(examples.GROUP_DATE).distinct().collect()
-    return plan_dates(job.config, [day[0] for day in days])
+    return plan_dates(config, [day[0] for day in days])
 
 
-def plan_dates(config: Config, group_dates: Iterable[date]) -> tuple[Fold, ...]:
+def plan_dates(config: LearningConfig, group_dates: Iterable[date]) -> tuple[Fold, ...]:
     """Lay the folds over group dates, and log them."""
     wanted = config.folds
     folds = plan_folds(
@@ -105,7 +103,10 @@ def plan_dates(config: Config, group_dates: Iterable[date]) -> tuple[Fold, ...]:
 
 
 def judge(
-    job: Job, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig | None = None
+    config: LearningConfig,
+    rows: DataFrame,
+    folds: Sequence[Fold],
+    settings: ClassifierConfig | None = None,
 ) -> Judgement:
     """Score every fold by a classifier of the days before, choose thresholds, and evaluate.
 
@@ -119,55 +120,57 @@ def judge(
     TrainingError : a training window or all test windows lack one of the verdicts.
     """
     out_of_fold = lightgbm_on_spark.out_of_fold(
-        rows, folds, settings or job.config.classifier, seed=job.config.seed
+        rows, folds, settings or config.classifier, seed=config.seed
     )
     scores = collect(out_of_fold)
     if scores.groupby(names.FOLD)[names.VERDICT].nunique().max() == 1:
         what = "no test window holds both verdicts, so the classifier can't be judged"
         raise TrainingError(what, hint="wait for more verdicts, or use fewer folds (folds.n)")
-    promise = _promise(job.config, scores)
-    fails, segments = is_fail(scores), segments_of(job.config, scores)
+    promise = _promise(config, scores)
+    fails, segments = is_fail(scores), segments_of(config, scores)
     chosen = thresholds.choose_thresholds(
         fails,
         scores[names.PROBABILITY],
         segments,
-        segment_by=_SEGMENT_COLUMN[job.config.policy.segments],
+        segment_by=_SEGMENT_COLUMN[config.policy.segments],
         **promise,
     )
     found = [
-        *_evaluate(job.config, scores, chosen.values(segments)),
+        *_evaluate(config, scores, chosen.values(segments)),
         *calibration.evaluate_calibration(
-            fails, scores[names.PROBABILITY], confidence=job.config.policy.confidence
+            fails, scores[names.PROBABILITY], confidence=config.policy.confidence
         ),
         metrics.Metric(
             "overall", "threshold", chosen.pooled.value, None, None, chosen.pooled.defects
         ),
-        *_evaluate_forward(job.config, scores),
+        *_evaluate_forward(config, scores),
     ]
-    if job.config.policy.caught_ppm is not None:
-        found += metrics.escape_ppm(found, job.config.policy.caught_ppm)
+    if config.policy.caught_ppm is not None:
+        found += metrics.escape_ppm(found, config.policy.caught_ppm)
     return Judgement(out_of_fold=out_of_fold, scores=scores, thresholds=chosen, metrics=found)
 
 
 def baseline_metrics(
-    job: Job, rows: DataFrame, images: DataFrame, folds: Sequence[Fold], max_offset: float
+    config: LearningConfig, rows: DataFrame, pixels: DataFrame, folds: Sequence[Fold]
 ) -> list[metrics.Metric]:
-    """Judge the classical pixel difference on the same images, folds and classifier."""
-    pixels = pixel_difference.pixel_differences(
-        images, max_pixels=job.config.ingest.max_pixels, max_offset=max_offset
-    )
+    """Judge the classical pixel difference on the same images, folds and classifier.
+
+    Parameters
+    ----------
+    pixels : answer of ``pixel_difference.pixel_differences``.
+    """
     replaced = rows.drop(names.FEATURES).join(pixels, names.IMAGE_ID)
-    settings = job.config.classifier.model_copy(update={"feature_fraction": 0.5})
-    scores = judge_on_driver(job, replaced, folds, settings)
+    settings = config.classifier.model_copy(update={"feature_fraction": 0.5})
+    scores = judge_on_driver(config, replaced, folds, settings)
     return [
         replace(row, metric=f"baseline_{row.metric}")
-        for row in _evaluate(job.config, scores, 0.0)
+        for row in _evaluate(config, scores, 0.0)
         if row.metric in metrics.RANKING and row.scope.startswith(_BASELINE_SCOPES)
     ]
 
 
 def judge_on_driver(
-    job: Job, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig
+    config: LearningConfig, rows: DataFrame, folds: Sequence[Fold], settings: ClassifierConfig
 ) -> pd.DataFrame:
     """Score every fold as ``judge`` does, for so few numbers that the driver holds them all.
 
@@ -181,7 +184,7 @@ def judge_on_driver(
     """
     return lightgbm_on_driver.out_of_fold(
         collect(rows), folds, settings,
-        seed=job.config.seed, threads=session.task_slots(job.spark),
+        seed=config.seed, threads=session.task_slots(rows.sparkSession),
     )  # fmt: skip
 
 
@@ -196,13 +199,13 @@ def is_fail(scores: pd.DataFrame) -> pd.Series[bool]:
     return scores[names.VERDICT] == names.VERDICT_FAIL
 
 
-def segments_of(config: Config, scores: pd.DataFrame) -> list[str | None]:
+def segments_of(config: LearningConfig, scores: pd.DataFrame) -> list[str | None]:
     """Say which threshold of its own each row may have; None where all share one."""
     column = _SEGMENT_COLUMN[config.policy.segments]
     return [None] * len(scores) if column is None else scores[column].tolist()
 
 
-def _promise(config: Config, scores: pd.DataFrame) -> dict[str, Any]:
+def _promise(config: LearningConfig, scores: pd.DataFrame) -> dict[str, Any]:
     """Give what every choice of thresholds needs."""
     correlated = config.policy.correlated_boards
     return {
@@ -212,7 +215,7 @@ def _promise(config: Config, scores: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def drawn(config: Config) -> Drawn:
+def drawn(config: LearningConfig) -> Drawn:
     """Give what every interval needs."""
     wanted = config.policy
     return Drawn(
@@ -220,7 +223,7 @@ def drawn(config: Config) -> Drawn:
     )
 
 
-def _evaluate(config: Config, scores: pd.DataFrame, threshold: Any) -> list[metrics.Metric]:
+def _evaluate(config: LearningConfig, scores: pd.DataFrame, threshold: Any) -> list[metrics.Metric]:
     return metrics.evaluate_scores(
         is_fail(scores),
         scores[names.PROBABILITY],
@@ -233,7 +236,7 @@ def _evaluate(config: Config, scores: pd.DataFrame, threshold: Any) -> list[metr
     )
 
 
-def _evaluate_forward(config: Config, scores: pd.DataFrame) -> Iterator[metrics.Metric]:
+def _evaluate_forward(config: LearningConfig, scores: pd.DataFrame) -> Iterator[metrics.Metric]:
     """What the rule would have done on each fold, ``forward=2`` and on, and on all, ``forward``."""
     steps = forward.evaluate_forward(
         is_fail(scores),
@@ -255,7 +258,7 @@ def _evaluate_forward(config: Config, scores: pd.DataFrame) -> Iterator[metrics.
         yield from _decisions(config, "forward", used[judged])
 
 
-def _decisions(config: Config, scope: str, scores: pd.DataFrame) -> list[metrics.Metric]:
+def _decisions(config: LearningConfig, scope: str, scores: pd.DataFrame) -> list[metrics.Metric]:
     return metrics.evaluate_scope(
         scope,
         is_fail(scores),

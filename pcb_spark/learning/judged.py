@@ -11,13 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcb_spark.core.errors import TrainingError
 from pcb_spark.core.policy import round_scores
-from pcb_spark.learning.bootstrap import (
-    Floats,
-)
-from pcb_spark.learning.judged import known_verdicts
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from pcb_spark.learning.bootstrap import Floats
 
 Rows: TypeAlias = NDArray[np.intp]
 Verdicts: TypeAlias = NDArray[np.bool_]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -12,17 +11,17 @@ from pcb_spark.learning import examples, lightgbm_on_spark, metrics
 from pcb_spark.learning.judge import collect, drawn, is_fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pandas as pd
     from pyspark.sql import DataFrame
 
     from pcb_spark.learning.folds import Fold
-    from pcb_spark.learning.settings import ClassifierConfig
-    from pcb_spark.pipeline.config import Config
-    from pcb_spark.pipeline.job import Job
+    from pcb_spark.learning.settings import ClassifierConfig, LearningConfig
 
 
 def learning_curve(
-    job: Job,
+    config: LearningConfig,
     rows: DataFrame,
     folds: Sequence[Fold],
     scores: pd.DataFrame,
@@ -39,16 +38,16 @@ def learning_curve(
     """
     last = folds[-1]
     days = _days_before(rows, last)
-    yield from _history(job.config, len(days), scores[scores[names.FOLD] == last.index])
-    lengths = {len(days) >> halved for halved in range(1, job.config.folds.learning_curve + 1)}
+    yield from _history(config, len(days), scores[scores[names.FOLD] == last.index])
+    lengths = {len(days) >> halved for halved in range(1, config.folds.learning_curve + 1)}
     for length in sorted(lengths - {0, len(days)}, reverse=True):
         fails, images = (
             sum(counts) for counts in zip(*(c for _, c in days[-length:]), strict=True)
         )
         if 0 < fails < images:
             recent = rows.where(F.col(examples.GROUP_DATE) >= F.lit(days[-length][0]))
-            judged = lightgbm_on_spark.out_of_fold(recent, [last], settings, seed=job.config.seed)
-            yield from _history(job.config, length, collect(judged))
+            judged = lightgbm_on_spark.out_of_fold(recent, [last], settings, seed=config.seed)
+            yield from _history(config, length, collect(judged))
 
 
 def _days_before(rows: DataFrame, fold: Fold) -> list[tuple[Any, tuple[int, int]]]:
@@ -59,7 +58,7 @@ def _days_before(rows: DataFrame, fold: Fold) -> list[tuple[Any, tuple[int, int]
     return [(row["day"], (row["fails"], row["images"])) for row in counted.sort("day").collect()]
 
 
-def _history(config: Config, days: int, scores: pd.DataFrame) -> list[metrics.Metric]:
+def _history(config: LearningConfig, days: int, scores: pd.DataFrame) -> list[metrics.Metric]:
     return metrics.evaluate_scope(
         f"history_days={days}",
         is_fail(scores),

@@ -6,7 +6,6 @@ third of the time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from pcb_spark.learning import examples
 from pcb_spark.network import trees
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import lightgbm
     from numpy.typing import NDArray
 

@@ -8,12 +8,10 @@ without one counts in the rates as not cleared, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pcb_spark.core.policy import PASS, decide
 from pcb_spark.learning.bootstrap import (
@@ -25,6 +23,11 @@ from pcb_spark.learning.bootstrap import (
 )
 from pcb_spark.learning.judged import Judged, Labels, Rows, Verdicts, judge
 from pcb_spark.learning.rates import Rate, count_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
 
 Label = TypeVar("Label", int, str)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -92,3 +92,32 @@ class TuneConfig(Section):
     levels: tuple[Level, ...] = ()
     max_images: int = Field(default=10_000, ge=1)
     storage: str = "~/.cache/pcb_spark/tune.db"
+
+
+class LearningConfig(Protocol):
+    """What training and judging read of the configuration; ``pipeline.config.Config`` has it."""
+
+    @property
+    def seed(self) -> int:
+        """Of every draw."""
+        ...
+
+    @property
+    def folds(self) -> FoldsConfig:
+        """How history is cut."""
+        ...
+
+    @property
+    def classifier(self) -> ClassifierConfig:
+        """LightGBM's parameters."""
+        ...
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """What is promised."""
+        ...
+
+    @property
+    def tune(self) -> TuneConfig:
+        """How the model search goes."""
+        ...

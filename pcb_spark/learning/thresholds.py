@@ -18,7 +18,6 @@ variable's correlation.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -29,12 +28,10 @@ from pcb_spark.core.errors import ConfigError
 from pcb_spark.core.policy import SegmentThresholds, round_scores
 from pcb_spark.learning.judged import known_verdicts
 from pcb_spark.learning.rates import Outcome, count_outcome, slip_upper_bound
-from pcb_spark.learning.thresholds import Threshold, Thresholds
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from collections.abc import Iterable, Mapping, Sequence
 
-if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Labels = Sequence[str | None]
@@ -45,6 +42,66 @@ class Promise(TypedDict, total=False):
 
     max_slip_rate: float
     confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A threshold and the evidence for it.
+
+    Attributes
+    ----------
+    value : scores below it are cleared; exactly a float32; 0.0 clears nothing.
+    max_slip_rate, confidence : what was asked for, between 0 and 1.
+    slips, defects : true defects below ``value``, and all true defects that have a score.
+    design_effect : how many defects tell as much as one independent one; 1.0 and up.
+    slip_rate_upper : bound on the slip rate; above ``max_slip_rate`` only where nothing is cleared
+        for want of defects: the best that so few could show.
+    cleared_good, good : good images below ``value``, and all good images.
+    reason : one sentence for the log, the manifest and the report.
+    """
+
+    value: float
+    max_slip_rate: float
+    confidence: float
+    slips: int
+    defects: int
+    slip_rate_upper: float
+    cleared_good: int
+    good: int
+    reason: str
+    design_effect: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """The pooled threshold, and one for each segment that has defects enough of its own.
+
+    The pooled bound holds for the mix of all segments, not for each of them.
+
+    Attributes
+    ----------
+    segment_by : column of the segments, e.g. ``line``; None where there are none.
+    by_segment : segments with a threshold of their own.
+    pooled_segments : those that use the pooled one, each with the reason.
+    """
+
+    pooled: Threshold
+    segment_by: str | None = None
+    by_segment: Mapping[str, Threshold] = field(default_factory=dict)
+    pooled_segments: Mapping[str, str] = field(default_factory=dict)
+
+    def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
+        """Threshold of each row (n,), the pooled one where its segment has none."""
+        return SegmentThresholds.of(self.evidence()).values(segments)
+
+    def evidence(self) -> dict[str, Any]:
+        """Give the manifest's form: the pooled threshold's fields, then the segments."""
+        return {
+            **asdict(self.pooled),
+            "segment_by": self.segment_by,
+            "by_segment": {name: asdict(each) for name, each in self.by_segment.items()},
+            "pooled_segments": dict(self.pooled_segments),
+        }
 
 
 def defects_needed(
@@ -200,63 +257,3 @@ def choose_thresholds(
         by_segment={k: v for k, v in own.items() if v.slip_rate_upper <= max_slip_rate},
         pooled_segments={k: v.reason for k, v in own.items() if v.slip_rate_upper > max_slip_rate},
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """A threshold and the evidence for it.
-
-    Attributes
-    ----------
-    value : scores below it are cleared; exactly a float32; 0.0 clears nothing.
-    max_slip_rate, confidence : what was asked for, between 0 and 1.
-    slips, defects : true defects below ``value``, and all true defects that have a score.
-    design_effect : how many defects tell as much as one independent one; 1.0 and up.
-    slip_rate_upper : bound on the slip rate; above ``max_slip_rate`` only where nothing is cleared
-        for want of defects: the best that so few could show.
-    cleared_good, good : good images below ``value``, and all good images.
-    reason : one sentence for the log, the manifest and the report.
-    """
-
-    value: float
-    max_slip_rate: float
-    confidence: float
-    slips: int
-    defects: int
-    slip_rate_upper: float
-    cleared_good: int
-    good: int
-    reason: str
-    design_effect: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """The pooled threshold, and one for each segment that has defects enough of its own.
-
-    The pooled bound holds for the mix of all segments, not for each of them.
-
-    Attributes
-    ----------
-    segment_by : column of the segments, e.g. ``line``; None where there are none.
-    by_segment : segments with a threshold of their own.
-    pooled_segments : those that use the pooled one, each with the reason.
-    """
-
-    pooled: Threshold
-    segment_by: str | None = None
-    by_segment: Mapping[str, Threshold] = field(default_factory=dict)
-    pooled_segments: Mapping[str, str] = field(default_factory=dict)
-
-    def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
-        """Threshold of each row (n,), the pooled one where its segment has none."""
-        return SegmentThresholds.of(self.evidence()).values(segments)
-
-    def evidence(self) -> dict[str, Any]:
-        """Give the manifest's form: the pooled threshold's fields, then the segments."""
-        return {
-            **asdict(self.pooled),
-            "segment_by": self.segment_by,
-            "by_segment": {name: asdict(each) for name, each in self.by_segment.items()},
-            "pooled_segments": dict(self.pooled_segments),
-        }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,14 @@ from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import graphs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import onnx
     import optuna
     from numpy.typing import NDArray
 
-    from pcb_spark.pipeline.config import Config
+    from pcb_spark.learning.settings import LearningConfig
 
     Rows = NDArray[np.intp]
 
@@ -100,7 +100,7 @@ class Trial:
 
 def search(
     examples: Examples,
-    config: Config,
+    config: LearningConfig,
     *,
     study_name: str,
     storage: Path,
@@ -158,7 +158,7 @@ def evaluate(
     features: NDArray[np.float32],
     spec: graphs.FeatureSpec,
     classifier: ClassifierConfig,
-    config: Config,
+    config: LearningConfig,
     *,
     number: int = 0,
     threads: int = 1,
@@ -210,7 +210,7 @@ def _judged(
     test: Rows,
     scores: NDArray[np.float64],
     fold: NDArray[np.intp],
-    config: Config,
+    config: LearningConfig,
 ) -> Trial:
     is_fail, boards = examples.is_fail[test], examples.board_id[test].tolist()
     wanted = config.policy

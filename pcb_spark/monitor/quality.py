@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -17,6 +16,8 @@ from pcb_spark.core import images, measures, names
 from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
@@ -27,8 +28,9 @@ CLIPPED: Final = "clipped"
 FORMAT: Final = "format"
 #: What is carried of an image beside its measures.
 _KEPT: Final = (
-    names.IMAGE_ID, names.LINE, names.LOT, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.CAPTURED_AT,
-    names.CAPTURE_DATE, names.WIDTH, names.HEIGHT, names.CONTENT_SHA256, names.REFERENCE_SHA256,
+    names.IMAGE_ID, names.LINE, names.LOT, names.BOARD_ID, names.POSITION, names.PART_NUMBER,
+    names.CAPTURED_AT, names.CAPTURE_DATE, names.WIDTH, names.HEIGHT, names.CONTENT_SHA256,
+    names.REFERENCE_SHA256,
 )  # fmt: skip
 _KINDS: Final = {
     SHARPNESS: pa.float64(), BRIGHTNESS: pa.float64(), CLIPPED: pa.float64(), FORMAT: pa.string(),

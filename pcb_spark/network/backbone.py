@@ -6,7 +6,6 @@ Whatever file the weights come from, ``load`` gives the same kind of graph (see 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +16,13 @@ from pcb_spark.network.pretrained import SOURCES, WeightsSource
 from pcb_spark.network.resnet50 import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import onnx
 
 __all__ = [
-    "INPUT", "MEAN", "SOURCES", "STD", "UNTRAINED",
-    "Backbone", "WeightsSource", "cut", "fingerprint", "load",
+    "SOURCES", "UNTRAINED", "Backbone", "WeightsSource", "cut", "fingerprint", "load",
 ]  # fmt: skip
-
-"""Mean and standard deviation of ImageNet's RGB values after division by 255."""
-
-"""Name of a cut graph's input."""
 
 UNTRAINED = "untrained"
 """Stands for a seeded network that has learned nothing, in place of a file or a name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise, takewhile
 from types import MappingProxyType
@@ -23,10 +22,17 @@ from onnx import TensorProto, helper, numpy_helper
 from pcb_spark.core.errors import BackboneError
 
 if TYPE_CHECKING:
-    import onnx
+    from collections.abc import Iterator, Mapping, Sequence
+
+INPUT = "data"
+"""Name of a cut graph's input."""
 
 INPUT_SHAPE = ("N", 3, 224, 224)
 """Images of the batch, channels (RGB), height, width."""
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB values after division by 255."""
 
 STAGE_BLOCKS = (3, 4, 6, 3)
 STAGE_WIDTHS = (256, 512, 1024, 2048)
@@ -282,8 +288,3 @@ def _describe(blocks: Sequence[ResidualBlock], operators: Counter[str]) -> str:
 
 def _widths(widths: Sequence[int]) -> str:
     return ", ".join(f"{width} x {len(list(run))}" for width, run in groupby(widths))
-
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-INPUT = "data"

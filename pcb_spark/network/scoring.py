@@ -69,7 +69,8 @@ def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: i
     unit = F.pmod(F.xxhash64(names.IMAGE_ID, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
     return scored.withColumns({
         names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
-        names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK).otherwise(names.STATUS_UNSCORABLE),
+        names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK)
+        .otherwise(names.STATUS_UNSCORABLE),
         names.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
     }).withColumns({
         names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),

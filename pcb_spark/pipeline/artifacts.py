@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,45 +18,46 @@ from pcb_spark.lake import tables
 from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Mapping
+
+    from pcb_spark.lake.run import Run
 
 
-def read_bundle(job: Job) -> bundle.Bundle:
+def read_bundle(run: Run) -> bundle.Bundle:
     """Read the bundle of this run's output; every hash is checked.
 
     Raises
     ------
     BundleError : there is none, it can't be read, or it was changed.
     """
-    uri = job.table(BUNDLE)
+    uri = run.table(BUNDLE)
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / BUNDLE
         local.mkdir()
         try:
             with tables.spark_failures(f"the bundle {uri} can't be read", hint="copy it again"):
-                if tables.exists(job.spark, uri):
-                    tables.download(job.spark, uri, local)
+                if tables.exists(run.spark, uri):
+                    tables.download(run.spark, uri, local)
         except InputError as error:
             raise BundleError(error.what, got=error.got, hint=error.hint) from None
         return bundle.read(local, where=uri)
 
 
 def write_bundle(
-    job: Job, manifest: Mapping[str, object], parts: Mapping[str, bytes]
+    run: Run, manifest: Mapping[str, object], parts: Mapping[str, bytes]
 ) -> bundle.Bundle:
     """Write the bundle beside its place and move it there as a whole."""
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / BUNDLE
         written = bundle.write(local, manifest, parts)
-        with tables.staged(job.spark, job.table(BUNDLE)) as staging:
-            tables.upload(job.spark, local, staging)
+        with tables.staged(run.spark, run.table(BUNDLE)) as staging:
+            tables.upload(run.spark, local, staging)
     return written
 
 
-def write_feature_set(job: Job, feature_set: FeatureSet) -> None:
+def write_feature_set(run: Run, feature_set: FeatureSet) -> None:
     """Keep the graph that made the ``features`` table beside it, for the bundle."""
     about = {
         "fingerprint": feature_set.fingerprint,
@@ -75,24 +75,24 @@ def write_feature_set(job: Job, feature_set: FeatureSet) -> None:
         local.mkdir()
         (local / "features.onnx").write_bytes(feature_set.graph.SerializeToString())
         (local / "feature_set.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-        with tables.staged(job.spark, job.table(FEATURE_SET)) as staging:
-            tables.upload(job.spark, local, staging)
+        with tables.staged(run.spark, run.table(FEATURE_SET)) as staging:
+            tables.upload(run.spark, local, staging)
 
 
-def read_feature_set(job: Job) -> FeatureSet:
+def read_feature_set(run: Run) -> FeatureSet:
     """Read what ``write_feature_set`` kept.
 
     Raises
     ------
     InputError : there is none: featurize has not run.
     """
-    uri = job.table(FEATURE_SET)
-    if not tables.exists(job.spark, uri):
+    uri = run.table(FEATURE_SET)
+    if not tables.exists(run.spark, uri):
         what = f"no feature set at {uri}"
         raise InputError(what, hint="run the featurize job first")
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch)
-        tables.download(job.spark, uri, local)
+        tables.download(run.spark, uri, local)
         about = json.loads((local / "feature_set.json").read_text(encoding="utf-8"))
         graph = onnx.load(local / "features.onnx")
     spec = FeatureSpec(

@@ -23,18 +23,19 @@ from pcb_spark.lake.catalogue import (
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.pipeline import logs
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
+
+    from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
 #: Tables whose files lie in one folder. ``features`` and ``scores`` have one file a day anyway.
 _FLAT: dict[str, StructType] = {
-    VERDICTS: schemas.VERDICTS, REJECTS: schemas.REJECTS, FILES: schemas.FILES, SIDECARS: schemas.SIDECARS,
-    OUT_OF_FOLD: schemas.OUT_OF_FOLD, SUSPECTS: schemas.SUSPECTS, TRIALS: schemas.TRIALS, METRICS: schemas.METRICS,
-    RUNS: schemas.RUNS,
+    VERDICTS: schemas.VERDICTS, REJECTS: schemas.REJECTS, FILES: schemas.FILES,
+    SIDECARS: schemas.SIDECARS, OUT_OF_FOLD: schemas.OUT_OF_FOLD, SUSPECTS: schemas.SUSPECTS,
+    TRIALS: schemas.TRIALS, METRICS: schemas.METRICS, RUNS: schemas.RUNS,
 }  # fmt: skip
 
 

@@ -10,11 +10,9 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.ingest.settings import IngestConfig
@@ -22,7 +20,10 @@ from pcb_spark.lake import stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
 from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
 from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
-from pcb_spark.pipeline.config import ReportConfig, ScoringConfig
+from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Config(Section):
@@ -141,18 +142,3 @@ def _readable(error: ValidationError, path: Path | None) -> ConfigError:
 def _nearest(key: str) -> str:
     close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.0)
     return f"did you mean {close[0]}?"
-
-
-class ScoringConfig(Section):
-    """What is scored, and the random share of cleared images that a person still sees."""
-
-    since: date | None = None
-    until: date | None = None
-    audit_share: float = Field(default=0.02, ge=0, le=1)
-    reuse_features: bool = True
-
-
-class ReportConfig(Section):
-    """``gallery`` is how many images each group of the report shows; 0 shows none."""
-
-    gallery: int = Field(default=6, ge=0, le=100)

@@ -19,12 +19,12 @@ from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.folds import plan_folds
 from pcb_spark.monitor import near_duplicates, quality
 from pcb_spark.pipeline import logs
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from pcb_spark.learning.folds import Fold
+    from pcb_spark.pipeline.job import Job
 
     Row = tuple[str, str, float | None, int]
 

@@ -13,7 +13,6 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pcb_spark.core import names
@@ -29,6 +28,8 @@ from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.job import Job, required
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
@@ -79,11 +80,11 @@ def run_ingest_continuously(job: Job) -> Counts:
 
 def _settle(intake: Intake, began: float) -> Counts:
     """Bring the tables up to date with what came late, and close the books of this pass."""
-    with writing(intake.job):
+    with writing(intake.run):
         verdicts = attach(intake)
     images = intake.take_books()
     counts = {names.KIND_IMAGE: images, names.KIND_VERDICT: verdicts}
-    close_books(intake.job, "ingest", counts, intake.drop.root, began)
+    close_books(intake.run, "ingest", counts, intake.drop.root, began)
     return images
 
 
@@ -96,7 +97,7 @@ def _intake(job: Job) -> Iterator[Intake]:
         store.recover()
     with _reading(job):
         root = tables.qualified(job.spark, drop)
-        intake = Intake(job, Drop(job, root), store)
+        intake = Intake(job, Drop(job.spark, job.config.ingest, root), store)
     try:
         yield intake
     finally:
@@ -111,10 +112,8 @@ def _reading(job: Job) -> contextlib.AbstractContextManager[None]:
 
 
 def _start(intake: Intake, *, once: bool) -> StreamingQuery:
-    wanted = intake.job.config.ingest
-    checkpoint = wanted.checkpoint or tables.locate(
-        intake.job.config.paths.out, "checkpoints/ingest"
-    )
+    wanted = intake.drop.settings
+    checkpoint = wanted.checkpoint or tables.locate(intake.run.out, "checkpoints/ingest")
     stream = intake.drop.stream().writeStream.option("checkpointLocation", checkpoint)
 
     def receive(files: DataFrame, _: int) -> None:
@@ -165,8 +164,8 @@ def _refuse_nothing(intake: Intake) -> None:
     ------
     InputError : there is none, or none that can be used.
     """
-    job = intake.job
-    if tables.exists(job.spark, job.table(IMAGES)):
+    run = intake.run
+    if tables.exists(run.spark, run.table(IMAGES)):
         return
     seen = intake.seen()
     if seen == 0:
@@ -179,7 +178,7 @@ def _refuse_nothing(intake: Intake) -> None:
         )
     raise InputError(
         f"none of the {seen} images of the drop can be used",
-        hint=f"{job.table(REJECTS)} has the reason for each",
+        hint=f"{run.table(REJECTS)} has the reason for each",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -19,6 +18,8 @@ from pcb_spark.pipeline.artifacts import write_feature_set
 from pcb_spark.pipeline.job import Job, load_backbone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from pyspark.sql import DataFrame
 
@@ -55,7 +56,7 @@ def compare_precision(
     share = min(1.0, job.config.backbone.compared_images / max(1, rows.count()))
     board = F.coalesce(F.col(names.BOARD_ID), F.col(names.IMAGE_ID))
     unit = F.pmod(F.xxhash64(board, F.lit(job.config.seed)), F.lit(_UNITS)) / _UNITS
-    int8 = kept(job, rows.where(unit < share))
+    int8 = kept(rows.where(unit < share))
     exact = features.build(load_backbone(job.config), feature_set.spec)
     made = _featurize(
         job, images.join(int8.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi"), exact
@@ -64,7 +65,9 @@ def compare_precision(
         made.select(names.IMAGE_ID, names.FEATURES), names.IMAGE_ID
     )
     try:
-        return _compare(job, *(judge_on_driver(job, e, folds, settings) for e in (fp32, int8)))
+        return _compare(
+            job, *(judge_on_driver(job.config, e, folds, settings) for e in (fp32, int8))
+        )
     except TrainingError as error:
         log.warning("int8 can't be judged on a share of %.0f %%: %s", 100 * share, error.what)
         return None

@@ -1,9 +1,7 @@
-"""What every job shares: its session and tables, its books, and the bundle on any file system."""
+"""A job: its session, its configuration, and the run that it belongs to."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,30 +13,21 @@ from pcb_spark.core.errors import (
 )
 from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import METRICS
-from pcb_spark.learning import (
-    metrics,
-)
 from pcb_spark.network import backbone, inference
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
-    from pcb_spark.pipeline.config import Config
+    from collections.abc import Sequence
 
-if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pcb_spark.lake.leases import Lease
+    from pcb_spark.learning import metrics
     from pcb_spark.pipeline.config import Config
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What every job needs: the session, the configuration and the run's id.
-
-    ``lease`` keeps others off the tables; a notebook's or a test's job goes without.
-    """
+    """What every job needs: a ``lake.run.Run`` with the configuration."""
 
     spark: SparkSession
     config: Config
@@ -46,9 +35,19 @@ class Job:
     lease: Lease | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    @property
+    def out(self) -> str:
+        """Where the tables are."""
+        return self.config.paths.out
+
+    @property
+    def config_sha256(self) -> str:
+        """Identifies the configuration."""
+        return self.config.sha256()
+
     def table(self, name: str) -> str:
         """Return the URI of a table of this run's output."""
-        return tables.locate(self.config.paths.out, name)
+        return tables.locate(self.out, name)
 
     def plan(self, count: int) -> inference.InferencePlan:
         """Derive batches and partitions for ``count`` images on this session."""

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -27,17 +26,21 @@ from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.lake.tables import cached
 from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.artifacts import read_bundle
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
+
+    from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
 #: Tables whose rows have a capture date; the first three lie in folders by it.
 _DATED: dict[str, StructType] = {
-    IMAGES: schemas.IMAGES, FEATURES: schemas.FEATURES_TABLE, SCORES: schemas.SCORES, REJECTS: schemas.REJECTS,
+    IMAGES: schemas.IMAGES, FEATURES: schemas.FEATURES_TABLE, SCORES: schemas.SCORES,
+    REJECTS: schemas.REJECTS,
 }  # fmt: skip
 
 

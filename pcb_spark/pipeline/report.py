@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +32,15 @@ from pcb_spark.lake.catalogue import (
     SUSPECTS,
 )
 from pcb_spark.pipeline.artifacts import read_bundle
-from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
+
+    from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,14 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES, IMAGES, OUT_OF_FOLD, SUSPECTS, VERDICTS
 from pcb_spark.lake.run import Counts, close_books, versions
-from pcb_spark.learning import examples, lightgbm_on_spark, metrics, precision, suspects, thresholds
+from pcb_spark.learning import (
+    examples,
+    lightgbm_on_spark,
+    metrics,
+    pixel_difference,
+    precision,
+    suspects,
+)
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, plan
 from pcb_spark.learning.learning_curve import learning_curve
@@ -28,8 +34,11 @@ from pcb_spark.pipeline.int8 import compare_precision, featurize_again
 from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import DataFrame
 
+    from pcb_spark.learning.thresholds import Thresholds
     from pcb_spark.network.features import FeatureSet
 
 log = logging.getLogger(__name__)
@@ -46,10 +55,10 @@ def run_train(job: Job) -> Counts:
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     rows = _rows(job, images, verdicts, feature_set)
-    folds = plan(job, rows)
+    folds = plan(job.config, rows)
     with logs.progress(job.spark, "train"):
         settings = job.config.classifier.settled(difference=feature_set.spec.difference)
-        judged = judge(job, rows, folds, settings)
+        judged = judge(job.config, rows, folds, settings)
         compared: precision.Comparison | None = None
         if job.config.backbone.precision == "auto" and feature_set.precision == names.INT8:
             compared = compare_precision(job, rows, images, folds, feature_set, settings)
@@ -57,12 +66,17 @@ def run_train(job: Job) -> Counts:
                 feature_set = featurize_again(job, images, feature_set)
                 rows.unpersist()
                 rows = _rows(job, images, verdicts, feature_set)
-                judged = judge(job, rows, folds, settings)
+                judged = judge(job.config, rows, folds, settings)
         _write_judged(job, judged, images, verdicts)
-        found = [*judged.metrics, *learning_curve(job, rows, folds, judged.scores, settings)]
+        found = [*judged.metrics, *learning_curve(job.config, rows, folds, judged.scores, settings)]
         found += compared.as_metrics() if compared else []
         if feature_set.spec.difference:
-            found += baseline_metrics(job, rows, images, folds, feature_set.spec.max_offset)
+            pixels = pixel_difference.pixel_differences(
+                images,
+                max_pixels=job.config.ingest.max_pixels,
+                max_offset=feature_set.spec.max_offset,
+            )
+            found += baseline_metrics(job.config, rows, pixels, folds)
         model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
     written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows, compared)
@@ -91,7 +105,7 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
     if stale:
         log.warning("%d features are of files or references replaced since: %s", stale, hint)
     rows = examples.training_rows(usable, images, verdicts)
-    return kept(job, examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
+    return kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
 
 
 def _write_judged(job: Job, judged: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
@@ -113,7 +127,7 @@ def _write_bundle(
     job: Job,
     feature_set: FeatureSet,
     text: str,
-    thresholds: thresholds.Thresholds,
+    thresholds: Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
     compared: precision.Comparison | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,20 @@ import numpy as np
 from pcb_spark.core import images, names, policy
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
-    from pcb_spark.report.evidence import Evidence
-
-    Pixels = NDArray[np.uint8]
-
-if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from pcb_spark.core.bundle import Bundle, Manifest
-    from pcb_spark.report.evidence import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The camera's bytes of an image, and of its reference where there is one."""
+
+    image: bytes
+    reference: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +153,3 @@ def _bound(value: Any) -> float | None:
 def _in_order(scope: str) -> tuple[int, str]:
     label = scope.partition("=")[2]
     return (int(label), "") if label.isdigit() else (0, label)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The camera's bytes of an image, and of its reference where there is one."""
-
-    image: bytes
-    reference: bytes | None

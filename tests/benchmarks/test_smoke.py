@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightgbm
@@ -16,6 +15,8 @@ from tests.rows import images_table, noise
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import onnx
     from pyspark.sql import DataFrame, SparkSession
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pcb_spark.core import bundle
 from pcb_spark.core.errors import BundleError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARTS = {
     "graph.onnx": b"pixels to probability",

@@ -78,10 +78,8 @@ def test_what_goes_with_the_days_before_one(spark: SparkSession) -> None:
     assert buried.schema.names == schemas.FILES.names
     assert ledger.pruned(after).count() == 20
     (unnoted,) = ledger.newest(after).where("image_id = 'i017'").collect()
-    assert (
-        unnoted[names.CONTENT_SHA256]
-        == images.where("image_id = 'i017'").first()[names.CONTENT_SHA256]
-    )  # type: ignore[index]
+    (image,) = images.where("image_id = 'i017'").collect()
+    assert unnoted[names.CONTENT_SHA256] == image[names.CONTENT_SHA256]
 
 
 def test_a_version_that_came_after_a_prune_is_no_longer_pruned(spark: SparkSession) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from tests.rows import NO_IMAGE, images_table, rendered_pairs
 from tests.trunks import around
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import onnx
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession

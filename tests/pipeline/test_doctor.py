@@ -4,7 +4,6 @@ import os
 import platform
 import stat
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import MagicMock
@@ -18,6 +17,8 @@ from pcb_spark.pipeline.config import Config, load
 from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 GIB = 1 << 30

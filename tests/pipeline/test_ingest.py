@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from pcb_spark.pipeline import run_ingest
 from tests import drops
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 DAY = "images/line=L1/date=2026-01-05"
@@ -239,7 +240,9 @@ def ingest_by_listing(spark: SparkSession, folder: Path) -> None:
 
     job = drops.job(spark, folder / "drop", folder / "out")
     root = tables.qualified(spark, str(folder / "drop"))
-    intake = Intake(job, Drop(job, root), ImageStore(spark, str(folder / "out")))
+    intake = Intake(
+        job, Drop(job.spark, job.config.ingest, root), ImageStore(spark, str(folder / "out"))
+    )
     try:
         intake.look()
     finally:

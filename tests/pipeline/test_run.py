@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names, policy
 from pcb_spark.core.errors import BackboneError, BundleError, InputError
 from pcb_spark.demo.camera_drop import DropSummary, render_drop
-from pcb_spark.lake import schemas
+from pcb_spark.lake import schemas, tables
 from pcb_spark.learning import precision
 from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_report, run_score, run_train
 from pcb_spark.pipeline.artifacts import read_bundle
@@ -163,7 +163,7 @@ def test_what_came_again_since_featurize_is_scored_anew(
     spark: SparkSession, copy: Job, out: Path
 ) -> None:
     """One file holds another's picture by now, one image has another's reference."""
-    table = folders.read(spark, copy.table("images"), schemas.IMAGES)
+    table = tables.read(spark, copy.table("images"), schemas.IMAGES)
     first, second, other = table.orderBy(names.IMAGE_ID).limit(3).collect()
     changes = [
         (first, (names.IMAGE, names.CONTENT_SHA256)),
@@ -174,7 +174,7 @@ def test_what_came_again_since_featurize_is_scored_anew(
         table = table.withColumns({
             name: F.when(this, F.lit(other[name])).otherwise(F.col(name)) for name in columns
         })  # fmt: skip
-    folders.replace(table, copy.table("images"), schemas.IMAGES, by_date=True)
+    tables.replace(table, copy.table("images"), schemas.IMAGES, by_date=True)
 
     def scored(job: Job) -> dict[str, float]:
         run_score(job)

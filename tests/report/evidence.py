@@ -51,8 +51,9 @@ def out_of_fold() -> pd.DataFrame:
     for number, (verdict, defects, score) in enumerate(JUDGED):
         described: dict[str, Any] = {
             names.IMAGE_ID: f"i{number:02d}", names.SOURCE_URI: "file:/x.png", names.LINE: "L1",
-            names.LOT: "AB"[number % 2], names.BOARD_ID: f"b{number // 4}", names.POSITION: f"R{number}",
-            names.PART_NUMBER: None, names.CAPTURED_AT: pd.Timestamp(2026, 2, 1 + number),
+            names.LOT: "AB"[number % 2], names.BOARD_ID: f"b{number // 4}",
+            names.POSITION: f"R{number}", names.PART_NUMBER: None,
+            names.CAPTURED_AT: pd.Timestamp(2026, 2, 1 + number),
             names.VERDICT: verdict, names.DEFECTS: defects, names.FOLD: 1 + number // 6,
             names.PROBABILITY: score, names.MODEL_VERSION: "v", names.RUN_ID: "r",
         }  # fmt: skip

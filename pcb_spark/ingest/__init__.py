@@ -1,0 +1,1 @@
+"""A camera drop becomes the tables ``images``, ``verdicts`` and ``rejects``."""

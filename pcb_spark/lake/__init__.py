@@ -1,0 +1,1 @@
+"""Spark's session, and tables on any store: schemas, catalogue, exchange, leases."""

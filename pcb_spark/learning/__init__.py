@@ -1,0 +1,1 @@
+"""Features and verdicts become trees, judged forward in time, and what is promised of them."""

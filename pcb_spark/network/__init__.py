@@ -1,0 +1,1 @@
+"""A ResNet-50 file becomes ONNX graphs, and images go through them."""
