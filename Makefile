@@ -29,6 +29,9 @@ INSTALLED = $(VENV)/.installed-$(shell (pwd; cat pyproject.toml constraints.txt)
 SERVERS = $(STORES)/.installed-$(shell (pwd; cat tests/store/package.json tests/store/requirements.txt) \
 	| cksum | tr ' ' -)
 
+# The base install for machines without a network.
+WHEELHOUSE = .wheelhouse/.fetched-$(shell cat pyproject.toml constraints.txt | cksum | tr ' ' -)
+
 DATA ?=
 BACKBONE ?=
 OUT ?=
@@ -74,7 +77,7 @@ $(RAY): benchmarks/ray-requirements.txt
 
 ##@ Check
 .PHONY: test
-test: lint types contracts jars stores ## Lint, types and contracts, then the tests with branch coverage
+test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage
 	$(PY) -m pytest --cov $(PYTEST_ARGS)
 
 .PHONY: fuzz
@@ -144,6 +147,15 @@ $(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
 	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(STORES)
 	@$(PYTHON) -m venv $(STORES)/moto
 	@$(STORES)/moto/bin/pip install --quiet --disable-pip-version-check -r tests/store/requirements.txt
+	@touch $@
+
+.PHONY: wheelhouse
+wheelhouse: venv $(WHEELHOUSE) ## What an edge machine installs, as wheels in .wheelhouse/
+
+.wheelhouse/.fetched-%: pyproject.toml constraints.txt
+	@rm -rf .wheelhouse
+	@$(PY) -m pip download --quiet --disable-pip-version-check --only-binary :all: \
+		--constraint constraints.txt --dest .wheelhouse numpy onnxruntime pillow
 	@touch $@
 
 .PHONY: wheel

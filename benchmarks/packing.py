@@ -11,6 +11,7 @@ import onnxruntime as ort
 
 from pcb_spark.core import batches, images, registration
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import Pair, PairReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +45,22 @@ def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:
 
     Neighbours share a batch, with ``difference`` those of one reference.
     """
-    for golden, sharing in groupby(samples, lambda each: layout.difference and each.reference):
+    pairs = PairReader(difference=layout.difference, max_offset=layout.max_offset)
+    for _, sharing in groupby(samples, lambda each: layout.difference and each.reference):
         group, most = iter(sharing), max(1, layout.batch_size - layout.difference)
         while chunk := list(islice(group, most)):
-            pixels = [images.decode(sample.image) for sample in chunk]
-            references = [images.decode(golden)] if golden else None
-            if references and layout.max_offset:
-                pixels = [aligned(each, references[0], layout) for each in pixels]
-            yield batches.feed(pixels, references, [0] * len(pixels))
+            found = [_read(pairs, sample) for sample in chunk]
+            references = None if found[0].reference is None else [found[0].reference]
+            yield batches.feed([each.image for each in found], references, [0] * len(found))
+
+
+def _read(pairs: PairReader, sample: Sample) -> Pair:
+    """Read a pair; an image that lies too far off is scored as it is, so that none is left out."""
+    try:
+        return pairs.read(sample.image, sample.reference)
+    except ImageError:
+        golden = images.decode(sample.reference) if sample.reference else None
+        return Pair(images.decode(sample.image), golden)
 
 
 def aligned(

@@ -24,8 +24,9 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from pcb_spark.core import images, names, registration
+from pcb_spark.core import names
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import PairReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def pixel_differences(images: DataFrame, *, max_pixels: int, max_offset: float =
 
     Parameters
     ----------
-    max_offset : move an image onto its reference first, as ``registration.align`` does; 0: don't.
+    max_offset : that of ``pairs.PairReader``.
 
     Returns
     -------
@@ -107,8 +108,9 @@ Comparer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 def _comparer(max_pixels: int, max_offset: float) -> Comparer:
     def compare_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        pairs = PairReader(difference=True, max_offset=max_offset, max_pixels=max_pixels)
         for records in record_batches:
-            rows = [(row, _compare(row, max_pixels, max_offset)) for row in records.to_pylist()]
+            rows = [(row, _compare(row, pairs)) for row in records.to_pylist()]
             usable = [(row[names.IMAGE_ID], found) for row, found in rows if found is not None]
             ids, features = zip(*usable, strict=True) if usable else ((), ())
             columns = [pa.array(ids, pa.string()), pa.array(features, pa.list_(pa.float32()))]
@@ -117,17 +119,12 @@ def _comparer(max_pixels: int, max_offset: float) -> Comparer:
     return compare_partition
 
 
-def _compare(
-    row: dict[str, bytes], max_pixels: int, max_offset: float
-) -> NDArray[np.float32] | None:
+def _compare(row: dict[str, bytes], pairs: PairReader) -> NDArray[np.float32] | None:
     try:
-        image = images.decode(row[names.IMAGE], max_pixels=max_pixels)
-        reference = images.decode(row[names.REFERENCE], max_pixels=max_pixels)
-        if max_offset:
-            image = registration.align(image, reference, limit=max_offset)
+        pair = pairs.read(row[names.IMAGE], row[names.REFERENCE])
     except ImageError:
         return None
-    return difference_features(image, reference)
+    return None if pair.reference is None else difference_features(pair.image, pair.reference)
 
 
 def _grey(image: NDArray[np.uint8]) -> Map:

@@ -18,8 +18,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark.core import batches, images, names, registration
+from pcb_spark.core import batches, images, names
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import PairReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,66 +176,47 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
 
 
 class _Batch:
-    """The batch that a partition is filling; remembers the last reference it decoded."""
+    """The batch that a partition is filling."""
 
     def __init__(self, items_type: pa.DataType, plan: InferencePlan, *, difference: bool) -> None:
         self.items_type = items_type
-        self.plan = plan
-        self.difference = difference
+        self.batch_size = plan.batch_size
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
-        self._last: tuple[str, NDArray[np.uint8]] | None = None
+        self.pairs = PairReader(
+            difference=difference, max_offset=plan.max_offset, max_pixels=plan.max_pixels
+        )
 
     def ends_before(self, row: Mapping[str, Any]) -> bool:
         """Say whether ``row`` belongs to the next batch."""
         if not self.images:
-            return len(self.rows) > 8 * self.plan.batch_size
-        if len(self.images) + self.difference >= self.plan.batch_size:
+            return len(self.rows) > 8 * self.batch_size
+        if len(self.images) + self.pairs.difference >= self.batch_size:
             return True
-        return self._last is not None and self._last[0] != row[names.REFERENCE_SHA256]
+        return self.pairs.difference and not self.pairs.is_last(row[names.REFERENCE_SHA256])
 
     def add(self, row: dict[str, Any]) -> None:
         image, reference = row.pop(names.IMAGE), row.pop(names.REFERENCE, None)
         row[SLOT] = row[names.REASON] = row[names.DETAIL] = None
         self.rows.append(row)
         try:
-            pixels = images.decode(image, max_pixels=self.plan.max_pixels)
-            if self.difference:
-                pixels = self._aligned(pixels, self._reference_of(row, reference))
+            pair = self.pairs.read(image, reference, key=row.get(names.REFERENCE_SHA256))
         except ImageError as error:
             row[names.REASON], row[names.DETAIL] = error.reason, error.detail
             return
         row[SLOT] = len(self.images)
-        self.images.append(pixels)
+        self.images.append(pair.image)
 
     def flush(self) -> pa.RecordBatch:
         """Return the batch as one row and start the next one."""
         items = pa.array([self.rows], type=self.items_type)
         pixels = self.images or [_BLACK]
-        golden = self._last[1] if self._last else _BLACK
-        references = [golden] if self.difference else None
+        golden = self.pairs.last_reference
+        references = [_BLACK if golden is None else golden] if self.pairs.difference else None
         inputs = batches.feed(pixels, references, [0] * len(pixels))
         columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
         self.rows, self.images = [], []
         return pa.RecordBatch.from_pydict(columns)
-
-    def _aligned(self, image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Move the image and not the reference, which other images of the batch share."""
-        if not self.plan.max_offset:
-            return image
-        return registration.align(image, reference, limit=self.plan.max_offset)
-
-    def _reference_of(self, row: Mapping[str, Any], reference: bytes | None) -> NDArray[np.uint8]:
-        if reference is None:
-            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
-        key = row[names.REFERENCE_SHA256]
-        if self._last is None or self._last[0] != key:
-            try:
-                pixels = images.decode(reference, max_pixels=self.plan.max_pixels)
-            except ImageError as error:
-                raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
-            self._last = (key, pixels)
-        return self._last[1]
 
 
 def _one_row(values: NDArray[np.int64]) -> pa.Array:

@@ -136,7 +136,7 @@ def _night(job: Job) -> report.Night | None:
     )
 
 
-def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.Pair]:
+def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.PairFiles]:
     """Read image and reference of the gallery; the dates spare reading the other days."""
     if not wanted:
         return {}
@@ -145,7 +145,7 @@ def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.Pair]:
     chosen = days.where(F.col(names.IMAGE_ID).isin(list(wanted)))
     rows = chosen.select(names.IMAGE_ID, names.IMAGE, names.REFERENCE).collect()
     return {
-        row[names.IMAGE_ID]: report.Pair(
+        row[names.IMAGE_ID]: report.PairFiles(
             bytes(row[names.IMAGE]), bytes(row[names.REFERENCE]) if row[names.REFERENCE] else None
         )
         for row in rows

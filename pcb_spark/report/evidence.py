@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairFiles:
     """The camera's bytes of an image, and of its reference where there is one."""
 
     image: bytes
@@ -87,7 +87,7 @@ class Evidence:
     runs: pd.DataFrame
     rejects: pd.DataFrame
     suspects: pd.DataFrame
-    pairs: dict[str, Pair] = field(default_factory=dict)
+    pairs: dict[str, PairFiles] = field(default_factory=dict)
     gallery: int = 6
     max_pixels: int = images.DEFAULT_MAX_PIXELS
 

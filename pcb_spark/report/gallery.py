@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pcb_spark.core import images, names, policy, registration
+from pcb_spark.core import images, names, policy
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import Pair, PairReader
 from pcb_spark.network import heatmaps
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from pcb_spark.report.evidence import Evidence
+    from pcb_spark.report.evidence import Evidence, PairFiles
 
     Pixels = NDArray[np.uint8]
 
@@ -139,25 +140,30 @@ def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
 
 def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _Seen]]:
     mapper = heatmaps.HeatMapper(evidence.model) if evidence.model and evidence.pairs else None
+    pairs = PairReader(
+        difference=True,
+        max_offset=mapper.max_offset if mapper else 0.0,
+        max_pixels=evidence.max_pixels,
+    )
     for image_id in ids:
-        pair = evidence.pairs.get(image_id)
-        image = _decoded(pair.image, evidence.max_pixels) if pair else None
-        if pair is None or image is None:
+        files = evidence.pairs.get(image_id)
+        pair = _seen(pairs, files) if files else None
+        if pair is None:
             continue
-        reference = _decoded(pair.reference, evidence.max_pixels)
-        if mapper is not None and reference is not None:
-            image = _aligned(image, reference, mapper.max_offset)
-        explained = mapper is not None and (reference is not None or not mapper.difference)
-        heat = mapper.heat(image, reference) if mapper and explained else None
-        yield image_id, _Seen(image=image, reference=reference, heat=heat)
+        explained = mapper and (pair.reference is not None or not mapper.difference)
+        heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
+        yield image_id, _Seen(image=pair.image, reference=pair.reference, heat=heat)
 
 
-def _aligned(image: Pixels, reference: Pixels, limit: float) -> Pixels:
-    """Move the image as the model saw it."""
+def _seen(pairs: PairReader, files: PairFiles) -> Pair | None:
+    """Read a pair as the model saw it; what it couldn't use is shown as far as it can be read."""
     try:
-        return registration.align(image, reference, limit=limit) if limit else image
+        return pairs.read(files.image, files.reference)
     except ImageError:
-        return image
+        image, reference = (
+            _decoded(data, pairs.max_pixels) for data in (files.image, files.reference)
+        )
+        return None if image is None else Pair(image, reference)
 
 
 def _decoded(data: bytes | None, max_pixels: int) -> Pixels | None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pcb_spark.core import names
 from pcb_spark.network import graphs
-from pcb_spark.report import Evidence, Night, Pair
+from pcb_spark.report import Evidence, Night, PairFiles
 from tests import models
 from tests.rows import png
 
@@ -99,9 +99,9 @@ def runs() -> pd.DataFrame:
     )  # fmt: skip
 
 
-def pair(seed: int) -> Pair:
+def pair(seed: int) -> PairFiles:
     pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    return Pair(png(pixels), png(pixels[::-1].copy()))
+    return PairFiles(png(pixels), png(pixels[::-1].copy()))
 
 
 def full(**changes: Any) -> Evidence:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcb_spark.report import Pair, gallery
+from pcb_spark.report import PairFiles, gallery
 from tests.report import evidence
 from tests.rows import png
 
 
-def shown(pair: Pair, max_offset: float) -> str:
+def shown(pair: PairFiles, max_offset: float) -> str:
     """The component image of ``i04`` as the gallery shows it."""
     whole = evidence.full(model=evidence.model(max_offset=max_offset), pairs={"i04": pair})
     cards = [card for _, group in gallery.cards(whole) for card in group if card.pictures]
@@ -19,6 +19,6 @@ def test_image_is_shown_where_the_model_saw_it() -> None:
     board = np.random.default_rng(4).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     board = board.repeat(8, axis=0).repeat(8, axis=1)
     reference, near, far = (png(board[:224, x : x + 224]) for x in (32, 22, 0))
-    assert shown(Pair(near, reference), 0.08) == "aligned"
-    assert shown(Pair(near, reference), 0.0) == "as it is"
-    assert shown(Pair(far, reference), 0.08) == "as it is"
+    assert shown(PairFiles(near, reference), 0.08) == "aligned"
+    assert shown(PairFiles(near, reference), 0.0) == "as it is"
+    assert shown(PairFiles(far, reference), 0.08) == "as it is"

@@ -1,0 +1,92 @@
+"""From the bytes of an image and its reference to the pixels that a graph is fed with.
+
+Decode, decode the reference, align: Spark, edge and report read a pair here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pcb_spark.core import images, names, registration
+from pcb_spark.core.errors import ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+
+class Pair(NamedTuple):
+    """Pixels uint8 (3, 224, 224), as ``images.decode`` gives them; the image is aligned."""
+
+    image: Pixels
+    reference: Pixels | None
+
+
+class PairReader:
+    """Reads pairs as one model sees them; remembers the reference that it decoded last.
+
+    Parameters
+    ----------
+    difference : whether the model compares an image with its reference; one that doesn't needs and
+        reads none.
+    max_offset : by how much of its side an image is moved onto its reference
+        (``registration.align``), 0..0.2; 0: not at all.
+    max_pixels : width x height of the largest image that is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        difference: bool,
+        max_offset: float = 0.0,
+        max_pixels: int = images.DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.difference = difference
+        self.max_offset = max_offset
+        self.max_pixels = max_pixels
+        self._last: tuple[bytes | str, Pixels] | None = None
+
+    def read(self, image: bytes, reference: bytes | None = None, *, key: str | None = None) -> Pair:
+        """Decode an image and its reference, and move the image onto it.
+
+        The image moves and not the reference, which other images share.
+
+        Parameters
+        ----------
+        key : names the reference, its hash for example; without one its bytes are compared.
+
+        Raises
+        ------
+        ImageError : with the reason of the image, or why its reference is of no use:
+            ``reference_missing``, ``reference_unusable``, ``reference_misaligned``.
+        """
+        pixels = images.decode(image, max_pixels=self.max_pixels)
+        if not self.difference:
+            return Pair(pixels, None)
+        golden = self._reference(reference, key)
+        if self.max_offset:
+            pixels = registration.align(pixels, golden, limit=self.max_offset)
+        return Pair(pixels, golden)
+
+    def is_last(self, key: str | None) -> bool:
+        """Say whether the reference of this key was decoded last, or none was yet."""
+        return self._last is None or self._last[0] == key
+
+    @property
+    def last_reference(self) -> Pixels | None:
+        """The reference that was decoded last."""
+        return self._last[1] if self._last else None
+
+    def _reference(self, reference: bytes | None, key: str | None) -> Pixels:
+        if reference is None:
+            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
+        known = reference if key is None else key
+        if self._last is None or self._last[0] != known:
+            try:
+                pixels = images.decode(reference, max_pixels=self.max_pixels)
+            except ImageError as error:
+                raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
+            self._last = (known, pixels)
+        return self._last[1]

@@ -1,0 +1,110 @@
+"""One image, its reference and a bundle to one decision, bit for bit what Spark gives.
+
+::
+
+    scorer = Scorer(bundle.read(Path("bundle")))
+    scorer.score(Path("U7.png").read_bytes(), Path("U7_golden.png").read_bytes()).decision
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import onnxruntime as ort
+
+from pcb_spark.core import batches, bundle, images, policy
+from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import PairReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a model says of one image.
+
+    Attributes
+    ----------
+    probability : of ``fail``, 0..1, a float32; None where the image can't be scored.
+    threshold : the one that it was held against, 0..1.
+    decision : ``pass``, ``fail`` or ``unscorable``.
+    reason, detail : why there is no probability; None where there is one.
+    """
+
+    probability: float | None
+    threshold: float
+    decision: str
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Scorer:
+    """Scores images by one bundle; holds one ONNX session.
+
+    A session may be shared by threads, a ``Scorer`` may not: it remembers its last reference.
+
+    Parameters
+    ----------
+    model : a verified bundle, as ``bundle.read`` gives it.
+    threads : of ONNX Runtime. Scores don't depend on it.
+    max_pixels : width x height of the largest image that is read.
+    """
+
+    def __init__(
+        self,
+        model: bundle.Bundle,
+        *,
+        threads: int = 1,
+        max_pixels: int = images.DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.manifest = model.manifest
+        self._thresholds = policy.SegmentThresholds.of(model.manifest.threshold)
+        self._pairs = PairReader(
+            difference=model.manifest.difference,
+            max_offset=model.manifest.max_offset,
+            max_pixels=max_pixels,
+        )
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = ort.InferenceSession(
+            model.parts[bundle.GRAPH], options, providers=["CPUExecutionProvider"]
+        )
+
+    def score(
+        self,
+        image: bytes,
+        reference: bytes | None = None,
+        *,
+        traceability: Mapping[str, str | None] | None = None,
+    ) -> Score:
+        """Score one image file.
+
+        Parameters
+        ----------
+        image, reference : the camera's bytes; a model that doesn't compare reads no reference.
+        traceability : ``line``, ``part_number`` and so on, for a model whose segments have
+            thresholds of their own; the pooled one counts for a segment that isn't known.
+        """
+        threshold = self._threshold(traceability or {})
+        try:
+            pair = self._pairs.read(image, reference)
+        except ImageError as error:
+            return Score(
+                probability=None,
+                threshold=threshold,
+                decision=policy.UNSCORABLE,
+                reason=error.reason,
+                detail=error.detail,
+            )
+        golden = None if pair.reference is None else [pair.reference]
+        inputs = batches.feed([pair.image], golden, [0] if golden else ())
+        (found,) = self._session.run([batches.PROBABILITY], inputs)
+        probability = float(found[0, 0])
+        decision = str(policy.decide([probability], threshold)[0])
+        return Score(probability=probability, threshold=threshold, decision=decision)
+
+    def _threshold(self, traceability: Mapping[str, str | None]) -> float:
+        segment = traceability.get(self._thresholds.column or "")
+        return float(self._thresholds.values([segment])[0])
