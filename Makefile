@@ -56,8 +56,13 @@ require-drop:
 		'for example: make run-local DATA=drop BACKBONE=resnet50.onnx OUT=out/run' >&2; exit 2; }
 
 .PHONY: screenshots
-screenshots: venv ## Pictures of the demo's report for docs/, with headless Chromium
+screenshots: venv ## Pictures of the demo's report for docs/pictures/, with headless Chromium
 	$(PY) docs/screenshots.py out/demo/report.html
+
+.PHONY: docs
+docs: venv ## The pages of docs/ as a site that needs no network, into out/site
+	$(PY) docs/configuration.py
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build  # --quiet would hide dead links from --strict
 
 .PHONY: doctor
 doctor: jars ## Check Java, Python, jars, native libraries, memory and write access

@@ -20,7 +20,7 @@ from PIL import Image
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _NARROWEST = 500
 _DARK = "--blink-settings=preferredColorScheme=0"
-_FOLDER = Path(__file__).resolve().parent
+_FOLDER = Path(__file__).resolve().parent / "pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ SHOTS = (
 
 
 def take(program: str, report: Path, shot: Shot) -> Path:
-    """Write one picture beside this file and return its path."""
+    """Write one picture into ``pictures/`` and return its path."""
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch) / "shot.png"
         page = _alone(report, shot, Path(scratch)) if shot.section else report
