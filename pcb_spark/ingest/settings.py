@@ -12,32 +12,42 @@ from pcb_spark.lake.settings import Section
 
 
 class IngestConfig(Section):
-    """How a camera drop is laid out, and how ingest goes through it.
-
-    ``images``, ``references``, ``manifest`` and ``verdicts`` are relative to ``paths.drop``; the
-    last two name files, folders or globs, and those that aren't there are left out. A drop without
-    an ``images`` folder is searched as a whole. ``pattern`` is a Python regex with named groups.
-    ``checkpoint`` left empty is a folder below ``paths.out``.
-    ``reference_windows`` says which reference is good for which part and when; one whose sides
-    differ by more than the tolerance, a share, is not used.
-    """
+    """How a camera drop is laid out, and how ingest goes through it; names are relative to it."""
 
     images: str = "images"
+    """Folder of the images inside the drop; a drop without it is searched as a whole."""
     references: str = "references"
+    """Folder of the golden images inside the drop."""
     reference_windows: str = "references.csv"
+    """File inside the drop that says which reference is good for which part, and when."""
     reference_size_tolerance: float = Field(default=0.02, ge=0, lt=1)
+    """How far width and height of a reference may be from the image's, as a share."""
     manifest: tuple[str, ...] = ("manifest.csv", "manifest.parquet")
+    """Files, folders or globs inside the drop that say what images are; one name will do too."""
     verdicts: tuple[str, ...] = ("verdicts.csv", "verdicts")
+    """Files, folders or globs inside the drop with verdicts; one name will do too."""
     pattern: str = ""
+    """Python regex with named groups, searched for in an image's path, for flat names."""
     time_format: str = ""
+    """How ``strptime`` reads the pattern's ``captured_at``; empty is ISO 8601."""
     timezone: str = "UTC"
+    """IANA name of the zone of times that name none, and of capture dates."""
     future_tolerance_minutes: int = Field(default=60, ge=0)
+    """How far ahead of the clock an image may have been taken, in minutes."""
     max_pixels: int = Field(default=50_000_000, gt=0)
+    """Largest width x height in pixels; larger images are rejected before they are decompressed."""
     settle_seconds: int = Field(default=0, ge=0)
+    """Files younger than so many seconds may still be being written and are left for later."""
     files_per_batch: int = Field(default=5000, gt=0)
+    """Most files of a micro-batch."""
     trigger_seconds: int = Field(default=10, ge=0)
+    """How often the service asks for new files, in seconds."""
     look_seconds: int = Field(default=300, gt=0)
+    """How often the service compares the whole listing, references and verdicts, in seconds."""
     checkpoint: str = ""
+    """Folder of Spark's memory of files; empty is below ``paths.out``. With tables on S3 name one
+    on a disk, HDFS or Azure.
+    """
 
     @field_validator("manifest", "verdicts", mode="before")
     @classmethod

@@ -11,30 +11,36 @@ if TYPE_CHECKING:
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, no unknown keys."""
+    """Base of every section: frozen, no unknown keys; the text below a field describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class PathsConfig(Section):
     """Where the camera drop is and where the tables go; any URI that Hadoop can open."""
 
     drop: str = ""
+    """Folder of the camera drop, a local path or a URI."""
     out: str = ""
+    """Folder of the tables and the bundle, a local path or a URI."""
 
 
 class CompactConfig(Section):
-    """How large the files get that many small ones become, in MB of 2**20 bytes."""
+    """How ``pcb-spark compact`` writes."""
 
     target_mb: int = Field(default=256, gt=0)
+    """How large files become out of many small ones, in MB of 2**20 bytes."""
 
 
 class SparkConfig(Section):
-    """The session; ``master`` and ``driver_memory`` count in local mode only."""
+    """The session of a job that spark-submit hasn't started."""
 
     master: str = "local[*]"
+    """Spark's master, in local mode only."""
     driver_memory: str = "4g"
+    """Heap of the driver, in local mode only."""
     conf: dict[str, str] = Field(default_factory=dict)
+    """Further settings of Spark, by their names."""
 
 
 class SessionConfig(Protocol):

@@ -114,7 +114,7 @@ def _check_place(key: str, uri: str) -> None:
     found = scheme(uri)
     if found in STORES:
         return
-    hint = "say s3a:// in place of it" if found in ("s3", "s3n") else "README says what each needs"
+    hint = "say s3a:// in place of it" if found in ("s3", "s3n") else "see docs/how-to/stores.md"
     raise ConfigError(
         f"{key} lies on {found}:, which no connector opens",
         expected=", ".join(f"{name}:" for name in STORES),

@@ -9,41 +9,55 @@ from pydantic import Field, model_validator
 from pcb_spark.lake.settings import Section
 from pcb_spark.network.settings import Level
 
-#: LightGBM's parameters for features of single images; README has the table.
+#: LightGBM's parameters for features of single images; docs/results/accuracy.md has the table.
 WITHOUT_REFERENCES = {"num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15}
 
 
 class FoldsConfig(Section):
-    """Time-based cross-validation: an expanding window by capture date.
-
-    ``learning_curve`` is how often the history is halved to see what less of it would do.
-    """
+    """Time-based cross-validation: an expanding window by capture date."""
 
     n: int = Field(default=4, ge=1)
+    """How many test windows."""
     first_fraction: float = Field(default=0.4, gt=0, lt=1)
+    """Share of the days before the first test window."""
     group: Literal["board", "lot"] = "board"
+    """What is never split between training and test."""
     gap_days: int = Field(default=0, ge=0)
+    """Days left out between training and test."""
     learning_curve: int = Field(default=3, ge=0, le=10)
+    """How often the history is halved to see what less of it would do."""
 
 
 class ClassifierConfig(Section):
     """LightGBM's parameters, under LightGBM's names.
 
     The defaults are what measured best with references; ``settled`` knows better ones without.
-    ``keep_features`` is ours: above 0 the trees are fitted once more on so many of the features,
-    those that gained most in a first fit on the same rows.
     """
 
     num_iterations: int = Field(default=200, ge=1)
+    """Trees; without references 300 where nothing is set."""
     learning_rate: float = Field(default=0.1, gt=0)
+    """How much of a tree counts; without references 0.05 where nothing is set."""
     num_leaves: int = Field(default=31, ge=2)
+    """Most leaves of a tree; without references 15 where nothing is set."""
     min_data_in_leaf: int = Field(default=20, ge=1)
+    """Fewest images of a leaf."""
     feature_fraction: float = Field(default=0.1, gt=0, le=1)
+    """Share of the features that each tree may use."""
     lambda_l2: float = Field(default=0.0, ge=0)
+    """L2 regularisation of the leaves."""
     is_unbalance: bool = False
+    """Weighs the rarer class up to the other, which shifts scores away from probabilities; not
+    together with ``scale_pos_weight``.
+    """
     scale_pos_weight: float = Field(default=1.0, gt=0)
+    """Weight of a ``fail``, which shifts scores away from probabilities if it isn't 1."""
     keep_features: int = Field(default=0, ge=0)
+    """Features to keep: trees are fitted again on those that gained most in a first fit on the same
+    rows; 0 keeps all.
+    """
     num_tasks: int = Field(default=0, ge=0)
+    """LightGBM's workers; 0 is one a task slot."""
 
     @model_validator(mode="after")
     def _one_weighting(self) -> ClassifierConfig:
@@ -61,19 +75,20 @@ class ClassifierConfig(Section):
 
 
 class PolicyConfig(Section):
-    """How many true defects may be cleared, and how sure that has to be.
-
-    ``segments`` have a threshold of their own where their defects are enough for one. ``bound``
-    says whether the defects of one board count as independent. ``caught_ppm`` is how many defects
-    the test machine catches in a million components; with it slips are told in ppm as well.
-    """
+    """How many true defects may be cleared, and how sure that has to be."""
 
     max_slip_rate: float = Field(default=0.02, gt=0, lt=1)
+    """Largest share of true defects that may be cleared."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence of that bound, and of every interval."""
     segments: Literal["none", "line", "part_number"] = "none"
+    """What has a threshold of its own where its defects are enough, else the pooled one."""
     bound: Literal["independent", "board"] = "independent"
+    """``board``: defects of one board count as correlated, which takes more of them."""
     bootstrap_resamples: int = Field(default=500, ge=0)
+    """How often boards are drawn anew for the intervals of AUC."""
     caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)
+    """Defects that the test machine catches in a million components; tells slips in ppm too."""
 
     @property
     def correlated_boards(self) -> bool:
@@ -82,16 +97,16 @@ class PolicyConfig(Section):
 
 
 class TuneConfig(Section):
-    """Model search: how many trials, on how much, and from which levels.
-
-    ``levels`` left empty means layer1 to layer3, and avgpool where there is no reference.
-    ``storage`` is a local SQLite file that an interrupted search is resumed from.
-    """
+    """Model search: how many trials, on how much, and from which levels."""
 
     trials: int = Field(default=40, ge=1)
+    """Settings to try, those of an interrupted search included."""
     levels: tuple[Level, ...] = ()
+    """Levels to choose from; empty is layer1 to layer3, and avgpool without references."""
     max_images: int = Field(default=10_000, ge=1)
+    """Beyond so many images whole boards are left out, drawn by a hash of their id."""
     storage: str = "~/.cache/pcb_spark/tune.db"
+    """SQLite file of the trials, on the driver; an interrupted search goes on from it."""
 
 
 class LearningConfig(Protocol):

@@ -1,7 +1,7 @@
 """How good the data are: rows of the ``metrics`` table about images, verdicts and references.
 
 ``facts`` makes one slim row an image; everything else is counted from those. A scope is
-``overall``, ``day=…``, ``line=…`` or ``lot=…``; names and meanings are in README.
+``overall``, ``day=…``, ``line=…`` or ``lot=…``; docs/reference/metrics.md says what they mean.
 """
 
 from __future__ import annotations

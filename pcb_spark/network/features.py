@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from pcb_spark.network.settings import FeaturesConfig
 
-#: What measured best; README has the table. With a reference shallow maps are enough, since they
-#: keep where a defect is; without one the deeper maps have to know what a good part looks like.
+#: What measured best; docs/results/accuracy.md has the table. With a reference shallow maps are
+#: enough, since they keep where a defect is; without one the deeper maps have to know what a good
+#: part looks like.
 DEFAULT_LEVELS = {True: ("layer1",), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
 #: ``reference = "auto"`` uses references from this share of images with one.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Images that the ranges of activations are measured on. Half of them, or twice as many, gave the
-#: same AUC to three digits on the tiles that README names.
+#: same AUC to three digits on the tiles of docs/results/accuracy.md.
 CALIBRATION_IMAGES = 64
 
 

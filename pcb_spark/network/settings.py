@@ -15,36 +15,39 @@ ReferenceMode = Literal["auto", "difference", "none"]
 
 
 class BackboneConfig(Section):
-    """Which ResNet-50 makes the features.
-
-    ``weights`` is a file, the name of a pinned download, or ``untrained``. ``sha256`` pins a file.
-    ``input`` and ``levels`` name tensors of a graph in which they can't be found by its structure.
-    ``precision = "auto"`` serves int8 where train finds it as good as fp32 on whole boards of about
-    ``compared_images`` images.
-    """
+    """Which ResNet-50 makes the features."""
 
     weights: str = "resnet50-v1-12"
+    """ONNX file of a ResNet-50, the name of a pinned download, or ``untrained``."""
     sha256: str | None = None
+    """Hash that a file of weights has to have; none is any."""
     cache: str = "~/.cache/pcb_spark"
+    """Folder of downloads and jars on the driver."""
     input: str | None = None
+    """Name of the graph's input where its structure doesn't tell."""
     levels: dict[str, str] | None = None
+    """Names of tensors by level, e.g. ``{layer1 = "relu_9"}``, where the structure doesn't tell."""
     allow_untrained: bool = False
+    """Lets train and score go on with an untrained network."""
     precision: Precision = "auto"
+    """Numbers that the network computes in; ``auto`` is int8 where train finds it as good."""
     compared_images: int = Field(default=2_000, ge=1)
+    """Images, in whole boards, on which ``auto`` compares int8 with fp32."""
 
 
 class FeaturesConfig(Section):
-    """What is read off the backbone.
-
-    ``levels`` and ``pooling`` left empty mean the measured default of the reference mode.
-    ``reference = "auto"`` uses references where at least half of the images have one.
-    ``max_offset`` is a share of an image's side: up to there it is moved onto its reference.
-    """
+    """What is read off the backbone."""
 
     levels: tuple[Level, ...] = ()
+    """Which maps; empty is layer1 with references, layer2 and layer3 without."""
     pooling: tuple[Pooling, ...] = ()
+    """How a map becomes numbers; empty is max with references, mean and max without."""
     reference: ReferenceMode = "auto"
+    """Difference to the reference or not; ``auto`` where at least half of the images have one."""
     max_offset: float = Field(default=0.08, ge=0, le=0.2)
+    """Largest offset from the reference that is corrected, as a share of the shorter side; beyond
+    it an image is unscorable, and 0 leaves images where they are.
+    """
 
     @field_validator("levels", "pooling")
     @classmethod
@@ -56,7 +59,9 @@ class FeaturesConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Batches and partitions of ONNX inference; ``inference.InferencePlan`` derives what is 0."""
+    """Batches and partitions of ONNX inference; what is 0 is derived from images and task slots."""
 
     batch_size: int = Field(default=0, ge=0)
+    """Most images a call of ONNX Runtime, their reference included; 0 is 8."""
     images_per_partition: int = Field(default=0, ge=0)
+    """Images a task; 0 is about 1,024, in a multiple of the task slots."""

@@ -25,11 +25,14 @@ from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
+_REFERENCE = "docs/reference/configuration.md"
+
 
 class Config(Section):
     """The whole configuration of every job."""
 
     seed: int = 0
+    """Decides trees, audit draw, bootstrap and the untrained network."""
     paths: PathsConfig = PathsConfig()
     ingest: IngestConfig = IngestConfig()
     backbone: BackboneConfig = BackboneConfig()
@@ -135,7 +138,7 @@ def _readable(error: ValidationError, path: Path | None) -> ConfigError:
         f"{key}{where} can't be used",
         expected=first["msg"],
         got=None if isinstance(got, Mapping) else repr(got),
-        hint=f"{error.error_count()} value(s) to correct; README lists every key",
+        hint=f"{error.error_count()} value(s) to correct; every key is in {_REFERENCE}",
     )
 
 

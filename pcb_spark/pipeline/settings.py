@@ -10,15 +10,20 @@ from pcb_spark.lake.settings import Section
 
 
 class ScoringConfig(Section):
-    """What is scored, and the random share of cleared images that a person still sees."""
+    """What is scored, and what of the cleared images a person still sees."""
 
     since: date | None = None
+    """First capture date to score; none is from the beginning."""
     until: date | None = None
+    """Last capture date to score; none is to the end."""
     audit_share: float = Field(default=0.02, ge=0, le=1)
+    """Random share of cleared images that a person still sees."""
     reuse_features: bool = True
+    """Runs the trees alone where the same graph made features of the same files."""
 
 
 class ReportConfig(Section):
-    """``gallery`` is how many images each group of the report shows; 0 shows none."""
+    """What the report shows."""
 
     gallery: int = Field(default=6, ge=0, le=100)
+    """Images in each group of the report; 0 shows none."""
