@@ -1,4 +1,4 @@
-"""The jobs on a Spark standalone cluster, submitted as README says."""
+"""The jobs on a Spark standalone cluster, submitted as docs/how-to/spark-submit.md says."""
 
 from __future__ import annotations
 
