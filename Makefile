@@ -59,10 +59,11 @@ require-drop:
 screenshots: venv ## Pictures of the demo's report for docs/pictures/, with headless Chromium
 	$(PY) docs/screenshots.py out/demo/report.html
 
+# Not --quiet: that would hide dead links from mkdocs's own count of them.
 .PHONY: docs
 docs: venv ## The pages of docs/ as a site that needs no network, into out/site
 	$(PY) docs/configuration.py
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build  # --quiet would hide dead links from --strict
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
 
 .PHONY: doctor
 doctor: jars ## Check Java, Python, jars, native libraries, memory and write access
