@@ -6,13 +6,10 @@ import argparse
 import logging
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import data, plot, rows, run, setup
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 log = logging.getLogger("benchmarks")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks import models, peers, rows, ways
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from benchmarks.ways import Way
 
 log = logging.getLogger("benchmarks")

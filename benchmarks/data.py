@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,8 +25,6 @@ from pcb_spark.pipeline import config
 from pcb_spark.pipeline.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from pcb_spark.pipeline.config import Config

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import Box, render_pair
 from pcb_spark.network import heatmaps
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

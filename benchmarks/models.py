@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
@@ -14,8 +15,6 @@ from pcb_spark.network import graphs
 from pcb_spark.pipeline import run_featurize, run_train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
 DEFAULT = "default"

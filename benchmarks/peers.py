@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.network import backbone, resnet50
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from benchmarks.models import Model
 
 MAP_IN_ARROW = "mapInArrow"

@@ -12,13 +12,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import packing
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: Ray's reading and writing need processors of their own beside the actors, or it never starts.
 _SPARE_CPUS = 2

@@ -16,6 +16,7 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -35,8 +36,6 @@ from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import backbone, graphs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import onnxruntime
     from numpy.typing import NDArray
 

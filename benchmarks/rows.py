@@ -7,14 +7,11 @@ import math
 import os
 import platform
 import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 #: The stage of rows that tell the whole way from file bytes to Parquet.
 SCORE = "score"

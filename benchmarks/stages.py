@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from pcb_spark.lake.tables import replace_dates
 from pcb_spark.network import inference, scoring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from benchmarks.models import Model
 
 _REPEATS = 3

@@ -8,9 +8,11 @@ size, drops out.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import data, packing
@@ -20,9 +22,6 @@ from pcb_spark.lake.catalogue import BUNDLE, IMAGES
 from pcb_spark.pipeline import run_score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
-
     import onnxruntime as ort
     from pyspark.sql import DataFrame, SparkSession
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from faults.arrivals import is_picture, name, picture
-
-if TYPE_CHECKING:
-    import threading
-    from pathlib import Path
 
 
 @dataclass

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import io
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 DAYS = 3
 TICKS = 20

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ from faults.standalone import Cluster, node_environment, standalone
 from pcb_spark.lake import jars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from faults.accounts import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,16 +15,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyspark
 
 from pcb_spark.lake import jars
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 HOME = Path(__file__).resolve().parent.parent / ".stores"
 #: Planted where credentials belong, to be looked for where they don't.

@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -41,8 +42,6 @@ from pcb_spark.pipeline import config as configuration
 from pcb_spark.pipeline.job import load_backbone, required
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pcb_spark.pipeline.config import Config
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -10,9 +12,6 @@ from PIL import Image
 from pcb_spark.pipeline import Counts, Job, config, run_ingest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
     import pytest
     from pyspark.sql import SparkSession
 

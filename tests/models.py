@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -11,8 +12,6 @@ from pcb_spark.network import graphs, quantization, trees
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import onnx
     from numpy.typing import NDArray

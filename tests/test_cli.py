@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -30,8 +31,6 @@ from pcb_spark.pipeline import doctor, summary
 from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from pcb_spark.pipeline import Job
     from pcb_spark.pipeline.config import Config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from pcb_spark.core import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
 
 CHANNELS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}

@@ -15,6 +15,7 @@ pixel would cost more than the backbone. Graphs without references lack the last
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +23,6 @@ import numpy as np
 from pcb_spark.core import images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 IMAGES = "images"

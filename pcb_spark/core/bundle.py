@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
 
 from pcb_spark.core.errors import BundleError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 FORMAT = 1
 MANIFEST = "manifest.json"

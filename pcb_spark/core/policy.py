@@ -8,13 +8,12 @@ float32 first, so that an image gets one decision whichever of the two carries i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from numpy.typing import ArrayLike, NDArray
 
 PASS = "pass"

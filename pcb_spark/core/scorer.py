@@ -8,17 +8,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import onnxruntime as ort
 
 from pcb_spark.core import batches, bundle, images, policy
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import PairReader
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,6 @@ from pcb_spark.demo.schedule import POSITIONS, PRODUCTS, Board, plan_boards
 from pcb_spark.demo.sites import Site, make_site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from PIL import Image
 
 # How often each kind is drawn where the part allows it: solder faults lead on real lines.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 POSITIONS = (
     ("R1", "chip_resistor"), ("R2", "chip_resistor"), ("C1", "chip_capacitor"),

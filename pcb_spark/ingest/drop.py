@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,9 +18,6 @@ from pcb_spark.lake import filesystem, tables
 from pcb_spark.lake.tables import cached
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Sequence
-
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from pcb_spark.ingest.settings import IngestConfig

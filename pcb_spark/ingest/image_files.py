@@ -7,6 +7,8 @@ hidden, as for all of Spark's file sources.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
@@ -19,9 +21,6 @@ from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 from pcb_spark.lake import schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
-
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -32,8 +33,6 @@ from pcb_spark.lake.run import Counts, writing
 from pcb_spark.lake.tables import cached
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
@@ -18,8 +19,6 @@ from pcb_spark.ingest import cfx
 from pcb_spark.ingest.paths import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 

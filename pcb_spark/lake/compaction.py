@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from pcb_spark.core import names
 from pcb_spark.core.errors import AccountingError
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from pyspark.sql import DataFrame
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +23,6 @@ from pcb_spark.core import names
 from pcb_spark.lake import compaction, exchange, filesystem, schemas, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date
-
     from pyspark.sql import DataFrame, Row, SparkSession
 
 _COMMON = "_common_metadata"

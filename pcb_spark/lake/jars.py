@@ -12,14 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pcb_spark.core.errors import ConfigError, EnvironmentFault
 from pcb_spark.lake import stores
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 PACKAGES = "spark.jars.packages"
 EXCLUDES = "spark.jars.excludes"

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +28,6 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import filesystem, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)

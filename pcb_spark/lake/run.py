@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -24,8 +25,6 @@ from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import REJECTS, RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 

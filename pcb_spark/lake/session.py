@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from pcb_spark.core.errors import EnvironmentFault
 from pcb_spark.lake import class_archive, jars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pcb_spark.lake.settings import SessionConfig
 
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).

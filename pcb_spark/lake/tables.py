@@ -8,6 +8,7 @@ the old one or the new one, or the journal that says that it has to wait.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
@@ -24,8 +25,6 @@ from pcb_spark.lake.filesystem import remove as remove
 from pcb_spark.lake.filesystem import upload as upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 

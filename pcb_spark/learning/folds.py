@@ -7,15 +7,12 @@ that a fold trains on was seen after its test period began.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
 
 from pcb_spark.core.errors import ConfigError, TrainingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

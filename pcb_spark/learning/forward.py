@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from pcb_spark.learning.rates import Outcome, count_outcome
 from pcb_spark.learning.thresholds import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     Labels = Sequence[str | None]

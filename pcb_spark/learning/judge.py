@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pyspark import StorageLevel
@@ -23,9 +25,6 @@ from pcb_spark.learning import (
 from pcb_spark.learning.folds import Fold, plan_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import date
-
     import pandas as pd
     from pyspark.sql import DataFrame
 

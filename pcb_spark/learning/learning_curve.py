@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -11,8 +12,6 @@ from pcb_spark.learning import examples, lightgbm_on_spark, metrics
 from pcb_spark.learning.judge import collect, drawn, is_fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import pandas as pd
     from pyspark.sql import DataFrame
 

@@ -6,6 +6,7 @@ third of the time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from pcb_spark.learning import examples
 from pcb_spark.network import trees
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import lightgbm
     from numpy.typing import NDArray
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.ml.feature import ElementwiseProduct
@@ -16,8 +17,6 @@ from pcb_spark.learning.examples import GROUP_DATE, LABEL, check_classes, window
 from pcb_spark.network import trees
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame

@@ -8,6 +8,7 @@ without one counts in the rates as not cleared, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,8 +26,6 @@ from pcb_spark.learning.judged import Judged, Labels, Rows, Verdicts, judge
 from pcb_spark.learning.rates import Rate, count_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from numpy.typing import ArrayLike
 
 Label = TypeVar("Label", int, str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from pcb_spark.learning import judged, metrics, thresholds
 from pcb_spark.learning.bootstrap import bootstrap_by_group, percentile_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     from pcb_spark.learning.thresholds import Labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,6 @@ from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import graphs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import optuna
 
 _POOLINGS = {"max": ("max",), "mean": ("mean",), "both": ("mean", "max")}

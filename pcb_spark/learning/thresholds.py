@@ -18,6 +18,7 @@ variable's correlation.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -30,8 +31,6 @@ from pcb_spark.learning.judged import known_verdicts
 from pcb_spark.learning.rates import Outcome, count_outcome, slip_upper_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     Labels = Sequence[str | None]

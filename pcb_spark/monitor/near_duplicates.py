@@ -7,6 +7,7 @@ compared, and only those whose hash tells something: bare board looks the same e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +17,6 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pyspark.sql import Column, DataFrame
 
     from pcb_spark.learning.folds import Fold

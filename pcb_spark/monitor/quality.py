@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -16,8 +17,6 @@ from pcb_spark.core import images, measures, names
 from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 

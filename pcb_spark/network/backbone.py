@@ -6,6 +6,7 @@ Whatever file the weights come from, ``load`` gives the same kind of graph (see 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from pcb_spark.network.pretrained import SOURCES, WeightsSource
 from pcb_spark.network.resnet50 import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import onnx
 
 __all__ = [

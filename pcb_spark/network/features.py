@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from pcb_spark.core.errors import ImageError, InputError
 from pcb_spark.network import backbone, graphs, inference, quantization
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import onnx
     from numpy.typing import NDArray

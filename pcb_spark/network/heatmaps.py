@@ -11,6 +11,7 @@ meant for the few images of a report, not for a night's worth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +27,6 @@ from pcb_spark.core.errors import BundleError
 from pcb_spark.core.images import SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     Map = NDArray[np.float32]

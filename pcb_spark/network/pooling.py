@@ -6,6 +6,7 @@ taken and pooled in uint8 as well, at a third of the time, and only the pooled n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from pcb_spark.core.errors import BackboneError
 from pcb_spark.network.unpacking import IMAGE_COUNT, REFERENCE_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import onnx
     from numpy.typing import NDArray
 

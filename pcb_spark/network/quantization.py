@@ -6,6 +6,7 @@ activations uint8 with a scale a tensor, calibrated on images of the plant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from onnxruntime.quantization import (
 from pcb_spark.network.resnet50 import INPUT, MEAN, STD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from numpy.typing import NDArray
 
 #: Images that the ranges of activations are measured on. Half of them, or twice as many, gave the

@@ -8,8 +8,8 @@ convolutions; no classifier behind the last stage.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from onnx.utils import Extractor
 from pcb_spark.core.errors import BackboneError
 from pcb_spark.network import resnet50
 from pcb_spark.network.resnet50 import INPUT_SHAPE, IR_VERSION, LEVEL_SHAPES, OPSET
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _UNCHANGED_OPERATORS = frozenset({"Add", "Conv", "MaxPool", "Relu"})
 _OLDEST_OPSET = 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,6 @@ from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pcb_spark.lake.run import Run
 
 

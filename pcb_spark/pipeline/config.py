@@ -10,7 +10,8 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,9 +22,6 @@ from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkCo
 from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
 from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
 from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _REFERENCE = "docs/reference/configuration.md"
 

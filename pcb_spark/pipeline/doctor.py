@@ -12,6 +12,7 @@ import platform
 import re
 import subprocess
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,8 +25,6 @@ from pcb_spark.lake import class_archive, session, tables
 from pcb_spark.network.backbone import SOURCES, UNTRAINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pyspark.sql import SparkSession
 
     from pcb_spark.network.pretrained import WeightsSource

@@ -13,6 +13,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pcb_spark.core import names
@@ -28,8 +29,6 @@ from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.job import Job, required
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 

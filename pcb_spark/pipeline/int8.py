@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -18,8 +19,6 @@ from pcb_spark.pipeline.artifacts import write_feature_set
 from pcb_spark.pipeline.job import Job, load_backbone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from pyspark.sql import DataFrame
 

@@ -7,6 +7,7 @@ import logging
 import secrets
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from tqdm import tqdm
 from pcb_spark.lake import stores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)

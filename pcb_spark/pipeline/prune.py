@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -28,8 +29,6 @@ from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.artifacts import read_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 

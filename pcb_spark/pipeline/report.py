@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,6 @@ from pcb_spark.lake.catalogue import (
 from pcb_spark.pipeline.artifacts import read_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -12,8 +13,6 @@ from pcb_spark.lake import catalogue, schemas, tables
 from pcb_spark.monitor import quality_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyspark.sql import Row
 
     from pcb_spark.pipeline import Job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,6 @@ from pcb_spark.pipeline.int8 import compare_precision, featurize_again
 from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import DataFrame
 
     from pcb_spark.learning.thresholds import Thresholds

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,6 @@ from pcb_spark.pipeline.featurize import calibration
 from pcb_spark.pipeline.job import Job, load_backbone, refuse_untrained, write_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     import onnx
     import pandas as pd
     from pyspark.sql import DataFrame

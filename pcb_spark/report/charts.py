@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from pcb_spark.learning import calibration, rates
 from pcb_spark.report.drawing import Chart, chart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from pcb_spark.report.evidence import Evidence, Figure
     from pcb_spark.report.palette import Palette
 

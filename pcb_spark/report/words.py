@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pcb_spark.core import names, policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pcb_spark.report.evidence import Evidence, Figure, Night
 
 NONE = "n/a"

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from benchmarks import compare, plot, rows
 from benchmarks.ways import Way
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 def test_spread_is_highest_less_lowest_over_the_median() -> None:

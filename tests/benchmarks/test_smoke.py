@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightgbm
@@ -15,8 +16,6 @@ from tests.rows import images_table, noise
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import onnx
     from pyspark.sql import DataFrame, SparkSession
 

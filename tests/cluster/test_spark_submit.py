@@ -7,9 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -17,9 +17,6 @@ import pytest
 from faults.standalone import Cluster, Submission, node_environment, standalone
 from pcb_spark.demo.camera_drop import render_drop
 from pcb_spark.lake import jars
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

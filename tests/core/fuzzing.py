@@ -19,18 +19,16 @@ import resource
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from pcb_spark.core import images, names
 from pcb_spark.core.errors import ImageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: No file may take longer, s; a worker that exceeds it ends with a traceback and exit code 1.
 LONGEST = 5

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pcb_spark.core import bundle
 from pcb_spark.core.errors import BundleError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PARTS = {
     "graph.onnx": b"pixels to probability",

@@ -6,7 +6,7 @@ import csv
 import itertools
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from pcb_spark.demo.camera_drop import DropSummary, render_drop
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import RenderedPair, render_pair
 from pcb_spark.demo.schedule import plan_boards
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Rows = list[dict[str, str]]
 

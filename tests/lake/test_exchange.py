@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from pcb_spark.lake import exchange, filesystem, stores
 from tests import drops
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
 OLD = {"table/day=1/a": b"old", "table/day=2/b": b"old", "table/_SUCCESS": b""}

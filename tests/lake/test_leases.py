@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,9 +16,6 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import leases
 
 if TYPE_CHECKING:
-    import contextlib
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
     from pcb_spark.lake.leases import Mode

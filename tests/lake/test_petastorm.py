@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -14,8 +15,6 @@ from pcb_spark.lake import image_table, schemas
 from tests import drops
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from pyspark.sql import SparkSession
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,6 @@ from tests.rows import images_table, noise
 from tests.trunks import run_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import DataFrame, SparkSession
 
 SMALL = ClassifierConfig(num_iterations=20, min_data_in_leaf=5, feature_fraction=0.5, num_tasks=2)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +15,6 @@ from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import graphs
 from pcb_spark.pipeline import config
 from tests.trunks import averaging_trunk
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALL = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("mean", "max"), difference=False)
 #: The one column that tells defects: the fifth of layer2's maxima.

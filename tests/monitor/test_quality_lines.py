@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from pcb_spark.monitor import quality_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 OVERALL = {
     "images": 300.0, "boards": 20.0, "duplicates": 4.0, "undecodable": 1.0,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,6 @@ from tests.rows import NO_IMAGE, images_table, rendered_pairs
 from tests.trunks import around
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import onnx
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from tests.rows import NO_IMAGE, images_table, noise, png
 from tests.trunks import around, averaging_trunk, expected_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from pyspark.sql import DataFrame, Row, SparkSession
 
 MAX_PIXELS = 1_000_000

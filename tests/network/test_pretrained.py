@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,6 @@ from pcb_spark.core.errors import BackboneError
 from pcb_spark.network import pretrained
 from pcb_spark.network.pretrained import SOURCES, WeightsSource
 from tests import graphs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 CONTENT = b"seven bytes and some more"
 SHA256 = "0e23c07761baad04fd6a8e57e13a1ab0838f15b1b60b122f283b252362ebc407"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ from onnx import TensorProto, helper
 from pcb_spark.core.errors import BackboneError
 from pcb_spark.network import resnet50, trunk
 from tests import graphs
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Maps = list[npt.NDArray[np.float32]]
 

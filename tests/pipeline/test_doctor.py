@@ -4,6 +4,7 @@ import os
 import platform
 import stat
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import MagicMock
@@ -17,8 +18,6 @@ from pcb_spark.pipeline.config import Config, load
 from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
 GIB = 1 << 30
