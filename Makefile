@@ -139,11 +139,11 @@ $(VENV)/.installed-%:
 
 .PHONY: jars
 jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] with connectors
-	@$(PY) -m pcb_spark.lake.jars $(SCHEMES)
-	@$(PY) -m pcb_spark.lake.class_archive
+	@$(PCB) jars $(SCHEMES)
 
 .PHONY: stores
-stores: $(SERVERS) ## Azurite (npm) and an S3 server (its own venv) for tests, into .stores/
+stores: jars $(SERVERS) ## Azurite (npm), an S3 server (its own venv) and connectors, for tests
+	@$(PY) -m benchmarks.servers
 
 $(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
 	@test -n "$$(command -v npm)" || { echo 'No npm found: install Node 18 or later.' >&2; exit 1; }

@@ -35,7 +35,7 @@ GOES_ON = 20.0
 
 def submitting(cluster: Cluster, archive: Path) -> Start:
     """A way to start the service on ``cluster``, with the package in ``archive``."""
-    ivy = jars.resolve(jars.read_properties(PROPERTIES), cache=Path("~/.cache/pcb_spark"))
+    ivy = jars.resolve(jars.read_properties(PROPERTIES))
     settings = {
         "spark.jars.ivy": str(ivy[0].parents[1]),
         "spark.sql.shuffle.partitions": "4",

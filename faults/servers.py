@@ -1,6 +1,7 @@
 """Real stores on loopback, each a process with a free port: Azurite, moto's S3, and HDFS.
 
-``make stores`` installs the first two into ``.stores``; Hadoop's jars come from Maven.
+``make stores`` installs the first two into ``.stores`` and, by running this module, fetches the
+jars of HDFS and of the connectors: a server's environment is not one to fetch in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 
 import pyspark
 
-from pcb_spark.lake import jars
+from pcb_spark.lake import jars, session
+from pcb_spark.pipeline import config
 
 HOME = Path(__file__).resolve().parent.parent / ".stores"
 #: Planted where credentials belong, to be looked for where they don't.
@@ -99,7 +101,7 @@ def s3(folder: Path) -> Iterator[Server]:
 def hdfs(folder: Path) -> Iterator[Server]:
     """A namenode and a datanode in one JVM."""
     folder.mkdir(parents=True, exist_ok=True)
-    own = jars.resolve(_MINICLUSTER, cache=Path("~/.cache/pcb_spark"))
+    own = jars.resolve(_MINICLUSTER)
     class_path = f"{own[0].parent}/*:{Path(pyspark.__file__).parent}/jars/*"
     log4j = jars.default_properties_file().with_name("log4j2.properties")
     details = folder / "details.json"
@@ -122,6 +124,13 @@ def disk(folder: Path) -> Iterator[Server]:
 
 #: By name, in the order in which they are shown.
 SERVERS = {"file": disk, "wasb": azurite, "s3a": s3, "hdfs": hdfs}
+
+
+def prepare() -> None:
+    """Fetch the jars of all servers and connectors into the cache."""
+    session.prepare(config.load(None), [f"{scheme}:" for scheme in SERVERS])
+    jars.resolve(_MINICLUSTER)
+
 
 #: Proxies are for the world outside.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -166,3 +175,7 @@ def _wait_for(ready: Callable[[], bool], log: Path) -> None:
             what = f"no answer after {_DEADLINE:.0f} s\n{log.read_text(errors='replace')[-2000:]}"
             raise TimeoutError(what)
         time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    prepare()

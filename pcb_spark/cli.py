@@ -100,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
             _add_limits(command)
     text = "check this machine, and with a session what Spark needs"
     _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
+    text = "fetch the jars that Spark needs, once, with the connectors of stores"
+    ahead = commands.add_parser("jars", help=text, description=text)
+    _add(ahead, _run_jars)
+    ahead.add_argument("schemes", nargs="*", metavar="SCHEME", help="of a store, e.g. abfss, s3a")
     text = "render a set of component images and run everything on it"
     demo = commands.add_parser("demo", help=text, description=text)
     _add(demo, _run_demo)
@@ -182,6 +186,17 @@ def _forget_ingest(folder: Path) -> None:
     """Delete what an earlier demo took in: its drop has just been deleted too."""
     for name in ("images", "verdicts", "rejects", "files", "sidecars", "checkpoints"):
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _run_jars(options: argparse.Namespace, _run_id: str) -> int:
+    config = configuration.load(options.config, options.overrides)
+    uris = {scheme: f"{scheme}:" for scheme in options.schemes}
+    stores.check(uris, {})
+    jars, archive = session.prepare(config, uris.values())
+    sys.stdout.write(f"{len(jars)} jars ready in {jars[-1].parent}\n")
+    if archive:
+        sys.stdout.write(f"Spark's classes ready in {archive}\n")
+    return 0
 
 
 def _run_doctor(options: argparse.Namespace, run_id: str) -> int:

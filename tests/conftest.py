@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.lake import session
+from pcb_spark.lake import folders, session
 from pcb_spark.pipeline import config
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ def spark() -> Iterator[SparkSession]:
     spark = session.get(config.load(None, overrides), app_name="tests")
     yield spark
     spark.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """Fetch nothing in a test, whose network may be a test's too: ``make test`` has before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(folders.OFFLINE, "1")
+        yield
 
 
 @pytest.fixture(autouse=True)

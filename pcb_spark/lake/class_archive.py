@@ -2,8 +2,8 @@
 
 Java calls it a dynamic CDS archive (JEP 350). A short job spends most of its time on finding
 thousands of classes in jars and verifying them; the archive holds them as Java needs them.
-``make jars`` makes it, in half a minute, by letting a JVM go through ``pipeline.rehearsal``. It
-fits one Java, and these jars where they lie: with any others Java starts without it, and says
+``pcb-spark jars`` makes it, in half a minute, by letting a JVM go through ``pipeline.rehearsal``.
+It fits one Java, and these jars where they lie: with any others Java starts without it, and says
 nothing.
 """
 
@@ -30,8 +30,6 @@ _FOLDER = Path("share", "pcb_spark")
 #: Java would say why an archive is of no use to it, in the middle of a job's output.
 _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 _LIMIT_S = 600
-#: Where the java launcher, or Spark before it, takes options from besides the command line.
-_OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS")
 #: An agent that starts with the JVM is shown every class that is loaded. Java 17 dies of SIGSEGV
 #: when it has to show one of a dynamic archive; an agent that comes later does no harm.
 _AGENT = re.compile(r"-(?:javaagent|agentlib|agentpath):|StartFlightRecording")
@@ -82,7 +80,7 @@ def find_java() -> str | None:
 
 
 def _starts_agent(java_options: Sequence[str]) -> bool:
-    variables = (os.environ.get(name, "") for name in _OPTION_VARIABLES)
+    variables = (os.environ.get(name, "") for name in jars.OPTION_VARIABLES)
     return any(_AGENT.search(text) for text in (*java_options, *variables))
 
 
@@ -114,15 +112,3 @@ def _rehearse(archive: Path) -> None:
     if not archive.exists():
         msg = "this Java has left none"
         raise FileNotFoundError(msg)
-
-
-def main() -> None:
-    """Make the archive of local mode: what ``make jars`` calls."""
-    properties = jars.read_properties(jars.default_properties_file())
-    archive = ensure(jars.resolve(properties, cache=jars.DEFAULT_CACHE))
-    if archive:
-        sys.stdout.write(f"Spark's classes ready in {archive}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,16 +92,35 @@ def task_cpus(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
 
 
+def prepare(config: SessionConfig, uris: Iterable[str] = ()) -> tuple[Sequence[Path], Path | None]:
+    """Fetch ahead what a local session needs, with the connectors of ``uris``.
+
+    Returns
+    -------
+    All jars, and the archive of Spark's classes if this Java can make one.
+    """
+    properties = _properties(config)
+    found = jars.with_connectors(properties, [*config.places().values(), *uris])
+    return found, class_archive.ensure(jars.resolve(properties))
+
+
+def _properties(config: SessionConfig) -> dict[str, str]:
+    """Return Spark's defaults of local mode; where jars come from may be configured."""
+    sources = {k: v for k, v in config.spark.conf.items() if k in jars.SOURCES}
+    return jars.read_properties(jars.default_properties_file()) | sources
+
+
 def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, ...]]:
     """Return Spark's settings and the jars that the driver's class path needs besides.
 
     Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
     would copy them for its executor, and that at every start: seconds, and as much disk.
     """
-    properties = jars.read_properties(jars.default_properties_file())
-    paths = jars.with_connectors(properties, config.places().values(), cache=jars.DEFAULT_CACHE)
+    properties = _properties(config)
+    paths = jars.with_connectors(properties, config.places().values())
     logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
-    kept = {k: v for k, v in properties.items() if k not in (jars.PACKAGES, jars.EXCLUDES)}
+    used = (jars.PACKAGES, jars.EXCLUDES, *jars.SOURCES)
+    kept = {k: v for k, v in properties.items() if k not in used}
     java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]
     settings = kept | {
         "spark.master": config.spark.master,

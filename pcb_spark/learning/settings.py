@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
 from pcb_spark.network.settings import Level
 
@@ -105,8 +107,16 @@ class TuneConfig(Section):
     """Levels to choose from; empty is layer1 to layer3, and avgpool without references."""
     max_images: int = Field(default=10_000, ge=1)
     """Beyond so many images whole boards are left out, drawn by a hash of their id."""
-    storage: str = "~/.cache/pcb_spark/tune.db"
-    """SQLite file of the trials, on the driver; an interrupted search goes on from it."""
+    storage: str = ""
+    """SQLite file of the trials, on the driver, from which an interrupted search goes on; empty is
+    tune.db in pcb_spark's own cache.
+    """
+
+    @property
+    def storage_file(self) -> Path:
+        """The SQLite file."""
+        own = folders.cache_folder() / "tune.db"
+        return Path(self.storage).expanduser() if self.storage else own
 
 
 class LearningConfig(Protocol):

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from pcb_spark.core.errors import BackboneError
+from pcb_spark.lake import folders
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,9 @@ def fetch(source: WeightsSource, *, cache_dir: Path, timeout_s: float) -> Path:
     BackboneError : no address gave the pinned file; the message says why for each.
     """
     path = cache_dir / source.file_name
+    if folders.offline() and not _is_pinned(path, source):
+        got = f"no such file in {cache_dir}, and {folders.OFFLINE} is set"
+        raise _not_fetched(source, path, got=got)
     failures = []
     for url in source.urls:
         try:
@@ -82,10 +86,18 @@ def fetch(source: WeightsSource, *, cache_dir: Path, timeout_s: float) -> Path:
             failures.append(f"{urlsplit(url).hostname}: {reason}")
         else:
             return path
-    raise BackboneError(
+    raise _not_fetched(source, path, got=", ".join(failures))
+
+
+def _is_pinned(path: Path, source: WeightsSource) -> bool:
+    return path.is_file() and str(pooch.file_hash(path)) == source.sha256
+
+
+def _not_fetched(source: WeightsSource, path: Path, *, got: str) -> BackboneError:
+    return BackboneError(
         f"the weights {source.name} can't be downloaded",
         expected=f"{source.size:,} bytes with sha256 {source.sha256}",
-        got=", ".join(failures),
+        got=got,
         hint=f"bring the file to {path} by hand, or set backbone.weights to a ResNet-50 ONNX file",
     )
 

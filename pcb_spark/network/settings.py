@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
 
 Level = Literal["layer1", "layer2", "layer3", "layer4", "avgpool"]
@@ -21,8 +23,8 @@ class BackboneConfig(Section):
     """ONNX file of a ResNet-50, the name of a pinned download, or ``untrained``."""
     sha256: str | None = None
     """Hash that a file of weights has to have; none is any."""
-    cache: str = "~/.cache/pcb_spark"
-    """Folder of downloads and jars on the driver."""
+    cache: str = ""
+    """Folder of downloaded weights on the driver; empty is pcb_spark's own cache."""
     input: str | None = None
     """Name of the graph's input where its structure doesn't tell."""
     levels: dict[str, str] | None = None
@@ -33,6 +35,11 @@ class BackboneConfig(Section):
     """Numbers that the network computes in; ``auto`` is int8 where train finds it as good."""
     compared_images: int = Field(default=2_000, ge=1)
     """Images, in whole boards, on which ``auto`` compares int8 with fp32."""
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where downloaded weights are kept."""
+        return Path(self.cache).expanduser() if self.cache else folders.cache_folder()
 
 
 class FeaturesConfig(Section):

@@ -21,7 +21,7 @@ import psutil
 from py4j.protocol import Py4JError
 
 from pcb_spark.core.errors import EnvironmentFault, InputError
-from pcb_spark.lake import class_archive, session, tables
+from pcb_spark.lake import class_archive, folders, session, tables
 from pcb_spark.network.backbone import SOURCES, UNTRAINED
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _LIGHTGBM_CLASS: Final = "com.microsoft.azure.synapse.ml.lightgbm.LightGBMClassi
 _ORT_CLASS: Final = "ai.onnxruntime.OrtEnvironment"
 
 _INSTALL_HINT: Final = "run `make venv`, or pip install -c constraints.txt '.[spark]'"
-_JARS_HINT: Final = "run `make jars`; spark-submit --properties-file conf/spark-defaults.conf"
+_JARS_HINT: Final = "run `pcb-spark jars`; spark-submit --properties-file conf/spark-defaults.conf"
 _SWITCH_HINT: Final = (
     "export the variable as 1 before the command starts; executors get it by "
     "--properties-file conf/spark-defaults.conf"
@@ -207,7 +207,7 @@ def _weights(backbone: BackboneConfig) -> Check:
             "backbone.allow_untrained = true for a demonstration",
         )
     if backbone.weights in SOURCES:
-        return _download(SOURCES[backbone.weights], Path(backbone.cache).expanduser())
+        return _download(SOURCES[backbone.weights], backbone.cache_folder)
     path = Path(backbone.weights).expanduser()
     size = path.stat().st_size if path.is_file() and os.access(path, os.R_OK) else 0
     return Check(
@@ -225,9 +225,10 @@ def _download(source: WeightsSource, cache: Path) -> Check:
     nearest = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
     return Check(
         name="weights",
-        ok=cached or (nearest.is_dir() and os.access(nearest, os.W_OK)),
+        ok=cached or (nearest.is_dir() and os.access(nearest, os.W_OK) and not folders.offline()),
         found=f"{source.name}, {place}",
-        hint="make that folder writable, or name another with backbone.cache",
+        hint="make that folder writable, or name another with backbone.cache; where "
+        f"{folders.OFFLINE} is set, bring the file there by hand",
     )
 
 

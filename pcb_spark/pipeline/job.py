@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcb_spark.core.errors import (
@@ -65,7 +64,7 @@ def load_backbone(config: Config) -> backbone.Backbone:
     wanted = config.backbone
     return backbone.load(
         wanted.weights,
-        cache_dir=Path(wanted.cache).expanduser(),
+        cache_dir=wanted.cache_folder,
         input_name=wanted.input,
         level_names=wanted.levels,
         allow_untrained=wanted.allow_untrained,

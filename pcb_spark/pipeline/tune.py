@@ -8,7 +8,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +69,7 @@ def run_tune(job: Job) -> Counts:
         examples,
         job.config,
         study_name=study,
-        storage=Path(job.config.tune.storage).expanduser(),
+        storage=job.config.tune.storage_file,
         threads=session.task_slots(job.spark),
         configured=[
             features.spec_of(job.config.features, difference=spec.difference) for spec in specs

@@ -83,7 +83,7 @@ class Night:
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     folder = tmp_path_factory.mktemp("cluster")
-    found = jars.resolve(jars.read_properties(PROPERTIES), cache=Path("~/.cache/pcb_spark"))
+    found = jars.resolve(jars.read_properties(PROPERTIES))
     render_drop(folder / "drop", images=IMAGES)
     wheel = build_wheel(folder / "wheel")
     with standalone(folder, worker_memory="1280m") as cluster:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pcb_spark.core.errors import BackboneError
+from pcb_spark.lake import folders
 from pcb_spark.network import pretrained
 from pcb_spark.network.pretrained import SOURCES, WeightsSource
 from tests import graphs
@@ -26,6 +27,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a loopback server that has ``good.onnx`` and ``other.onnx``."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv(folders.OFFLINE, raising=False)
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "good.onnx").write_bytes(CONTENT)
@@ -69,6 +71,17 @@ def test_cached_file_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "tiny.onnx").write_bytes(CONTENT)
     path = fetch(tmp_path, "http://127.0.0.1:1/good.onnx")
     assert path.read_bytes() == CONTENT
+
+
+def test_offline_the_cached_file_is_all_there_is(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(folders.OFFLINE, "1")
+    with pytest.raises(BackboneError, match="tiny can't be downloaded") as caught:
+        fetch(tmp_path, f"{site}/good.onnx")
+    assert caught.value.got == f"no such file in {tmp_path}, and PCB_SPARK_OFFLINE is set"
+    (tmp_path / "tiny.onnx").write_bytes(CONTENT)
+    assert fetch(tmp_path, f"{site}/good.onnx").read_bytes() == CONTENT
 
 
 def test_damaged_file_in_the_cache_is_replaced(site: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pcb_spark.core.errors import ConfigError
+from pcb_spark.lake import folders
 from pcb_spark.pipeline import config
 from pcb_spark.pipeline.config import load
 
@@ -188,6 +189,25 @@ def test_known_keys_are_dotted_and_complete() -> None:
 @pytest.mark.parametrize("name", ["demo.toml", "local.toml", "nightly.toml", "service.toml"])
 def test_files_of_conf_are_valid(name: str) -> None:
     assert isinstance(load(Path(__file__).parents[2] / "conf" / name), config.Config)
+
+
+def test_jars_weights_and_trials_share_a_cache_that_xdg_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    found = load(None)
+    assert folders.cache_folder() == tmp_path / "caches" / "pcb_spark"
+    assert found.backbone.cache_folder == folders.cache_folder()
+    assert found.tune.storage_file == folders.cache_folder() / "tune.db"
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folders.cache_folder() == tmp_path / ".cache" / "pcb_spark"
+
+    moved = load(None, ["backbone.cache=~/weights", "tune.storage=~/trials.db"])
+    assert moved.backbone.cache_folder == tmp_path / "weights"
+    assert moved.tune.storage_file == tmp_path / "trials.db"
+    assert folders.cache_folder() == tmp_path / ".cache" / "pcb_spark"
 
 
 def test_classifier_defaults_follow_the_reference_mode_unless_set() -> None:

@@ -31,6 +31,7 @@ def fit_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which every check passes, started without spark-submit."""
     fake_java(tmp_path / "jdk", 'openjdk version "17.0.15" 2025-04-15', monkeypatch)
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.delenv("PCB_SPARK_OFFLINE", raising=False)
     free_memory(6 * GIB, monkeypatch)
 
 
@@ -197,11 +198,17 @@ def test_weights_that_are_no_file_fail(name: str, tmp_path: Path) -> None:
     assert "set backbone.weights to a ResNet-50 ONNX file" in check.hint
 
 
-def test_pinned_weights_that_are_not_there_yet_pass(tmp_path: Path) -> None:
+def test_pinned_weights_that_are_not_there_yet_pass_where_they_may_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = load(None, [f'backbone.cache="{tmp_path}/not/yet"'])
     check = machine("weights", config)
     assert check.ok
     assert check.found == (f"resnet50-v1-12, 102,576,593 bytes to download into {tmp_path}/not/yet")
+    monkeypatch.setenv("PCB_SPARK_OFFLINE", "1")
+    check = machine("weights", config)
+    assert not check.ok
+    assert "PCB_SPARK_OFFLINE" in check.hint
 
 
 def test_pinned_weights_in_the_cache_pass(tmp_path: Path) -> None:
@@ -306,7 +313,7 @@ def test_missing_jar_fails(
     checks = {check.name: check for check in doctor.check_session(spark, str(tmp_path))}
     assert [name for name, check in checks.items() if not check.ok] == ["LightGBM jar", "LightGBM"]
     assert checks["LightGBM jar"].found == "java.lang.ClassNotFoundException: com.example.Missing"
-    assert "make jars" in checks["LightGBM jar"].hint
+    assert "pcb-spark jars" in checks["LightGBM jar"].hint
 
 
 def fake_session(environment: dict[str, str], **executors: str) -> MagicMock:
