@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -100,3 +101,74 @@ def test_run_local_without_a_drop_says_what_to_add() -> None:
     failed = make("run-local", "DATA=", "OUT=out/x")
     assert failed.returncode == 2
     assert "say DATA=<camera drop> and OUT=<folder>" in failed.stderr
+
+
+def test_set_up_of_the_tests_fetches_jars_and_connectors_before_they_run() -> None:
+    words = ("pcb-spark jars", "benchmarks.servers", "pytest --cov")
+    lines = make("-n", "test").stdout.splitlines()
+    said = [word for line in lines for word in words if word in line]
+    assert said == list(words)
+
+
+def test_schemes_of_connectors_are_passed_on() -> None:
+    assert "pcb-spark jars abfss s3a\n" in make("-n", "jars", "SCHEMES=abfss s3a").stdout
+
+
+#: Says what it finds around it, leaves something in HOME, and fails as a test would.
+FAKE_MAKE = """#!/bin/sh
+echo "$@"
+cat
+env
+for folder in "$HOME" "$XDG_CACHE_HOME" "$XDG_CONFIG_HOME" "$XDG_DATA_HOME" "$XDG_STATE_HOME"; do
+  mkdir -p "$folder" && ls -A "$folder" && echo left > "$folder/file" || exit 99
+done
+exit 7
+"""
+
+
+@pytest.fixture
+def ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with settings and a cache, and a make that only looks around."""
+    program = tmp_path / "bin" / "make"
+    for path in ("bin/make", "home/.npmrc", "home/.config/pip/pip.conf", "home/.cache/old"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / "home" / ".pyenv").mkdir()
+    program.write_text(FAKE_MAKE)
+    program.chmod(0o755)
+    for name in ("PYENV_ROOT", "PIP_CONFIG_FILE", "NPM_CONFIG_USERCONFIG", "GIT_CONFIG_GLOBAL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "home" / ".cache"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "temporary").mkdir()
+    return tmp_path
+
+
+def test_ci_runs_the_tests_from_an_empty_home_and_removes_it(ci: Path) -> None:
+    done = subprocess.run(
+        [ROOT / ".ci" / "run"], input="typed\n", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "test"
+    assert "typed" not in said
+    found = dict(line.split("=", 1) for line in said[1:] if "=" in line)
+    home = Path(found["HOME"])
+    assert home.parent == ci / "temporary"
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        assert Path(found[name]).is_relative_to(home)
+    assert "old" not in said
+    assert list((ci / "temporary").iterdir()) == []
+
+
+def test_ci_reaches_registries_as_this_machine_does(ci: Path) -> None:
+    done = subprocess.run([ROOT / ".ci" / "run"], capture_output=True, text=True, check=False)
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert found["NPM_CONFIG_USERCONFIG"] == f"{ci}/home/.npmrc"
+    assert found["PIP_CONFIG_FILE"] == f"{ci}/home/.config/pip/pip.conf"
+    assert found["PYENV_ROOT"] == f"{ci}/home/.pyenv"
+    assert "PIP_CACHE_DIR" not in found
+    assert "GIT_CONFIG_GLOBAL" not in found
