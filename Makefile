@@ -48,7 +48,7 @@ demo: jars ## Render a small set, run everything on it, tables under out/demo
 
 .PHONY: run-local require-drop
 run-local: require-drop jars ## Whole job: DATA=dir OUT=dir [BACKBONE=file] [SET="key=value ..."]
-	$(PCB) run --config conf/local.toml --set 'paths.drop="$(DATA)"' --set 'paths.out="$(OUT)"' \
+	$(PCB) run --config pcb_spark/conf/local.toml --set 'paths.drop="$(DATA)"' --set 'paths.out="$(OUT)"' \
 		$(if $(BACKBONE),--set 'backbone.weights="$(BACKBONE)"') $(foreach kv,$(SET),--set '$(kv)')
 
 require-drop:

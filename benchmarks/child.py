@@ -58,12 +58,12 @@ def score(folder: Path, source: data.Source, *overrides: str) -> Run:
 
 def main(arguments: Sequence[str]) -> int:
     """Score and print the times."""
-    from pcb_spark.lake import session
+    from pcb_spark.lake import folders, session
     from pcb_spark.pipeline import Job, run_score
     from pcb_spark.pipeline import config as configuration
 
     folder, *overrides = arguments
-    local = session.conf_file("local.toml")
+    local = folders.conf_folder() / "local.toml"
     config = configuration.load(local, [f"paths.out='{folder}'", *overrides])
     spark = session.get(config, app_name="benchmarks")
     ready = time.time()

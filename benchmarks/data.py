@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.demo import camera_drop
-from pcb_spark.lake import schemas, session, tables
+from pcb_spark.lake import folders, schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.network.backbone import UNTRAINED
@@ -69,7 +69,7 @@ def find(drop: Path | None, weights: str | None) -> Source:
 def configure(out: Path, source: Source, *overrides: str) -> Config:
     """Return the configuration of a run on this machine whose tables are in ``out``."""
     own = [f"paths.out='{out}'", *source.overrides, *overrides]
-    return config.load(session.conf_file("local.toml"), own)
+    return config.load(folders.conf_folder() / "local.toml", own)
 
 
 def sample_drop(source: Source, folder: Path, n: int) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from faults.accounts import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
-PROPERTIES = ROOT / "conf" / "spark-defaults.conf"
+PROPERTIES = jars.default_properties_file()
 SWITCHES = {"ORT_LOAD_CONFIG_FROM_MODEL": "1", "ORT_DISABLE_TELEMETRY": "1"}
 #: Seconds that a service goes on without the worker that it lost.
 GOES_ON = 20.0

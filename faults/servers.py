@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pyspark
 
-from pcb_spark.lake import jars, session
+from pcb_spark.lake import folders, jars, session
 from pcb_spark.pipeline import config
 
 HOME = Path(__file__).resolve().parent.parent / ".stores"
@@ -103,7 +103,7 @@ def hdfs(folder: Path) -> Iterator[Server]:
     folder.mkdir(parents=True, exist_ok=True)
     own = jars.resolve(_MINICLUSTER)
     class_path = f"{own[0].parent}/*:{Path(pyspark.__file__).parent}/jars/*"
-    log4j = jars.default_properties_file().with_name("log4j2.properties")
+    log4j = folders.conf_folder() / "log4j2.properties"
     details = folder / "details.json"
     command = [
         "java", "-cp", class_path, f"-Dlog4j2.configurationFile={log4j}",

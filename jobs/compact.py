@@ -1,6 +1,6 @@
 """Many small files of the tables to few large ones, with the same rows.
 
-spark-submit jobs/compact.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/compact.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Images and verdicts to metrics of how good the data are.
 
-spark-submit jobs/describe.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/describe.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

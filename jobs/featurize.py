@@ -1,6 +1,6 @@
 """Images to features, through SynapseML's ONNXModel.
 
-spark-submit jobs/featurize.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/featurize.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

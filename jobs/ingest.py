@@ -1,6 +1,6 @@
 """Camera drop to the tables images, verdicts and rejects.
 
-spark-submit jobs/ingest.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/ingest.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Capture dates before a day leave the tables.
 
-spark-submit jobs/prune.py --before 2026-01-31 --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/prune.py --before 2026-01-31 --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tables and bundle to one HTML file.
 
-spark-submit jobs/report.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/report.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Images and a model bundle to scores.
 
-spark-submit jobs/score.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/score.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Features and verdicts to a judged model bundle.
 
-spark-submit jobs/train.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/train.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Images and verdicts to trials of features and trees, ranked forward in time.
 
-spark-submit jobs/tune.py --config conf/nightly.toml [--set key=value ...]
+spark-submit jobs/tune.py --config nightly.toml [--set key=value ...]
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 import pcb_spark
 from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop
-from pcb_spark.lake import exchange, leases, session, stores
+from pcb_spark.lake import exchange, folders, leases, session, stores
 from pcb_spark.pipeline import (
     Job,
     doctor,
@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     ahead = commands.add_parser("jars", help=text, description=text)
     _add(ahead, _run_jars)
     ahead.add_argument("schemes", nargs="*", metavar="SCHEME", help="of a store, e.g. abfss, s3a")
+    text = "say where profiles and Spark's settings lie, e.g. for spark-submit --properties-file"
+    commands.add_parser("conf", help=text, description=text).set_defaults(
+        command=_run_conf, verbose=False
+    )
     text = "render a set of component images and run everything on it"
     demo = commands.add_parser("demo", help=text, description=text)
     _add(demo, _run_demo)
@@ -113,7 +117,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
-    parser.add_argument("--config", type=Path, default=None, help="a TOML file; see conf/")
+    parser.add_argument(
+        "--config", type=Path, default=None, metavar="FILE",
+        help=f"a TOML file, or one that comes with pcb_spark: {', '.join(folders.profiles())}",
+    )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="override one key, e.g. features.levels='[\"layer2\"]'; may be repeated",
@@ -170,7 +177,7 @@ def _run_job(options: argparse.Namespace, run_id: str) -> int:
 
 def _run_demo(options: argparse.Namespace, run_id: str) -> int:
     folder = Path(options.out)
-    path = options.config or session.conf_file("demo.toml")
+    path = options.config or folders.conf_folder() / "demo.toml"
     paths = {"drop": folder / "drop", "out": folder}
     quoted = [f"paths.{k}={json.dumps(str(v), ensure_ascii=False)}" for k, v in paths.items()]
     config = configuration.load(path, [*quoted, *options.overrides])
@@ -196,6 +203,11 @@ def _run_jars(options: argparse.Namespace, _run_id: str) -> int:
     sys.stdout.write(f"{len(jars)} jars ready in {jars[-1].parent}\n")
     if archive:
         sys.stdout.write(f"Spark's classes ready in {archive}\n")
+    return 0
+
+
+def _run_conf(_options: argparse.Namespace, _run_id: str) -> int:
+    sys.stdout.write(f"{folders.conf_folder()}\n")
     return 0
 
 

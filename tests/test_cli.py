@@ -343,7 +343,7 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
     assert (config.paths.drop, config.paths.out) == ("some/where/drop", "some/where")
     assert config.backbone.weights == "untrained"
     assert config.backbone.allow_untrained
-    assert config.policy.max_slip_rate == 0.05  # conf/demo.toml
+    assert config.policy.max_slip_rate == 0.05  # demo.toml
     stderr = capsys.readouterr().err
     assert "WARNING" in stderr
     assert "the download failed" in stderr

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
-COMMANDS = [*JOBS, "demo", "doctor", "jars"]
+COMMANDS = [*JOBS, "demo", "doctor", "jars", "conf"]
 TABLES = {
     "images": schemas.IMAGES,
     "verdicts": schemas.VERDICTS,

@@ -24,7 +24,7 @@ def constraints() -> dict[str, str]:
 
 
 def spark_settings() -> dict[str, str]:
-    lines = (ROOT / "conf" / "spark-defaults.conf").read_text().splitlines()
+    lines = (ROOT / "pcb_spark" / "conf" / "spark-defaults.conf").read_text().splitlines()
     pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
     return {key: value.strip() for key, value in pairs}
 

@@ -1,4 +1,4 @@
-"""The jars of conf/spark-defaults.conf, resolved once into a cache for local mode.
+"""The jars of spark-defaults.conf, resolved once into a cache for local mode.
 
 On a cluster ``spark-submit --properties-file`` resolves them itself. In local mode asking Ivy at
 every start would cost seconds and a network, so the first start fills a folder that is named after
@@ -64,14 +64,14 @@ def read_properties(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         what = f"no Spark properties file {path}"
-        raise ConfigError(what, got=error, hint="run from a checkout, or name it") from None
+        raise ConfigError(what, got=error, hint="install pcb_spark again") from None
     pairs = (line.split(None, 1) for line in lines if line.strip() and line.strip()[0] != "#")
     return {pair[0]: pair[1].strip() if len(pair) > 1 else "" for pair in pairs}
 
 
 def default_properties_file() -> Path:
-    """Return conf/spark-defaults.conf of the checkout that this package runs from."""
-    return Path(__file__).resolve().parents[2] / "conf" / "spark-defaults.conf"
+    """Return Spark's settings that come with the package."""
+    return folders.conf_folder() / "spark-defaults.conf"
 
 
 def resolve(properties: Mapping[str, str]) -> tuple[Path, ...]:

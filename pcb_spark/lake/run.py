@@ -6,8 +6,6 @@ import contextlib
 import json
 import logging
 import platform
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -137,14 +135,25 @@ def versions() -> dict[str, str]:
 
 
 def git_sha() -> str | None:
-    """Return the commit of the checkout this package runs from, or null outside of one."""
-    git = shutil.which("git")
-    if git is None:
+    """Return the commit of the checkout this package runs from, or null outside of one.
+
+    A repository that merely encloses an installed package, with its environment for example, says
+    nothing of this code: the package has to be one of the files that the repository tracks.
+    """
+    own = Path(pcb_spark.__file__).resolve()
+    if _git(own.parent, "ls-files", "--error-unmatch", "--", own.name) is None:
         return None
-    home = Path(__file__).resolve().parent
-    command = [git, "-C", str(home), "rev-parse", "HEAD"]
+    return _git(own.parent, "rev-parse", "HEAD")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints for ``folder``; None where it fails, or where there is no git."""
+    git = shutil.which("git")
+    if git is None or not folder.is_dir():
+        return None
+    command = [git, "-C", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def write_rejects(run: Run, rejects: DataFrame, stage: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from pcb_spark.core.errors import EnvironmentFault
-from pcb_spark.lake import class_archive, jars
+from pcb_spark.lake import class_archive, folders, jars
 
 if TYPE_CHECKING:
     from pcb_spark.lake.settings import SessionConfig
@@ -33,11 +33,6 @@ _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _MORE_JARS = "SPARK_DIST_CLASSPATH"
 
 
-def conf_file(name: str) -> Path:
-    """Return a file of conf/ in the checkout that this package runs from."""
-    return jars.default_properties_file().with_name(name)
-
-
 def submitted() -> bool:
     """Say whether spark-submit started this process; the JVM is then already running."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
@@ -47,7 +42,7 @@ def get(config: SessionConfig, *, app_name: str = "pcb_spark") -> SparkSession:
     """Return the session for ``config``.
 
     Under spark-submit the master, the jars and the memory are those of the command line; in local
-    mode they come from conf/spark-defaults.conf and the ``[spark]`` section.
+    mode they come from spark-defaults.conf and the ``[spark]`` section.
     """
     builder = SparkSession.builder.appName(app_name)
     class_path: Sequence[Path] = ()
@@ -118,7 +113,7 @@ def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, 
     """
     properties = _properties(config)
     paths = jars.with_connectors(properties, config.places().values())
-    logging_option = f"-Dlog4j2.configurationFile={conf_file('log4j2.properties')}"
+    logging_option = f"-Dlog4j2.configurationFile={folders.conf_folder() / 'log4j2.properties'}"
     used = (jars.PACKAGES, jars.EXCLUDES, *jars.SOURCES)
     kept = {k: v for k, v in properties.items() if k not in used}
     java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.ingest.settings import IngestConfig
-from pcb_spark.lake import stores
+from pcb_spark.lake import folders, stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
 from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
 from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
 from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
 
 _REFERENCE = "docs/reference/configuration.md"
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+log = logging.getLogger(__name__)
 
 
 class Config(Section):
@@ -62,6 +68,8 @@ class Config(Section):
 def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """Read ``path`` (none: all defaults) and apply ``section.key=value`` overrides in order.
 
+    A name without a folder that isn't a file here is looked for among ``folders.profiles``.
+
     Raises
     ------
     ConfigError : no such file, no TOML, unknown key, wrong type or out of range, a place that no
@@ -93,13 +101,22 @@ def _keys_below(model: type[BaseModel], prefix: str = "") -> Iterable[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_found(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        what = f"no configuration file {path}"
-        raise ConfigError(what, hint="name an existing file with --config") from None
+        what, names = f"no configuration file {path}", ", ".join(folders.profiles())
+        hint = f"name an existing file with --config, or one that comes with pcb_spark: {names}"
+        raise ConfigError(what, hint=hint) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         what = f"{path} can't be read as TOML"
         raise ConfigError(what, got=error, hint="correct the file") from None
+
+
+def _found(path: Path) -> Path | Traversable:
+    own = folders.profiles().get(str(path))
+    if own is None or path.exists():
+        return path
+    log.info("no %s in this folder: the one that comes with pcb_spark", path)
+    return own
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

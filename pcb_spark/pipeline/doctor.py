@@ -48,11 +48,11 @@ _ONNX_CLASS: Final = "com.microsoft.azure.synapse.ml.onnx.ONNXModel"
 _LIGHTGBM_CLASS: Final = "com.microsoft.azure.synapse.ml.lightgbm.LightGBMClassifier"
 _ORT_CLASS: Final = "ai.onnxruntime.OrtEnvironment"
 
-_INSTALL_HINT: Final = "run `make venv`, or pip install -c constraints.txt '.[spark]'"
-_JARS_HINT: Final = "run `pcb-spark jars`; spark-submit --properties-file conf/spark-defaults.conf"
+_INSTALL_HINT: Final = "run `make venv`, or pip install -c constraints.txt 'pcb_spark-….whl[spark]'"
+_PROPERTIES: Final = '--properties-file "$(pcb-spark conf)/spark-defaults.conf"'
+_JARS_HINT: Final = f"run `pcb-spark jars`; spark-submit {_PROPERTIES}"
 _SWITCH_HINT: Final = (
-    "export the variable as 1 before the command starts; executors get it by "
-    "--properties-file conf/spark-defaults.conf"
+    f"export the variable as 1 before the command starts; executors get it by {_PROPERTIES}"
 )
 _NATIVE_HINT: Final = (
     "use Linux on x86-64 with glibc; where the temporary folder is mounted noexec, name another "
@@ -155,7 +155,7 @@ def _java_version(java: str) -> str | None:
 
 def _python() -> Check:
     version = platform.python_version()
-    hint = f"make the environment with it: make venv PYTHON=python{_PYTHON}"
+    hint = f"install pcb_spark with Python {_PYTHON}; make venv PYTHON=python{_PYTHON}"
     return Check(name="Python", ok=version.startswith(f"{_PYTHON}."), found=version, hint=hint)
 
 

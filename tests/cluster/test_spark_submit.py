@@ -21,8 +21,8 @@ from pcb_spark.lake import jars
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
-PROPERTIES = ROOT / "conf" / "spark-defaults.conf"
-CONFIG = ROOT / "conf" / "nightly.toml"
+PROPERTIES = jars.default_properties_file()
+CONFIG = "nightly.toml"  # out of the wheel
 JOBS = ("ingest", "featurize", "train", "score")
 IMAGES = 120
 BOTH_EXECUTORS = {"0", "1"}
@@ -66,7 +66,7 @@ class Plant:
             *("--properties-file", str(PROPERTIES)),
             *("--driver-memory", "1g", "--executor-memory", "1g", "--total-executor-cores", "2"),
             *(word for key, value in settings.items() for word in ("--conf", f"{key}={value}")),
-            *(str(ROOT / "jobs" / f"{job}.py"), "--config", str(CONFIG)),
+            *(str(ROOT / "jobs" / f"{job}.py"), "--config", CONFIG),
             *(word for pair in (*paths, *OVERRIDES, *overrides) for word in ("--set", pair)),
         ]
         return self.cluster.submit(arguments, environment=SWITCHES, seconds=300)

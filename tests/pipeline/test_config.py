@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 from datetime import date
 from pathlib import Path
 
@@ -186,9 +187,37 @@ def test_known_keys_are_dotted_and_complete() -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("name", ["demo.toml", "local.toml", "nightly.toml", "service.toml"])
-def test_files_of_conf_are_valid(name: str) -> None:
-    assert isinstance(load(Path(__file__).parents[2] / "conf" / name), config.Config)
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("demo.toml", "policy.max_slip_rate", 0.05),
+        ("local.toml", "spark.driver_memory", "4g"),
+        ("nightly.toml", "scoring.reuse_features", False),
+        ("service.toml", "ingest.settle_seconds", 10),
+    ],
+)
+def test_profiles_are_loaded_by_name_where_there_is_no_such_file(
+    name: str, key: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert operator.attrgetter(key)(load(Path(name))) == value
+
+    (tmp_path / name).write_text("seed = 8\n", encoding="utf-8")
+    assert load(Path(name)).seed == 8
+
+
+def test_every_profile_is_listed_and_tried_here() -> None:
+    assert list(folders.profiles()) == ["demo.toml", "local.toml", "nightly.toml", "service.toml"]
+
+
+@pytest.mark.parametrize("path", ["conf/demo.toml", "./none/nightly.toml", "nightl.toml"])
+def test_a_path_that_is_no_file_is_not_a_profile(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="no configuration file") as caught:
+        load(Path(path))
+    assert "demo.toml, local.toml, nightly.toml, service.toml" in str(caught.value)
 
 
 def test_jars_weights_and_trials_share_a_cache_that_xdg_moves(

@@ -362,7 +362,7 @@ def test_switch_that_executors_lack_fails() -> None:
          "ORT_LOAD_CONFIG_FROM_MODEL=None on the executors"),
     ]  # fmt: skip
     check = session_check("thread switch", spark, "")
-    assert "--properties-file conf/spark-defaults.conf" in check.hint
+    assert '--properties-file "$(pcb-spark conf)/spark-defaults.conf"' in check.hint
 
 
 def test_jvm_that_is_gone_fails_every_check() -> None:
