@@ -6,6 +6,8 @@ import contextlib
 import json
 import logging
 import platform
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
