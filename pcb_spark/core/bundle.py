@@ -32,8 +32,8 @@ class Manifest:
     """What a bundle says of itself.
 
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
-    ``policy.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison`` where
-    int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
+    ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
+    where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
     ``max_offset`` is that of ``graphs.FeatureSpec``.
     """
 

@@ -112,7 +112,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
     Raises
     ------
     ImageError
-        With a reason out of ``REASONS``.
+        With a reason out of ``names.IMAGE_REASONS``.
     """
     picture = _read(data, max_pixels)
     square = picture.pixels.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=picture.box)
@@ -154,12 +154,6 @@ def pack(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     for k, run in enumerate(pixels.reshape(8, words)):  # a third of the time of a transposed copy
         octets[:, k] = run
     return octets.view("<i8").reshape(words)
-
-
-def unpack(words: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Undo ``pack``: int64 (C * 6272,) -> uint8 (C, 224, 224)."""
-    octets = np.ascontiguousarray(words, dtype="<i8").view(np.uint8).reshape(-1, 8)
-    return np.ascontiguousarray(octets.T).reshape(-1, SIDE, SIDE)
 
 
 def is_grey(pixels: NDArray[np.uint8]) -> bool:

@@ -7,14 +7,13 @@ cameras of different resolution.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HASH_BITS: Final = 256
 _ROWS, _COLUMNS = 16, 17
 _STEP = 8  # grey levels
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql.window import WindowSpec
 
 _IMAGE_FAULT = "image_fault"
-_OTHER_COUNTS = "another row for this image counts"
 KEY = "relative_path"
 REFERENCE_KEY = "reference_path"
 

@@ -85,7 +85,7 @@ FILES: Final = _struct(
     (names.RUN_ID, _STRING, False),
 )
 
-#: What the sidecars of a drop say, as rows of a verdict file.
+#: The sidecars of a drop as they are, byte for byte; ``verdict_files.of_sidecars`` parses them.
 SIDECARS: Final = _struct(
     (names.SOURCE_URI, _STRING, False),
     (names.CONTENT_SHA256, _STRING, False),

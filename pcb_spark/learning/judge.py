@@ -111,7 +111,7 @@ def judge(
 
     Parameters
     ----------
-    rows : answer of ``classifier.with_group_date``, best ``kept``.
+    rows : answer of ``examples.with_group_date``, best ``kept``.
     settings : of the classifier, where they aren't the configuration's.
 
     Raises
@@ -175,7 +175,7 @@ def judge_on_driver(
 
     Parameters
     ----------
-    rows : answer of ``classifier.with_group_date``.
+    rows : answer of ``examples.with_group_date``.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def fit(
     seed: int,
     threads: int,
 ) -> lightgbm.Booster:
-    """Fit on (n, F) and (n,) as ``classifier.fit`` does, which see for ``keep_features``."""
+    """Fit on (n, F) and (n,) as ``lightgbm_on_spark.fit`` does, which see for ``keep_features``."""
     import lightgbm
 
     parameters = {
@@ -96,7 +96,7 @@ def out_of_fold(
 
     Parameters
     ----------
-    rows : what ``classifier.with_group_date`` answers, in an order that doesn't change.
+    rows : what ``examples.with_group_date`` answers, in an order that doesn't change.
 
     Returns
     -------

@@ -92,28 +92,22 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
     return checked_model(graph)
 
 
-def scoring_graph(
-    features: onnx.ModelProto, trees: onnx.ModelProto, *, keep_features: bool = False
-) -> onnx.ModelProto:
+def scoring_graph(features: onnx.ModelProto, trees: onnx.ModelProto) -> onnx.ModelProto:
     """Fuse LightGBM's trees behind a features graph: pixels to probability in one pass.
 
     Parameters
     ----------
     trees : onnxmltools' conversion (zipmap off) with one TreeEnsembleClassifier.
-    keep_features : leave ``features`` as a second output.
     """
-    width = features.graph.output[0].type.tensor_type.shape.dim[2].dim_value
     fused = onnx.ModelProto()
     fused.CopyFrom(features)
     builder = NodeBuilder()
     _append_trees(builder, trees)
     fused.graph.node.extend(builder.nodes)
     fused.graph.initializer.extend(builder.initializers)
-    outputs = [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])]
-    if keep_features:
-        outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", width]))
+    probability = helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])
     del fused.graph.output[:]
-    fused.graph.output.extend(outputs)
+    fused.graph.output.append(probability)
     fused.graph.name = "pcb_spark_scoring"
     return checked_model(fused.graph)
 

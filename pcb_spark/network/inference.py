@@ -90,7 +90,7 @@ def run_images(
     ----------
     df : columns ``image_id``, ``image`` and, with ``difference``, ``reference`` and
         ``reference_sha256``; whatever else it has is carried along.
-    output : ``graphs.FEATURES`` or ``graphs.PROBABILITY``.
+    output : ``batches.FEATURES`` or ``batches.PROBABILITY``.
 
     Returns
     -------

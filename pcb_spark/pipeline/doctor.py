@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from pcb_spark.network.settings import BackboneConfig
     from pcb_spark.pipeline.config import Config
 
-#: Keeps ONNX Runtime 1.29 and later from reporting its use to its maker. While it prepares to, it
-#: also matches the command line of the process with a recursive regular expression: 4,000
-#: characters, as many as a list of jars has, overflow a JVM thread's stack and end it unheard.
-
 _JAVA: Final = "17"
 _PYTHON: Final = "3.11"
 #: What Python's workers and native memory of ONNX Runtime and LightGBM take beside the JVM's heap.

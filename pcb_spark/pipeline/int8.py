@@ -43,7 +43,7 @@ def compare_precision(
 
     Parameters
     ----------
-    rows : answer of ``classifier.with_group_date`` with int8 features.
+    rows : answer of ``examples.with_group_date`` with int8 features.
     images : the images table.
     settings : of the classifier.
 

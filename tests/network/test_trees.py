@@ -124,17 +124,6 @@ def test_fused_graph_gives_what_the_two_steps_give(
     assert by_trees.tobytes() == found.tobytes()
 
 
-def test_fused_graph_leaves_the_features_where_asked(
-    features_graph: onnx.ModelProto, booster: lightgbm.Booster, batch: Feed
-) -> None:
-    converted = trees.convert(booster.model_to_string(), 1536)
-    fused = graphs.scoring_graph(features_graph, converted, keep_features=True)
-    names = [output.name for output in fused.graph.output]
-    assert names == [batches.PROBABILITY, batches.FEATURES]
-    expected = run_graph(features_graph, batches.FEATURES, batch)
-    assert run_graph(fused, batches.FEATURES, batch).tobytes() == expected.tobytes()
-
-
 def test_same_parts_give_the_same_bytes(
     features_graph: onnx.ModelProto, booster: lightgbm.Booster
 ) -> None:
