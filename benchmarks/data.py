@@ -52,8 +52,7 @@ class Source:
     @property
     def overrides(self) -> list[str]:
         """The configuration that uses these weights."""
-        allowed = ["backbone.allow_untrained=true"] if self.weights == UNTRAINED else []
-        return [f"backbone.weights='{self.weights}'", *allowed]
+        return [f"backbone.weights='{self.weights}'"]
 
 
 def find(drop: Path | None, weights: str | None) -> Source:

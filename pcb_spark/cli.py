@@ -22,6 +22,7 @@ import pcb_spark
 from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop
 from pcb_spark.lake import exchange, folders, leases, session, stores
+from pcb_spark.network.backbone import UNTRAINED
 from pcb_spark.pipeline import (
     Job,
     doctor,
@@ -259,8 +260,6 @@ def _with_weights_if_possible(config: Config) -> Config:
         log.warning(
             "no pretrained weights (%s); the demo goes on with an untrained network", error.what
         )
-        untrained = config.backbone.model_copy(
-            update={"weights": "untrained", "allow_untrained": True}
-        )
+        untrained = config.backbone.model_copy(update={"weights": UNTRAINED})
         return config.model_copy(update={"backbone": untrained})
     return config

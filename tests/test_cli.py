@@ -342,7 +342,6 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
     config = world.jobs[0].config
     assert (config.paths.drop, config.paths.out) == ("some/where/drop", "some/where")
     assert config.backbone.weights == "untrained"
-    assert config.backbone.allow_untrained
     assert config.policy.max_slip_rate == 0.05  # demo.toml
     stderr = capsys.readouterr().err
     assert "WARNING" in stderr
@@ -356,7 +355,6 @@ def test_demo_with_weights_uses_them(
     assert cli.main(["demo", "--out", "some where's"]) == 0
     config = world.jobs[0].config
     assert config.backbone.weights == "resnet50-v1-12"
-    assert not config.backbone.allow_untrained
     assert config.paths.out == "some where's"
     assert renderer.asked[0]["folder"] == Path("some where's/drop")
 

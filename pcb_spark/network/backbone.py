@@ -45,18 +45,18 @@ class Backbone:
 
 def load(
     weights: str, *, cache_dir: Path, input_name: str | None = None,
-    level_names: Mapping[str, str] | None = None, allow_untrained: bool = False,
-    sha256: str | None = None, seed: int = 0, timeout_s: float = 10,
+    level_names: Mapping[str, str] | None = None, sha256: str | None = None, seed: int = 0,
+    timeout_s: float = 10,
 ) -> Backbone:  # fmt: skip
     """Get a ResNet-50, verify that it is one, and bring it into the one form used here.
 
     Parameters
     ----------
-    weights : path of an ONNX file, a name in ``SOURCES``, or ``untrained``.
+    weights : path of an ONNX file, a name in ``SOURCES``, or ``untrained``, for demonstrations and
+        tests.
     cache_dir : where downloads are kept.
     input_name, level_names : tensors of a graph whose structure doesn't show them; without them
         the input is the only one there is, and the levels are found by walking the graph.
-    allow_untrained : without it, ``untrained`` is refused.
     sha256 : of the file, hexadecimal; checked before anything in the file is used.
     seed : of the untrained network.
     timeout_s : for connecting, and for each read, of a download; in seconds.
@@ -66,7 +66,7 @@ def load(
     BackboneError : not there, damaged, another hash, or no ResNet-50.
     """
     if weights == UNTRAINED:
-        content = _untrained(seed, allowed=allow_untrained)
+        content = resnet50.build(seed=seed).SerializeToString(deterministic=True)
     else:
         content = _read(weights, cache_dir=cache_dir, sha256=sha256, timeout_s=timeout_s)
     digest = hashlib.sha256(content).hexdigest()
@@ -109,18 +109,6 @@ def cut(backbone: Backbone, levels: Sequence[str]) -> onnx.ModelProto:
 def fingerprint(model: onnx.ModelProto) -> str:
     """Return the SHA-256, hexadecimal, of the model's deterministic serialisation."""
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-
-
-def _untrained(seed: int, *, allowed: bool) -> bytes:
-    if not allowed:
-        raise BackboneError(
-            "the untrained backbone is for demonstrations and tests only",
-            expected="pretrained weights", got=UNTRAINED,
-            hint="set backbone.weights to a ResNet-50 ONNX file or to one of "
-            f"{', '.join(SOURCES)}; or set backbone.allow_untrained = true",
-        )  # fmt: skip
-    content: bytes = resnet50.build(seed=seed).SerializeToString(deterministic=True)
-    return content
 
 
 def _read(weights: str, *, cache_dir: Path, sha256: str | None, timeout_s: float) -> bytes:

@@ -67,14 +67,13 @@ class InferencePlan:
         slots: int,
         threads: int,
         max_pixels: int,
-        batch_size: int = 0,
         images_per_partition: int = 0,
     ) -> InferencePlan:
         """Derive what is 0 from the number of images and the task slots of the session."""
         per_partition = images_per_partition or DEFAULT_IMAGES_PER_PARTITION
         waves = max(1, math.ceil(count / (per_partition * slots)))
         return cls(
-            batch_size=batch_size or DEFAULT_BATCH_SIZE,
+            batch_size=DEFAULT_BATCH_SIZE,
             partitions=waves * slots,
             threads=threads,
             max_pixels=max_pixels,

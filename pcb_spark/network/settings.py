@@ -29,12 +29,8 @@ class BackboneConfig(Section):
     """Name of the graph's input where its structure doesn't tell."""
     levels: dict[str, str] | None = None
     """Names of tensors by level, e.g. ``{layer1 = "relu_9"}``, where the structure doesn't tell."""
-    allow_untrained: bool = False
-    """Lets train and score go on with an untrained network."""
     precision: Precision = "auto"
     """Numbers that the network computes in; ``auto`` is int8 where train finds it as good."""
-    compared_images: int = Field(default=2_000, ge=1)
-    """Images, in whole boards, on which ``auto`` compares int8 with fp32."""
 
     @property
     def cache_folder(self) -> Path:
@@ -66,9 +62,7 @@ class FeaturesConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Batches and partitions of ONNX inference; what is 0 is derived from images and task slots."""
+    """How much of the work one task does, and loses with its executor."""
 
-    batch_size: int = Field(default=0, ge=0)
-    """Most images a call of ONNX Runtime, their reference included; 0 is 8."""
     images_per_partition: int = Field(default=0, ge=0)
     """Images a task; 0 is about 1,024, in a multiple of the task slots."""

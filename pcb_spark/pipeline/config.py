@@ -12,7 +12,7 @@ import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 log = logging.getLogger(__name__)
+
+
+#: Keys that are gone, and what to do about each.
+_GONE: Final = {
+    "backbone.allow_untrained": 'leave it out: backbone.weights = "untrained" says it by itself',
+    "backbone.compared_images": "leave it out; where the comparison takes too long, set "
+    "backbone.precision to int8 or fp32",
+    "inference.batch_size": "leave it out: 8 images a call measured best",
+}
 
 
 class Config(Section):
@@ -147,7 +156,7 @@ def _readable(error: ValidationError, path: Path | None) -> ConfigError:
     key = ".".join(str(part) for part in first["loc"])
     where = f" in {path} or --set" if path else " in --set"
     if first["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key {key}{where}", hint=_nearest(key))
+        return ConfigError(f"unknown key {key}{where}", hint=_GONE.get(key) or _nearest(key))
     got = first["input"]
     return ConfigError(
         f"{key}{where} can't be used",

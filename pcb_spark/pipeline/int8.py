@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNITS = 1_000_000
+#: About how many images the boards hold on which the two are compared.
+_COMPARED = 2_000
 
 
 def compare_precision(
@@ -52,7 +54,7 @@ def compare_precision(
     None, with a warning, where the drawn boards hold too few verdicts to judge by: int8 then stays
     unproven.
     """
-    share = min(1.0, job.config.backbone.compared_images / max(1, rows.count()))
+    share = min(1.0, _COMPARED / max(1, rows.count()))
     board = F.coalesce(F.col(names.BOARD_ID), F.col(names.IMAGE_ID))
     unit = F.pmod(F.xxhash64(board, F.lit(job.config.seed)), F.lit(_UNITS)) / _UNITS
     int8 = kept(rows.where(unit < share))

@@ -54,7 +54,6 @@ class Job:
             slots=session.task_slots(self.spark),
             threads=session.task_cpus(self.spark),
             max_pixels=self.config.ingest.max_pixels,
-            batch_size=self.config.inference.batch_size,
             images_per_partition=self.config.inference.images_per_partition,
         )
 
@@ -67,7 +66,6 @@ def load_backbone(config: Config) -> backbone.Backbone:
         cache_dir=wanted.cache_folder,
         input_name=wanted.input,
         level_names=wanted.levels,
-        allow_untrained=wanted.allow_untrained,
         sha256=wanted.sha256,
         seed=config.seed,
     )
@@ -81,21 +79,24 @@ def required(value: str, key: str) -> str:
     return value
 
 
-def refuse_untrained(config: Config, *, trained: bool, source: str) -> None:
-    """Stop where an untrained backbone would pass for a real one.
+def refuse_untrained(config: Config, what: str, *, trained: bool) -> None:
+    """Stop where an untrained backbone would pass for the one that is configured.
+
+    Parameters
+    ----------
+    what : was made with the backbone, e.g. ``the model bundle``.
 
     Raises
     ------
-    BackboneError : the backbone is untrained and the configuration doesn't allow it.
+    BackboneError : the backbone was untrained, and the configuration names other weights.
     """
-    if trained or config.backbone.allow_untrained:
+    if trained or config.backbone.weights == backbone.UNTRAINED:
         return
-    what = f"the backbone {source} is untrained"
     raise BackboneError(
-        what,
-        expected="ImageNet-pretrained weights",
-        hint="set backbone.weights and featurize again, or allow it for a trial with "
-        "--set backbone.allow_untrained=true",
+        f"{what} was made with an untrained network, and backbone.weights names a trained one",
+        expected=f"made with {config.backbone.weights}",
+        got=backbone.UNTRAINED,
+        hint="run featurize and train again; or, for a trial, say --set backbone.weights=untrained",
     )
 
 

@@ -31,9 +31,7 @@ def run_score(job: Job) -> Counts:
     images = _in_range(job, tables.read(job.spark, job.table(IMAGES), schemas.IMAGES))
     model = read_bundle(job)
     manifest = model.manifest
-    refuse_untrained(
-        job.config, trained=manifest.trained_backbone, source=manifest.backbone["source"]
-    )
+    refuse_untrained(job.config, "the model bundle", trained=manifest.trained_backbone)
     total = images.count()
     with logs.progress(job.spark, "score"):
         scored = _score(job, images, model, total)

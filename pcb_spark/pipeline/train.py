@@ -50,7 +50,7 @@ def run_train(job: Job) -> Counts:
     """Judge forward in time, fit on everything, write bundle, out-of-fold scores and metrics."""
     began = time.monotonic()
     feature_set = read_feature_set(job)
-    refuse_untrained(job.config, trained=feature_set.trained, source=feature_set.backbone_source)
+    refuse_untrained(job.config, "the feature set", trained=feature_set.trained)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     rows = _rows(job, images, verdicts, feature_set)

@@ -23,7 +23,7 @@ from pcb_spark.learning.judge import plan_dates
 from pcb_spark.network import features, graphs
 from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.featurize import calibration
-from pcb_spark.pipeline.job import Job, load_backbone, refuse_untrained, write_metrics
+from pcb_spark.pipeline.job import Job, load_backbone, write_metrics
 
 if TYPE_CHECKING:
     import onnx
@@ -44,7 +44,6 @@ def run_tune(job: Job) -> Counts:
     """Compute features once for all levels, search on the driver, write ``trials`` and metrics."""
     began = time.monotonic()
     source = load_backbone(job.config)
-    refuse_untrained(job.config, trained=source.trained, source=source.source)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     judged = images.join(

@@ -29,7 +29,6 @@ BOTH_EXECUTORS = {"0", "1"}
 OVERRIDES = (
     'features.levels=["layer1"]',
     'backbone.weights="untrained"',
-    "backbone.allow_untrained=true",
     "classifier.num_iterations=20",
     "folds.n=2",
     'backbone.precision="int8"',

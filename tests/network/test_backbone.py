@@ -23,7 +23,7 @@ Maps = list[npt.NDArray[np.float32]]
 
 @pytest.fixture(scope="module")
 def untrained() -> Backbone:
-    return backbone.load("untrained", cache_dir=Path("unused"), allow_untrained=True, seed=2)
+    return backbone.load("untrained", cache_dir=Path("unused"), seed=2)
 
 
 def run(model: onnx.ModelProto | Path, outputs: list[str]) -> Maps:
@@ -41,11 +41,6 @@ def test_untrained_network_is_marked(untrained: Backbone) -> None:
     assert untrained.source == "untrained"
     assert untrained.trained is False
     assert list(untrained.levels) == ["layer1", "layer2", "layer3", "layer4"]
-
-
-def test_untrained_network_has_to_be_allowed() -> None:
-    with pytest.raises(BackboneError, match=r"set backbone\.allow_untrained = true"):
-        backbone.load("untrained", cache_dir=Path("unused"))
 
 
 def test_file_gives_what_the_built_network_gives(tmp_path: Path, untrained: Backbone) -> None:

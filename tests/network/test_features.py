@@ -85,9 +85,7 @@ def test_levels_and_pooling_are_taken_as_set() -> None:
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> backbone.Backbone:
-    return backbone.load(
-        "untrained", cache_dir=tmp_path_factory.mktemp("cache"), allow_untrained=True, seed=3
-    )
+    return backbone.load("untrained", cache_dir=tmp_path_factory.mktemp("cache"), seed=3)
 
 
 def spec(*levels: str, difference: bool = True) -> graphs.FeatureSpec:
@@ -97,7 +95,7 @@ def spec(*levels: str, difference: bool = True) -> graphs.FeatureSpec:
 def test_feature_set_is_identified_by_weights_and_settings(
     untrained: backbone.Backbone, tmp_path: Path
 ) -> None:
-    other = backbone.load("untrained", cache_dir=tmp_path, allow_untrained=True, seed=4)
+    other = backbone.load("untrained", cache_dir=tmp_path, seed=4)
     made = features.build(untrained, spec("layer1"))
     assert made.fingerprint == features.build(untrained, spec("layer1")).fingerprint
     others = [

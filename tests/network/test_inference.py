@@ -80,12 +80,10 @@ def test_partitions_are_whole_waves_of_task_slots(
     assert derived.partitions == partitions
 
 
-def test_plan_takes_what_is_asked_for_and_derives_the_rest() -> None:
-    asked = InferencePlan.derive(count=9, slots=2, threads=3, max_pixels=9, batch_size=5)
+def test_plan_of_few_images() -> None:
     derived = InferencePlan.derive(count=9, slots=2, threads=3, max_pixels=9)
-    assert (asked.batch_size, asked.threads, asked.max_pixels) == (5, 3, 9)
-    assert derived.batch_size > 0
-    assert derived.partitions == 2
+    assert (derived.threads, derived.max_pixels) == (3, 9)
+    assert (derived.batch_size, derived.partitions) == (8, 2)
 
 
 def test_features_are_those_of_numpy(spark: SparkSession) -> None:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("spark")
 
 DAY = "images/line=L1/date=2026-01-05"
 HEADER = "image,reference,captured_at,verdict,verified_at\n"
-SMALL = ("spark.driver_memory=1g", "backbone.weights=untrained", "backbone.allow_untrained=true")
+SMALL = ("spark.driver_memory=1g", "backbone.weights=untrained")
 
 #: Quick, and with trees from the first row on.
 TRAIN = (

@@ -80,6 +80,22 @@ def test_unknown_key_names_the_nearest(override: str, nearest: str) -> None:
     assert message.endswith(f"next: did you mean {nearest}?")
 
 
+@pytest.mark.parametrize(
+    ("override", "advice"),
+    [
+        ("backbone.allow_untrained=true", 'backbone.weights = "untrained" says it by itself'),
+        ("backbone.compared_images=500", "set backbone.precision to int8 or fp32"),
+        ("inference.batch_size=4", "8 images a call measured best"),
+    ],
+)
+def test_key_that_is_gone_says_what_to_do(override: str, advice: str) -> None:
+    message = refused(override)
+    assert message.startswith(
+        f"unknown key {override.partition('=')[0]} in --set\n  next: leave it"
+    )
+    assert advice in message
+
+
 def test_mistyped_section_of_a_file(tmp_path: Path) -> None:
     path = file(tmp_path, "[fold]\nn = 3\n")
     assert refused(path=path) == (

@@ -230,16 +230,10 @@ def test_cache_that_is_no_folder_fails(tmp_path: Path) -> None:
     assert "backbone.cache" in check.hint
 
 
-@pytest.mark.parametrize("allowed", [True, False])
-def test_untrained_network_has_to_be_allowed(allowed: bool, tmp_path: Path) -> None:
-    config = configured(
-        tmp_path,
-        'backbone.weights="untrained"',
-        f"backbone.allow_untrained={str(allowed).lower()}",
-    )
-    check = machine("weights", config)
-    assert (check.ok, check.found) == (allowed, "untrained network")
-    assert "backbone.allow_untrained = true" in check.hint
+def test_untrained_network_passes_where_it_is_asked_for_and_is_named(tmp_path: Path) -> None:
+    check = machine("weights", configured(tmp_path, 'backbone.weights="untrained"'))
+    assert check.ok
+    assert check.found.startswith("untrained network")
 
 
 def test_require_passes_a_fit_machine() -> None:

@@ -160,11 +160,10 @@ def test_table_without_images_is_refused(job: Job) -> None:
 
 def test_plan_follows_from_session_and_configuration(spark: SparkSession, tmp_path: Path) -> None:
     asked = drops.job(
-        spark, "drop", tmp_path, "inference.batch_size=3", "inference.images_per_partition=10",
-        "ingest.max_pixels=77",
-    ).plan(25)  # fmt: skip
+        spark, "drop", tmp_path, "inference.images_per_partition=10", "ingest.max_pixels=77"
+    ).plan(25)
     # local[2]: two slots of one thread; 25 images in tens are two waves of two.
-    assert (asked.batch_size, asked.partitions, asked.threads, asked.max_pixels) == (3, 4, 1, 77)
+    assert (asked.batch_size, asked.partitions, asked.threads, asked.max_pixels) == (8, 4, 1, 77)
 
 
 def test_table_is_named_below_the_output(spark: SparkSession, tmp_path: Path) -> None:
@@ -180,15 +179,24 @@ def test_required_path_that_is_not_set_is_named() -> None:
         shared.required("", "paths.drop")
 
 
-@pytest.mark.parametrize(("trained", "allowed"), [(True, False), (True, True), (False, True)])
-def test_backbone_passes_if_trained_or_allowed(trained: bool, allowed: bool) -> None:
-    config = Config.model_validate({"backbone": {"allow_untrained": allowed}})
-    shared.refuse_untrained(config, trained=trained, source="w.onnx")
+@pytest.mark.parametrize(
+    ("weights", "trained"), [("w.onnx", True), ("untrained", True), ("untrained", False)]
+)
+def test_backbone_passes_if_trained_or_untrained_by_name(weights: str, trained: bool) -> None:
+    config = Config.model_validate({"backbone": {"weights": weights}})
+    shared.refuse_untrained(config, "the model bundle", trained=trained)
 
 
-def test_untrained_backbone_is_refused() -> None:
-    with pytest.raises(BackboneError, match=r"(?s)w\.onnx is untrained.*allow_untrained=true"):
-        shared.refuse_untrained(Config(), trained=False, source="w.onnx")
+def test_untrained_backbone_is_refused_where_others_are_named() -> None:
+    config = Config.model_validate({"backbone": {"weights": "w.onnx"}})
+    with pytest.raises(BackboneError) as caught:
+        shared.refuse_untrained(config, "the model bundle", trained=False)
+    assert str(caught.value) == (
+        "the model bundle was made with an untrained network, and backbone.weights names a trained "
+        "one\n  expected: made with w.onnx\n  got: untrained\n"
+        "  next: run featurize and train again; or, for a trial, say "
+        "--set backbone.weights=untrained"
+    )
 
 
 def test_job_starts_when_it_is_made(spark: SparkSession, tmp_path: Path) -> None:

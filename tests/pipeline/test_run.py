@@ -36,7 +36,7 @@ IMAGES = 200
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
 SETTINGS = (
-    "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
+    "seed=11", "backbone.weights=untrained",
     "backbone.precision=int8", "features.levels=['layer1']",
     "folds.n=3", "folds.first_fraction=0.4",
     "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
@@ -379,15 +379,15 @@ def test_notebook_is_kept_without_outputs() -> None:
     assert [cell for cell in read_notebook().cells if cell.get("outputs")] == []
 
 
-def without_leave(job: Job) -> Job:
-    backbone = job.config.backbone.model_copy(update={"allow_untrained": False})
+def with_pretrained_weights(job: Job) -> Job:
+    backbone = job.config.backbone.model_copy(update={"weights": "resnet50-v1-12"})
     return dataclasses.replace(job, config=job.config.model_copy(update={"backbone": backbone}))
 
 
-def test_untrained_backbone_is_refused_unless_allowed(copy: Job) -> None:
-    for stage in (run_featurize, run_train, run_score):
-        with pytest.raises(BackboneError, match="untrained"):
-            stage(without_leave(copy))
+def test_what_was_made_untrained_is_refused_where_other_weights_are_named(copy: Job) -> None:
+    for stage, made in ((run_train, "the feature set"), (run_score, "the model bundle")):
+        with pytest.raises(BackboneError, match=f"{made} was made with an untrained network"):
+            stage(with_pretrained_weights(copy))
 
 
 @pytest.mark.parametrize("name", ["graph.onnx", "features.onnx", "classifier.txt"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SETTINGS = (
-    "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true", "folds.n=2",
+    "seed=11", "backbone.weights=untrained", "folds.n=2",
     "classifier.num_iterations=20", "classifier.min_data_in_leaf=3", "tune.levels=['layer1']",
     "policy.bootstrap_resamples=20", "policy.max_slip_rate=0.3", "tune.trials=2",
 )  # fmt: skip

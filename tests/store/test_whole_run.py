@@ -15,7 +15,7 @@ from pcb_spark.demo.camera_drop import render_drop
 pytestmark = [pytest.mark.slow, pytest.mark.store]
 
 SETTINGS = (
-    "seed=11", "backbone.weights=untrained", "backbone.allow_untrained=true",
+    "seed=11", "backbone.weights=untrained",
     "backbone.precision=int8", "features.levels=['layer1']",
     "folds.n=2", "folds.first_fraction=0.4", "folds.learning_curve=0",
     "classifier.num_iterations=20", "classifier.min_data_in_leaf=5",
