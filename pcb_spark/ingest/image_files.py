@@ -7,21 +7,21 @@ hidden, as for all of Spark's file sources.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from pcb_spark.core import images, names
 from pcb_spark.core.errors import ImageError
 from pcb_spark.ingest.layouts import Layout
 from pcb_spark.ingest.paths import capture_date, image_id, relative, source_uri
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
-from pcb_spark.lake import schemas
+from pcb_spark.lake import arrow, schemas
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 CONTENT: Final = "content"
@@ -51,14 +51,21 @@ TRAITS: Final = (
     names.PART_NUMBER,
     names.CAPTURED_AT,
 )
-_INSPECTED: Final = (
-    f"{KEY} string, {names.LENGTH} long, {names.MODIFIED_AT} timestamp, {CONTENT} binary, "
-    f"{names.WIDTH} int, {names.HEIGHT} int, {names.CONTENT_SHA256} string, "
-    f"{names.REASON} string, {names.DETAIL} string, "
-    + ", ".join(
-        f"{name} {'timestamp' if name == names.CAPTURED_AT else 'string'}" for name in TRAITS
-    )
-)
+_INSPECTED: Final = t.StructType([
+    t.StructField(KEY, t.StringType()),
+    t.StructField(names.LENGTH, t.LongType()),
+    t.StructField(names.MODIFIED_AT, t.TimestampType()),
+    t.StructField(CONTENT, t.BinaryType()),
+    t.StructField(names.WIDTH, t.IntegerType()),
+    t.StructField(names.HEIGHT, t.IntegerType()),
+    t.StructField(names.CONTENT_SHA256, t.StringType()),
+    t.StructField(names.REASON, t.StringType()),
+    t.StructField(names.DETAIL, t.StringType()),
+    *(
+        t.StructField(name, t.TimestampType() if name == names.CAPTURED_AT else t.StringType())
+        for name in TRAITS
+    ),
+])  # fmt: skip
 
 
 def inspect_files(
@@ -75,7 +82,14 @@ def inspect_files(
     named = files.select(
         relative(root).alias(KEY), F.col("modificationTime").alias(names.MODIFIED_AT), CONTENT
     )
-    return named.mapInArrow(_inspector(max_pixels, layout or Layout()), _INSPECTED)
+    known = layout or Layout()
+
+    def inspect(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        path, content = row[KEY], row[CONTENT]
+        described = _inspect(path, content, max_pixels, known)
+        yield path, len(content), row[names.MODIFIED_AT], content, *described
+
+    return arrow.map_rows(named, inspect, _INSPECTED)
 
 
 def unopened(
@@ -209,23 +223,6 @@ def attach_references(images: DataFrame, references: DataFrame, root: str) -> Da
     return images.join(golden, REFERENCE_KEY, "left")
 
 
-def _inspector(
-    max_pixels: int, layout: Layout
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def inspect_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for batch in batches:
-            paths, moments, contents = (batch.column(n).to_pylist() for n in range(3))
-            rows = [
-                (path, len(content), moment, content, *_inspect(path, content, max_pixels, layout))
-                for path, moment, content in zip(paths, moments, contents, strict=True)
-            ]
-            yield _batch(pa, rows)
-
-    return inspect_partition
-
-
 def _inspect(path: str, content: bytes, max_pixels: int, layout: Layout) -> tuple[Any, ...]:
     """Size, hash, fault and traits of one file, in the order of ``_INSPECTED``."""
     width, height, reason, detail = None, None, None, None
@@ -237,14 +234,3 @@ def _inspect(path: str, content: bytes, max_pixels: int, layout: Layout) -> tupl
     traits = layout.read(path, content if reason is None else None)
     described = [getattr(traits, name) for name in TRAITS]
     return width, height, hashlib.sha256(content).hexdigest(), reason, detail, *described
-
-
-def _batch(pa: Any, rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
-    kinds = {
-        "string": pa.string(), "long": pa.int64(), "int": pa.int32(), "binary": pa.binary(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-    }  # fmt: skip
-    fields = [field.split() for field in _INSPECTED.split(", ")]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
-    arrays = [pa.array(c, kinds[kind]) for c, (_, kind) in zip(columns, fields, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, names=[name for name, _ in fields])

@@ -15,18 +15,18 @@ different ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import PairReader
+from pcb_spark.lake import arrow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,26 +97,17 @@ def pixel_differences(images: DataFrame, *, max_pixels: int, max_offset: float =
     ``image_id`` and ``features``, 36 floats; images that lack a usable reference, or can't be
     decoded themselves, are left out.
     """
-    pairs = images.where(F.col(names.REFERENCE).isNotNull()).select(
+    rows = images.where(F.col(names.REFERENCE).isNotNull()).select(
         names.IMAGE_ID, names.IMAGE, names.REFERENCE
     )
-    return pairs.mapInArrow(_comparer(max_pixels, max_offset), _SCHEMA)
+    pairs = PairReader(difference=True, max_offset=max_offset, max_pixels=max_pixels)
 
+    def compare(row: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        found = _compare(row, pairs)
+        if found is not None:
+            yield row[names.IMAGE_ID], found
 
-Comparer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
-
-def _comparer(max_pixels: int, max_offset: float) -> Comparer:
-    def compare_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        pairs = PairReader(difference=True, max_offset=max_offset, max_pixels=max_pixels)
-        for records in record_batches:
-            rows = [(row, _compare(row, pairs)) for row in records.to_pylist()]
-            usable = [(row[names.IMAGE_ID], found) for row, found in rows if found is not None]
-            ids, features = zip(*usable, strict=True) if usable else ((), ())
-            columns = [pa.array(ids, pa.string()), pa.array(features, pa.list_(pa.float32()))]
-            yield pa.RecordBatch.from_arrays(columns, names=_SCHEMA.names)
-
-    return compare_partition
+    return arrow.map_rows(rows, compare, _SCHEMA)
 
 
 def _compare(row: dict[str, bytes], pairs: PairReader) -> NDArray[np.float32] | None:

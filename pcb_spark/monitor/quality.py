@@ -6,19 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as t
 
 from pcb_spark.core import images, measures, names
 from pcb_spark.core.errors import ImageError
+from pcb_spark.lake import arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-    from pyspark.sql.types import StructType
 
 HASH: Final = "difference_hash"
 SHARPNESS: Final = "sharpness"
@@ -31,13 +31,12 @@ _KEPT: Final = (
     names.CAPTURED_AT, names.CAPTURE_DATE, names.WIDTH, names.HEIGHT, names.CONTENT_SHA256,
     names.REFERENCE_SHA256,
 )  # fmt: skip
-_KINDS: Final = {
-    SHARPNESS: pa.float64(), BRIGHTNESS: pa.float64(), CLIPPED: pa.float64(), FORMAT: pa.string(),
-    HASH: pa.list_(pa.int64()),
-}  # fmt: skip
 _MEASURED: Final = (
-    f"{SHARPNESS} double, {BRIGHTNESS} double, {CLIPPED} double, {FORMAT} string, "
-    f"{HASH} array<bigint>"
+    t.StructField(SHARPNESS, t.DoubleType()),
+    t.StructField(BRIGHTNESS, t.DoubleType()),
+    t.StructField(CLIPPED, t.DoubleType()),
+    t.StructField(FORMAT, t.StringType()),
+    t.StructField(HASH, t.ArrayType(t.LongType())),
 )
 _LAG: Final = "lag_hours"
 #: |z| from which a measure is an outlier (Iglewicz and Hoaglin, 1993), and what makes the median
@@ -48,36 +47,25 @@ _MAD_TO_SIGMA: Final = 1.4826
 
 def facts(images: DataFrame, verdicts: DataFrame, *, max_pixels: int) -> DataFrame:
     """One row an image: traceability, verdict, measures (null where it can't be decoded)."""
-    columns = [images.schema[name] for name in (*_KEPT, names.IMAGE)]
-    wanted = images.select(*(field.name for field in columns))
-    kept = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in columns[:-1])
-    measured = wanted.mapInArrow(_measurer(max_pixels), f"{kept}, {_MEASURED}")
+
+    def measure(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        yield *(row[name] for name in _KEPT), *_measure(row[names.IMAGE], max_pixels)
+
+    kept = [images.schema[name] for name in _KEPT]
+    wanted = images.select(*_KEPT, names.IMAGE)
+    measured = arrow.map_rows(wanted, measure, t.StructType([*kept, *_MEASURED]))
     known = verdicts.select(names.IMAGE_ID, names.VERDICT, names.VERIFIED_AT)
     lag = (F.col(names.VERIFIED_AT).cast("double") - F.col(names.CAPTURED_AT).cast("double")) / 3600
     return measured.join(known, names.IMAGE_ID, "left").withColumn(_LAG, lag)
 
 
-def _measurer(max_pixels: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def measure_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            contents = batch.column(batch.num_columns - 1).to_pylist()
-            rows = [_measure(content, max_pixels) for content in contents]
-            found = [
-                pa.array([row[at] for row in rows], kind) for at, kind in enumerate(_KINDS.values())
-            ]
-            columns = [*batch.schema.names[:-1], *_KINDS]
-            yield pa.RecordBatch.from_arrays([*batch.columns[:-1], *found], names=columns)
-
-    return measure_partition
-
-
 def _measure(content: bytes, max_pixels: int) -> tuple[Any, ...]:
-    """Values in the order of ``_KINDS``."""
+    """Values in the order of ``_MEASURED``."""
     try:
         decoded = images.decode(content, max_pixels=max_pixels)
         kind = images.inspect(content, max_pixels=max_pixels).format
     except ImageError:
-        return (None,) * len(_KINDS)
+        return (None,) * len(_MEASURED)
     found = measures.measure(decoded)
     colour = "grey" if images.is_grey(decoded) else "colour"
     words = measures.difference_hash(decoded).tolist()
@@ -192,7 +180,7 @@ def drift(found: DataFrame) -> DataFrame:
     )
 
 
-def schema_drift(stored: StructType, expected: StructType) -> list[tuple[str, str]]:
+def schema_drift(stored: t.StructType, expected: t.StructType) -> list[tuple[str, str]]:
     """Name columns of a table that aren't as they should be.
 
     Returns

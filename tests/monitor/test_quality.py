@@ -15,12 +15,13 @@ from tests.rows import NO_IMAGE, images_table, png
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-FACTS = (
-    "image_id string, line string, lot string, board_id string, position string, "
-    "part_number string, captured_at timestamp, capture_date date, width int, height int, "
-    "content_sha256 string, reference_sha256 string, sharpness double, brightness double, "
-    "clipped double, format string, verdict string, lag_hours double"
-)
+FACTS = {
+    "image_id": "string", "line": "string", "lot": "string", "board_id": "string",
+    "position": "string", "part_number": "string", "captured_at": "timestamp",
+    "capture_date": "date", "width": "int", "height": "int", "content_sha256": "string",
+    "reference_sha256": "string", "sharpness": "double", "brightness": "double",
+    "clipped": "double", "format": "string", "verdict": "string", "lag_hours": "double",
+}  # fmt: skip
 
 
 def fact(number: int, **changes: Any) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def fact(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def facts(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
-    columns = [part.split()[0] for part in FACTS.split(", ")]
-    return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows], FACTS)
+    schema = ", ".join(f"{name} {kind}" for name, kind in FACTS.items())
+    return spark.createDataFrame([tuple(row[name] for name in FACTS) for row in rows], schema)
 
 
 def figures(found: DataFrame) -> dict[tuple[str, str], tuple[float | None, int]]:
