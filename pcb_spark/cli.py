@@ -11,6 +11,8 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -73,13 +75,34 @@ _MODES: dict[str, leases.Mode] = {
 }  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def _perform(stage: Callable[[Job], object], job: Job) -> None:
+    stage(job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a command does with the machine it runs on; a test gives ``main`` one of its own."""
+
+    check_machine: Callable[[Config], list[doctor.Check]] = doctor.check_machine
+    check_session: Callable[[SparkSession, str], list[doctor.Check]] = doctor.check_session
+    running_session: Callable[[], SparkSession | None] = SparkSession.getActiveSession
+    start_session: Callable[[Config], SparkSession] = session.get
+    stop_session: Callable[[SparkSession], None] = session.stop
+    hold_lease: Callable[..., AbstractContextManager[leases.Lease]] = leases.held
+    settle_tables: Callable[[SparkSession, str], object] = exchange.settle_all
+    load_weights: Callable[[Config], object] = load_backbone
+    render_drop: Callable[..., object] = camera_drop.render_drop
+    perform: Callable[[Callable[[Job], object], Job], None] = _perform
+    summarise: Callable[[Job], str] = summary.of_run
+
+
+def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> int:
     """Run one command and return its exit code (see ``errors``)."""
     options = _parser().parse_args(arguments)
     run_id = logs.new_run_id()
     logs.configure(run_id, verbose=options.verbose)
     try:
-        return int(options.command(options, run_id))
+        return int(options.command(options, run_id, host or Host()))
     except PcbSparkError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
@@ -161,7 +184,7 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _run_job(options: argparse.Namespace, run_id: str) -> int:
+def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
     if options.name in ("run", "ingest"):
@@ -172,21 +195,21 @@ def _run_job(options: argparse.Namespace, run_id: str) -> int:
     if options.name == "prune":
         limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
         stages = tuple(partial(stage, **limits) for stage in stages)
-    _run(config, run_id, options, stages)
+    _run(config, run_id, options, stages, host)
     return 0
 
 
-def _run_demo(options: argparse.Namespace, run_id: str) -> int:
+def _run_demo(options: argparse.Namespace, run_id: str, host: Host) -> int:
     folder = Path(options.out)
     path = options.config or folders.conf_folder() / "demo.toml"
     paths = {"drop": folder / "drop", "out": folder}
     quoted = [f"paths.{k}={json.dumps(str(v), ensure_ascii=False)}" for k, v in paths.items()]
     config = configuration.load(path, [*quoted, *options.overrides])
-    config = _with_weights_if_possible(config)
+    config = _with_weights_if_possible(config, host)
     log.info("render %d component images into %s", options.images, folder / "drop")
-    camera_drop.render_drop(folder / "drop", images=options.images, seed=config.seed)
+    host.render_drop(folder / "drop", images=options.images, seed=config.seed)
     _forget_ingest(folder)
-    _run(config, run_id, options, JOBS["run"][1])
+    _run(config, run_id, options, JOBS["run"][1], host)
     return 0
 
 
@@ -196,7 +219,7 @@ def _forget_ingest(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _run_jars(options: argparse.Namespace, _run_id: str) -> int:
+def _run_jars(options: argparse.Namespace, _run_id: str, _host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     uris = {scheme: f"{scheme}:" for scheme in options.schemes}
     stores.check(uris, {})
@@ -207,17 +230,17 @@ def _run_jars(options: argparse.Namespace, _run_id: str) -> int:
     return 0
 
 
-def _run_conf(_options: argparse.Namespace, _run_id: str) -> int:
+def _run_conf(_options: argparse.Namespace, _run_id: str, _host: Host) -> int:
     sys.stdout.write(f"{folders.conf_folder()}\n")
     return 0
 
 
-def _run_doctor(options: argparse.Namespace, run_id: str) -> int:
+def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
-    checks = doctor.check_machine(config)
+    checks = host.check_machine(config)
     if all(check.ok for check in checks):
-        spark = session.get(config)
-        checks += doctor.check_session(spark, config.paths.out or ".")
+        spark = host.start_session(config)
+        checks += host.check_session(spark, config.paths.out or ".")
     sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
     log.debug("doctor %s", run_id)
     doctor.require(checks)
@@ -229,33 +252,34 @@ def _run(
     run_id: str,
     options: argparse.Namespace,
     stages: Sequence[Callable[[Job], object]],
+    host: Host,
 ) -> None:
     """Check, run the stages of a command in one session, and say what came of it.
 
     A session that was there before, a notebook's or a test's, is used and left running.
     """
-    doctor.require(doctor.check_machine(config))
-    found = SparkSession.getActiveSession()
-    spark = session.get(config)
+    doctor.require(host.check_machine(config))
+    found = host.running_session()
+    spark = host.start_session(config)
     name, out = options.name, config.paths.out
     mode = "other" if getattr(options, "dry_run", False) else _MODES.get(name, "other")
     try:
-        doctor.require(doctor.check_session(spark, out))
-        with leases.held(spark, out, mode=mode, job=name, run_id=run_id) as lease:
-            exchange.settle_all(spark, out)
+        doctor.require(host.check_session(spark, out))
+        with host.hold_lease(spark, out, mode=mode, job=name, run_id=run_id) as lease:
+            host.settle_tables(spark, out)
             job = Job(spark=spark, config=config, run_id=run_id, lease=lease)
             for stage in stages:
-                stage(job)
-            sys.stdout.write(summary.of_run(job) + "\n")
+                host.perform(stage, job)
+            sys.stdout.write(host.summarise(job) + "\n")
     finally:
         if found is None:
-            session.stop(spark)
+            host.stop_session(spark)
 
 
-def _with_weights_if_possible(config: Config) -> Config:
+def _with_weights_if_possible(config: Config, host: Host) -> Config:
     """Fall back to the untrained network where the pinned weights can't be had."""
     try:
-        load_backbone(config)
+        host.load_weights(config)
     except BackboneError as error:
         log.warning(
             "no pretrained weights (%s); the demo goes on with an untrained network", error.what
