@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from benchmarks import packing
+from benchmarks.rounds import Round
 from benchmarks.ways import Tables, Way, on_spark
 from pcb_spark.core import batches, names
 from pcb_spark.lake.catalogue import IMAGES
@@ -114,13 +115,13 @@ def _image_transformer() -> Any:
 def ray_data(model: Model, tables: Tables, python: Path) -> Way:
     """Ray Data: an actor of one thread for each task slot; same graph, decoder and batches."""
 
-    def measure() -> float:
+    def measure() -> Round:
         folders = [tables.folders[n] / IMAGES for n in (tables.small, tables.large)]
         small, large = run_ray(
             model, folders, python=python, actors=tables.slots, batch_size=tables.batch_size,
             scratch=tables.scratch,
         )  # fmt: skip
-        return (tables.large - tables.small) / (large - small) if large > small else float("nan")
+        return Round(images=tables.large - tables.small, small=small, large=large)
 
     return Way(
         name=RAY,

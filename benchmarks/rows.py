@@ -8,13 +8,16 @@ import os
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 #: The stage of rows that tell the whole way from file bytes to Parquet.
 SCORE = "score"
+
+#: Up to which spread a rate is told.
+MAX_SPREAD = 1 / 3
 
 _HEADINGS = {
     "images_per_s": "images/s",
@@ -65,6 +68,15 @@ def spread(values: Sequence[float]) -> float | None:
 def ratios(values: Sequence[float], others: Sequence[float]) -> float | None:
     """Median of the ratios round by round, which drifting clock speeds leave alone."""
     return median(a / b for a, b in zip(values, others, strict=True))
+
+
+def borne_out(row: Row) -> Row:
+    """Leave out a rate whose rounds differ by more than ``MAX_SPREAD``, and say so."""
+    if row.images_per_s is None or row.spread is None or row.spread <= MAX_SPREAD:
+        return row
+    why = f"no rate: rounds differ by {row.spread:.0%}"
+    note = "; ".join(part for part in (why, row.note) if part)
+    return replace(row, images_per_s=None, ratio_to_limit=None, ratio_to_textbook=None, note=note)
 
 
 def machine() -> str:

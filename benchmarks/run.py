@@ -79,9 +79,22 @@ PARTS: dict[str, Callable[[Task], list[rows.Row]]] = {
 LONG = ("growth", "executors", "camera")
 
 
-def report(found: Sequence[rows.Row], source: data.Source) -> str:
+#: What the figures are good for.
+LOWER_BOUNDS = (
+    "Rates of a quick run are lower bounds: they are those of some hundred images, during which "
+    "Java still compiles and of which one core gets several per cent more than its share. They are "
+    "for whoever compares two versions of the code on one machine, or scores some hundred images a "
+    "run. How long a night of thousands takes, and what share of the limit is reached, "
+    "`make bench` without QUICK tells."
+)
+
+
+def report(found: Sequence[rows.Row], task: Task) -> str:
     """Return the figures as Markdown: the ways first, then the stages."""
     scores = [row for row in found if row.stage == rows.SCORE]
     others = [row for row in found if row.stage != rows.SCORE]
     tables = [rows.markdown(each) for each in (scores, others) if each]
-    return "\n\n".join([f"{rows.machine()}; {source.described}", *tables]) + "\n"
+    known = [f"{rows.machine()}; {task.source.described}"]
+    if not task.size.complete:
+        known.append(LOWER_BOUNDS)
+    return "\n\n".join([*known, *tables]) + "\n"

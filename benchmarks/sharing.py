@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import data, models, rows, ways
+from benchmarks import data, models, rounds, rows, ways
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from benchmarks.rounds import Round
     from benchmarks.setup import Bench
 
 #: Images of a set that has one reference for all of them.
@@ -38,20 +39,22 @@ def _compare(bench: Bench, name: str, images: DataFrame, repeats: int) -> list[r
         name: ways.ours(model, _tables(bench, "shared", images)),
         f"{name}, each its own": ways.ours(model, _tables(bench, "own", data.unshared(images))),
     }
-    rates: dict[str, list[float]] = {key: [] for key in variants}
+    took: dict[str, list[Round]] = {key: [] for key in variants}
     for _ in range(repeats):
         for key, way in variants.items():
-            rates[key].append(way.measure())
+            took[key].append(way.measure())
+    told = {key: rounds.steady(each) for key, each in took.items()}
     return [
         rows.Row(
             way=ways.OURS,
             stage=key,
             model=model.name,
             precision=model.precision,
-            images_per_s=rows.median(rates[key]),
+            images_per_s=told[key].rate,
             n=way.n,
             repeats=repeats,
-            spread=rows.spread(rates[key]),
+            spread=told[key].spread,
+            note=told[key].note,
         )
         for key, way in variants.items()
     ]

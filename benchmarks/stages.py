@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from benchmarks import data, packing, rows, ways
+from benchmarks import data, packing, rounds, rows, ways
 from benchmarks.models import FULL
 from pcb_spark.core import batches, bundle, images, names
 from pcb_spark.lake import schemas
@@ -19,20 +19,23 @@ from pcb_spark.network import inference, scoring
 if TYPE_CHECKING:
     from benchmarks.models import Model
 
-_REPEATS = 3
+REPEATS = 3
 ONE_CORE = "one core, Python"
 ON_SPARK = "Spark, all cores"
 
 
 def measure(
-    tables: ways.Tables, models: Mapping[tuple[str, str], Model], samples: Sequence[packing.Sample]
+    tables: ways.Tables,
+    models: Mapping[tuple[str, str], Model],
+    samples: Sequence[packing.Sample],
+    repeats: int = REPEATS,
 ) -> list[rows.Row]:
     """Return the stages of every model."""
     found = []
     for model in models.values():
-        found += _on_one_core(model, tables, samples)
+        found += _on_one_core(model, tables, samples, repeats)
         if model.name != FULL:
-            found += _on_spark(model, tables)
+            found += _on_spark(model, tables, repeats)
     return found
 
 
@@ -62,7 +65,7 @@ def write(tables: ways.Tables, model: Model) -> rows.Row:
 
 
 def _on_one_core(
-    model: Model, tables: ways.Tables, samples: Sequence[packing.Sample]
+    model: Model, tables: ways.Tables, samples: Sequence[packing.Sample], repeats: int
 ) -> list[rows.Row]:
     n, layout = len(samples), model.layout(tables.batch_size)
     files = [file for sample in samples for file in _files(sample, model)]
@@ -77,9 +80,9 @@ def _on_one_core(
         ("pack", lambda: batches.feed(pixels)),
         ("infer, trees in it", lambda: ways.run_turns(own, feeds, len(feeds))),
     ]
-    found = [_row(name, ONE_CORE, model, n, run) for name, run in stages]
+    found = [_row(name, ONE_CORE, model, n, run, repeats) for name, run in stages]
     created = [
-        ways.seconds(lambda: packing.one_thread_session(model.one_thread)) for _ in range(_REPEATS)
+        ways.seconds(lambda: packing.one_thread_session(model.one_thread)) for _ in range(repeats)
     ]
     session_cost = rows.Row(
         way=ONE_CORE,
@@ -88,7 +91,7 @@ def _on_one_core(
         precision=model.precision,
         seconds=rows.median(created),
         n=1,
-        repeats=_REPEATS,
+        repeats=repeats,
         spread=rows.spread(created),
     )
     return [*found, session_cost]
@@ -99,7 +102,7 @@ def _files(sample: packing.Sample, model: Model) -> list[bytes]:
     return [sample.image, sample.reference] if both and sample.reference else [sample.image]
 
 
-def _on_spark(model: Model, tables: ways.Tables) -> list[rows.Row]:
+def _on_spark(model: Model, tables: ways.Tables, repeats: int) -> list[rows.Row]:
     """To nowhere after each stage; the next one's figure holds the work of those before."""
     plan = data.job_in(tables.spark, tables.scratch, tables.source).plan(tables.large)
     plan = replace(plan, max_offset=model.max_offset)
@@ -121,24 +124,27 @@ def _on_spark(model: Model, tables: ways.Tables) -> list[rows.Row]:
     found = []
     for name, run in steps:
         run(tables.large)
-        rates = [ways.steady(tables, run) for _ in range(_REPEATS)]
+        told = rounds.steady([ways.measure(tables, run) for _ in range(repeats)])
         found.append(
             rows.Row(
                 way=ON_SPARK,
                 stage=name,
                 model=model.name,
                 precision=model.precision,
-                images_per_s=rows.median(rates),
+                images_per_s=told.rate,
                 n=tables.large - tables.small,
-                repeats=_REPEATS,
-                spread=rows.spread(rates),
+                repeats=repeats,
+                spread=told.spread,
+                note=told.note,
             )
         )
     return found
 
 
-def _row(stage: str, way: str, model: Model, n: int, run: Callable[[], object]) -> rows.Row:
-    took = [ways.seconds(run) for _ in range(_REPEATS)]
+def _row(
+    stage: str, way: str, model: Model, n: int, run: Callable[[], object], repeats: int = REPEATS
+) -> rows.Row:
+    took = [ways.seconds(run) for _ in range(repeats)]
     middle = rows.median(took) or float("nan")
     return rows.Row(
         way=way,
@@ -147,6 +153,6 @@ def _row(stage: str, way: str, model: Model, n: int, run: Callable[[], object]) 
         precision=model.precision,
         images_per_s=n / middle,
         n=n,
-        repeats=_REPEATS,
+        repeats=repeats,
         spread=rows.spread(took),
     )

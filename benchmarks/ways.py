@@ -1,8 +1,7 @@
 """From file bytes to a probability in Parquet: the limit, and this project.
 
-A *way* gives the images a second of one round. Those on Spark run over two sizes of table, and the
-rate is that of the images that the larger one has more: what every run costs once, whatever its
-size, drops out.
+A *way* gives the seconds of one round. Those on Spark run over two sizes of table, and the rate is
+that of the images that the larger one has more (see ``rounds``).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import data, packing
+from benchmarks.rounds import Round
 from pcb_spark.core import batches
 from pcb_spark.lake import session
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES
@@ -33,13 +33,13 @@ OURS = "pcb_spark"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A way of scoring; ``measure`` is one round and returns images a second."""
+    """A way of scoring, of ``n`` images; ``measure`` is one round."""
 
     name: str
     model: str
     precision: str
     n: int
-    measure: Callable[[], float]
+    measure: Callable[[], Round]
     warm_up: Callable[[], object]
 
 
@@ -78,10 +78,10 @@ class Tables:
         return data.images(self.spark, self.folders[n])
 
 
-def steady(tables: Tables, run: Callable[[int], object]) -> float:
-    """Images a second beyond the small table; NaN where the clock says nothing."""
+def measure(tables: Tables, run: Callable[[int], object]) -> Round:
+    """Run over the smaller table, then over the larger one."""
     small, large = (seconds(lambda n=n: run(n)) for n in (tables.small, tables.large))  # type: ignore[misc]
-    return (tables.large - tables.small) / (large - small) if large > small else float("nan")
+    return Round(images=tables.large - tables.small, small=small, large=large)
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -98,7 +98,7 @@ def on_spark(name: str, model: Model, tables: Tables, run: Callable[[int], objec
         model=model.name,
         precision=model.precision,
         n=tables.large - tables.small,
-        measure=lambda: steady(tables, run),
+        measure=lambda: measure(tables, run),
         warm_up=lambda: run(tables.large),
     )
 
@@ -112,18 +112,18 @@ def limit(model: Model, tables: Tables, samples: Sequence[packing.Sample]) -> Wa
     n = tables.large - tables.small
     turns = max(1, round(n / a_batch / len(sessions)))
 
-    def measure(turns: int = turns) -> float:
+    def run(turns: int = turns) -> Round:
         with ThreadPoolExecutor(len(sessions)) as pool:
             took = seconds(lambda: list(pool.map(lambda s: run_turns(s, feeds, turns), sessions)))
-        return turns * len(sessions) * a_batch / took
+        return Round(images=turns * len(sessions) * a_batch, large=took)
 
     return Way(
         name=LIMIT,
         model=model.name,
         precision=model.precision,
         n=n,
-        measure=measure,
-        warm_up=lambda: measure(2),
+        measure=run,
+        warm_up=lambda: run(2),
     )
 
 

@@ -39,10 +39,7 @@ def small_tables(spark: SparkSession, folder: Path) -> ways.Tables:
 
 
 @pytest.mark.slow
-def test_limit_and_a_way_on_spark_are_measured(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stages, "_REPEATS", 1)
+def test_limit_and_a_way_on_spark_are_measured(spark: SparkSession, tmp_path: Path) -> None:
     sizes = small_tables(spark, tmp_path)
     model = Model(
         name="tiny",
@@ -58,7 +55,7 @@ def test_limit_and_a_way_on_spark_are_measured(
         peers.map_in_arrow(model, sizes),
     ]
     found = compare.compare(compared, 1)
-    found += stages.measure(sizes, {("tiny", "fp32"): model}, samples)
+    found += stages.measure(sizes, {("tiny", "fp32"): model}, samples, repeats=1)
     assert [(row.way, row.n) for row in found[:2]] == [("onnxruntime alone", 4), ("mapInArrow", 4)]
     assert {row.stage for row in found} >= {rows.SCORE, "decode", "pack", "create a session"}
     written = spark.read.parquet(str(sizes.scratch / "map_in_arrow"))
