@@ -33,7 +33,8 @@ _EXCHANGED = (
 )  # fmt: skip
 #: What tells one version of a row from another: all but the pictures, of which there are hashes.
 _DIGESTED = [name for name in schemas.IMAGES.names if name not in (names.IMAGE, names.REFERENCE)]
-_ROW_GROUPS = {
+#: How Parquet's row groups of ``images`` are cut.
+ROW_GROUPS = {
     # What one petastorm reader holds in memory at a time.
     "parquet.block.size": str(32 << 20),
     # Rows differ in size by a thousand times: look at the size of a row group every few of them.
@@ -143,8 +144,8 @@ class ImageStore:
         """Write rows beside the table and give each file the name of what is in it."""
         staging = f"{self._staging}/rows"
         tables.remove(self.spark, staging)
-        writer = tables._writer(rows, schemas.IMAGES, by_date=True, files=files).options(
-            **_ROW_GROUPS
+        writer = tables.writer(rows, schemas.IMAGES, by_date=True, files=files).options(
+            **ROW_GROUPS
         )
         writer.parquet(staging)
         written = self.spark.read.schema(schemas.IMAGES).parquet(staging)

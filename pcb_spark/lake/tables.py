@@ -58,7 +58,7 @@ def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
 def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = False) -> None:
     """Write ``df`` as the whole of the table at ``uri``."""
     with staged(df.sparkSession, uri) as staging:
-        _writer(df, schema, by_date=by_date).parquet(staging)
+        writer(df, schema, by_date=by_date).parquet(staging)
 
 
 def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
@@ -70,7 +70,7 @@ def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
     """
     spark, before = df.sparkSession, compaction.checksum(df)
     with staged(spark, uri) as staging:
-        _writer(df.repartition(files), schema, by_date=False).parquet(staging)
+        writer(df.repartition(files), schema, by_date=False).parquet(staging)
         after = compaction.checksum(read(spark, staging, schema))
         compaction.require_same(before, after, uri)
 
@@ -78,7 +78,7 @@ def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
 def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
     """Write ``df`` over those capture dates of the table at ``uri`` that it holds."""
     with _staging(df.sparkSession, uri) as staging:
-        _writer(df, schema, by_date=True).parquet(staging)
+        writer(df, schema, by_date=True).parquet(staging)
         days = [
             (name, True)
             for name in filesystem.names(df.sparkSession, staging)
@@ -89,7 +89,7 @@ def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
 
 def append(df: DataFrame, uri: str, schema: StructType) -> None:
     """Add the rows of ``df`` to the table at ``uri``."""
-    _writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
+    writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
 
 
 def append_rows(
@@ -138,8 +138,8 @@ def _root_cause(throwable: Any) -> str:
     return str(throwable.toString()).splitlines()[0]
 
 
-def _writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1) -> Any:
-    """Write the columns of ``schema``, by date into ``files`` files each."""
+def writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1) -> Any:
+    """Return Spark's writer of the columns of ``schema``, by date with ``files`` files each."""
     contract = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
     if not by_date:
         return contract.write

@@ -40,9 +40,12 @@ _LIBRARIES: Final = {
     "pyarrow": ("13.", "with others petastorm reads no rows or fails"),
     "petastorm": ("0.13.", "the images table is written with it"),
 }
-_ONNX_CLASS: Final = "com.microsoft.azure.synapse.ml.onnx.ONNXModel"
-_LIGHTGBM_CLASS: Final = "com.microsoft.azure.synapse.ml.lightgbm.LightGBMClassifier"
-_ORT_CLASS: Final = "ai.onnxruntime.OrtEnvironment"
+#: A class of each jar, loaded to see whether it is there.
+CLASSES: Final = {
+    "ONNX": "com.microsoft.azure.synapse.ml.onnx.ONNXModel",
+    "LightGBM": "com.microsoft.azure.synapse.ml.lightgbm.LightGBMClassifier",
+    "ONNX Runtime": "ai.onnxruntime.OrtEnvironment",
+}
 
 _INSTALL_HINT: Final = "run `make venv`, or pip install -c constraints.txt 'pcb_spark-….whl[spark]'"
 _PROPERTIES: Final = '--properties-file "$(pcb-spark conf)/spark-defaults.conf"'
@@ -87,8 +90,8 @@ def check_session(spark: SparkSession, out: str) -> list[Check]:
     The folder ``out`` is made where there is none.
     """
     probes: tuple[tuple[str, Callable[[], str], str], ...] = (
-        ("ONNX jar", lambda: _jar_of(spark, _ONNX_CLASS), _JARS_HINT),
-        ("LightGBM jar", lambda: _jar_of(spark, _LIGHTGBM_CLASS), _JARS_HINT),
+        ("ONNX jar", lambda: _jar_of(spark, CLASSES["ONNX"]), _JARS_HINT),
+        ("LightGBM jar", lambda: _jar_of(spark, CLASSES["LightGBM"]), _JARS_HINT),
         ("thread switch", lambda: _switch(spark, session.ORT_CONFIG_SWITCH), _SWITCH_HINT),
         ("telemetry switch", lambda: _switch(spark, session.ORT_TELEMETRY_SWITCH), _SWITCH_HINT),
         ("ONNX Runtime", lambda: _onnx_runtime(spark), f"set both switches; {_NATIVE_HINT}"),
@@ -266,14 +269,14 @@ def _switch(spark: SparkSession, name: str) -> str:
 
 
 def _onnx_runtime(spark: SparkSession) -> str:
-    _loaded(spark, _ORT_CLASS)
+    _loaded(spark, CLASSES["ONNX Runtime"])
     if _jvm(spark).java.lang.System.getenv(session.ORT_TELEMETRY_SWITCH) != "1":
         raise EnvironmentFault("not loaded, since the telemetry switch is unset")
     return str(_jvm(spark).ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion())
 
 
 def _lightgbm(spark: SparkSession) -> str:
-    _loaded(spark, _LIGHTGBM_CLASS)
+    _loaded(spark, CLASSES["LightGBM"])
     _jvm(spark).com.microsoft.azure.synapse.ml.lightgbm.LightGBMUtils.initializeNativeLibrary()
     return "native library loaded"
 

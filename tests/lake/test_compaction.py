@@ -67,7 +67,7 @@ def test_files_are_counted_by_day(spark: SparkSession, tmp_path: Path) -> None:
     uri = str(tmp_path / "images")
     table = images_table(spark, [(noise(n), None) for n in range(20)])
     for _ in range(2):
-        tables._writer(table, schemas.IMAGES, by_date=True).mode("append").parquet(uri)
+        tables.writer(table, schemas.IMAGES, by_date=True).mode("append").parquet(uri)
     found = compaction.files_of(tables.read(spark, uri, schemas.IMAGES))
     on_disk = {
         folder.name: sum(file.stat().st_size for file in folder.glob("*.parquet"))

@@ -131,7 +131,7 @@ def test_row_groups_are_sized_for_a_reader(
 ) -> None:
     from petastorm import make_reader
 
-    monkeypatch.setitem(image_table._ROW_GROUPS, "parquet.block.size", str(1 << 20))
+    monkeypatch.setitem(image_table.ROW_GROUPS, "parquet.block.size", str(1 << 20))
     row = one_image(spark).collect()[0].asDict()
     noise_bytes = np.random.default_rng(1).bytes
     rows = [row | {"image_id": f"i{n}", "image": noise_bytes(100_000)} for n in range(40)]

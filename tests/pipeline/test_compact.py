@@ -74,7 +74,7 @@ def read_by_petastorm(out: Path) -> list[str]:
 def test_small_files_become_few_with_the_same_rows(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(image_table._ROW_GROUPS, "parquet.block.size", str(400_000))
+    monkeypatch.setitem(image_table.ROW_GROUPS, "parquet.block.size", str(400_000))
     store = filled(spark, tmp_path, 24, batches=6)
     verdict = spark.createDataFrame([("i000", "pass", None, None, None, None)], schemas.VERDICTS)
     for _ in range(3):
@@ -137,12 +137,12 @@ def test_rows_that_would_get_lost_stay(
 ) -> None:
     store = filled(spark, tmp_path, 4, batches=2)
     before = content(store)
-    writer = tables._writer
+    writer = tables.writer
 
     def forgetful(df: DataFrame, *arguments: Any, **options: Any) -> Any:
         return writer(df.where(F.col(names.IMAGE_ID) != "i002"), *arguments, **options)
 
-    monkeypatch.setattr(tables, "_writer", forgetful)
+    monkeypatch.setattr(tables, "writer", forgetful)
     with pytest.raises(AccountingError, match=r"expected: 4 rows(?s:.*)got: 3 rows"):
         run_compact(drops.job(spark, "", tmp_path))
     monkeypatch.undo()

@@ -303,7 +303,7 @@ def test_no_output_fails(spark: SparkSession) -> None:
 def test_missing_jar_fails(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_LIGHTGBM_CLASS", "com.example.Missing")
+    monkeypatch.setitem(doctor.CLASSES, "LightGBM", "com.example.Missing")
     checks = {check.name: check for check in doctor.check_session(spark, str(tmp_path))}
     assert [name for name, check in checks.items() if not check.ok] == ["LightGBM jar", "LightGBM"]
     assert checks["LightGBM jar"].found == "java.lang.ClassNotFoundException: com.example.Missing"
