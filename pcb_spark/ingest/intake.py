@@ -219,12 +219,8 @@ class Intake:
         pruned = ledger.pruned(self.read(FILES, schemas.FILES))
         compared = image_files.compare(described, cached(self._existing(described), caches), pruned)
         judged = cached(compared.drop(image_files.CONTENT), caches)
-        states = Counter(
-            {
-                r[image_files.STATE]: r["count"]
-                for r in judged.groupBy(image_files.STATE).count().collect()
-            }
-        )
+        counted = judged.groupBy(image_files.STATE).count().collect()
+        states = Counter({row[image_files.STATE]: row["count"] for row in counted})
         if not states:
             return
         self._write(compared, judged, states)

@@ -5,12 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks.heatmaps import trials
-from pcb_spark.core import batches, images
+from pcb_spark.core import batches
 from pcb_spark.core.errors import BundleError
-from pcb_spark.demo.camera import jpeg
-from pcb_spark.demo.parts import PARTS
-from pcb_spark.demo.render import render_pair
 from pcb_spark.network import graphs, heatmaps
 from tests import models
 from tests.trunks import feed, run_graph
@@ -122,27 +118,3 @@ def test_overlay_of_a_weak_map_is_paler_on_a_common_scale() -> None:
     alone = np.asarray(heatmaps.overlay(board(1), heat)).astype(int)
     common = np.asarray(heatmaps.overlay(board(1), heat, full=8.0)).astype(int)
     assert alone[100, 100].sum() > common[100, 100].sum()
-
-
-def rendered_model(count: int) -> Bundle:
-    """Trees on averages of rendered components, every other one with a defect."""
-    rng = np.random.default_rng(1)
-    kinds = [(part, defect) for part in sorted(PARTS) for defect in PARTS[part].defects]
-    pairs = []
-    for number in range(count):
-        part, defect = kinds[number // 2 % len(kinds)]
-        pair = render_pair(rng, part=part, defect=defect if number % 2 else None, severity=0.7)
-        pairs.append([images.decode(jpeg(each, 90)) for each in (pair.image, pair.reference)])
-    graph = models.features_graph(SPECS[0])
-    rows = []
-    for ten in np.array(pairs).reshape(-1, 10, 2, 3, 224, 224):
-        inputs = feed(ten[:, 0], ten[:, 1], range(10))
-        rows.append(run_graph(graph, batches.FEATURES, inputs)[0])
-    return models.in_memory(SPECS[0], models.train(np.concatenate(rows), np.arange(count) % 2 == 1))
-
-
-@pytest.mark.slow
-def test_rendered_defects_are_found_by_their_heat() -> None:
-    found = list(trials(heatmaps.HeatMapper(rendered_model(120)), count=40, seed=5))
-    assert sum(trial.chance for trial in found) / 40 < 0.3
-    assert sum(trial.hit for trial in found) / 40 >= 0.8

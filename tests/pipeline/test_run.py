@@ -2,103 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import shutil
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
-import nbclient
-import nbformat
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, names, policy
-from pcb_spark.core.errors import BackboneError, BundleError, InputError
-from pcb_spark.demo.camera_drop import DropSummary, render_drop
+from pcb_spark.core.errors import BackboneError, BundleError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.learning import precision
-from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_report, run_score, run_train
+from pcb_spark.pipeline import Job, run_score, run_train
 from pcb_spark.pipeline.artifacts import read_bundle
 from tests import drops
+from tests.pipeline.whole_run import IMAGES, NOT_A_PICTURE, Drop
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
-
-#: Ten working days of two boards with ten positions each.
-IMAGES = 200
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
-NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
-SETTINGS = (
-    "seed=11", "backbone.weights=untrained",
-    "backbone.precision=int8", "features.levels=['layer1']",
-    "folds.n=3", "folds.first_fraction=0.4",
-    "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
-    "policy.bootstrap_resamples=50", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
-    "policy.segments=line", "policy.caught_ppm=100", "folds.learning_curve=1",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drop:
-    """A rendered drop; ``summary`` is what the renderer says of it, before it was spoiled."""
-
-    root: Path
-    summary: DropSummary
-    without_reference: str
-
-
-@pytest.fixture(scope="module")
-def drop(tmp_path_factory: pytest.TempPathFactory) -> Drop:
-    """A file that is no picture is added, and the last image's reference is not there."""
-    root = tmp_path_factory.mktemp("drop")
-    summary = render_drop(root, images=IMAGES, weeks=2, seed=5, unverified=0.05)
-    (root / NOT_A_PICTURE).write_bytes(b"no picture at all")
-    path = root / "verdicts.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    rows[-1] |= {"reference": "references/gone.jpg", "verdict": "pass", "defects": ""}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    unverified = sum(row["verdict"] == "" for row in rows)
-    summary = dataclasses.replace(summary, unverified=unverified)
-    return Drop(root=root, summary=summary, without_reference=rows[-1]["image"])
-
-
-@pytest.fixture(scope="module")
-def outputs(
-    spark: SparkSession, drop: Drop, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path]:
-    """Two runs; the second one scores from pixels, the first one from its features."""
-    outs = []
-    for number, reuse in enumerate(("true", "false")):
-        out = tmp_path_factory.mktemp(f"run{number}")
-        job = drops.job(spark, drop.root, out, *SETTINGS, f"scoring.reuse_features={reuse}")
-        for stage in (run_ingest, run_featurize, run_train, run_score):
-            stage(job)
-        outs.append(out)
-    return outs[0], outs[1]
-
-
-@pytest.fixture(scope="module")
-def out(outputs: tuple[Path, Path]) -> Path:
-    return outputs[0]
-
-
-@pytest.fixture
-def copy(spark: SparkSession, drop: Drop, out: Path, tmp_path: Path) -> Job:
-    """A job on a copy of the first run's tables, under another run's id."""
-    shutil.copytree(out, tmp_path / "out")
-    job = drops.job(spark, drop.root, tmp_path / "out", *SETTINGS)
-    return dataclasses.replace(job, run_id="20260301T000000Z-copied")
 
 
 def test_books_balance_at_every_stage(spark: SparkSession, out: Path, drop: Drop) -> None:
@@ -317,66 +244,6 @@ def test_days_can_be_scored_again_by_themselves(spark: SparkSession, copy: Job) 
     assert {row[2] for row in rows if row[1] == job.run_id} == {
         date(2026, 1, 14), date(2026, 1, 15),
     }  # fmt: skip
-
-
-def test_report_shows_the_run_and_its_images(copy: Job) -> None:
-    assert run_report(copy) == f"{copy.config.paths.out}/report.html"
-    out = Path(copy.config.paths.out)
-    html = (out / "report.html").read_text(encoding="utf-8")
-    assert (out / "reports" / f"{copy.run_id}.html").read_text(encoding="utf-8") == html
-    assert "The backbone is untrained" in html
-    assert html.count("data:image/jpeg;base64,") >= 3 * 6
-    assert html.count('alt="Heat map of') >= 6
-    assert "of 200 flags need no operator" not in html  # scored by the training run itself
-    assert "not_an_image" in html
-    assert "reference_missing" in html
-
-
-def test_report_of_a_night_is_about_its_decisions(copy: Job) -> None:
-    scoring = {"since": date(2026, 1, 14), "until": date(2026, 1, 15)}
-    chosen = copy.config.scoring.model_copy(update=scoring)
-    config = copy.config.model_copy(update={"scoring": chosen})
-    night = dataclasses.replace(copy, config=config, started_at=datetime.now(UTC))
-    run_score(night)
-    html = Path(run_report(night)).read_text(encoding="utf-8")
-    assert "of 40 flags need no operator" in html
-    assert "images of 2026-01-14 to 2026-01-15" in html
-
-
-def test_report_on_an_empty_folder_names_it(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to report on"):
-        run_report(drops.job(spark, "drop", tmp_path))
-
-
-def test_report_after_the_first_job_says_what_is_missing(copy: Job) -> None:
-    out = Path(copy.config.paths.out)
-    for table in ("bundle", "features", "out_of_fold", "metrics", "scores", "rejects"):
-        shutil.rmtree(out / table)
-    run_report(copy)
-    html = (out / "report.html").read_text(encoding="utf-8")
-    assert "No model has been trained yet" in html
-    assert "Nothing has been scored yet." in html
-
-
-def read_notebook() -> Any:
-    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
-
-
-def test_notebook_runs_from_top_to_bottom(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PCB_OUT", str(out))
-    notebook = read_notebook()
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    kinds = {
-        name
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        for name in output.get("data", {})
-    }
-    assert {"image/png", "text/html"} <= kinds
-
-
-def test_notebook_is_kept_without_outputs() -> None:
-    assert [cell for cell in read_notebook().cells if cell.get("outputs")] == []
 
 
 def with_pretrained_weights(job: Job) -> Job:
