@@ -200,6 +200,6 @@ def kill_worker_once_rows_are_written(cluster: Cluster, out: Path, killed: threa
     while not (out / ".ingest" / "rows").exists():
         if time.monotonic() > deadline:
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks at the folder; nothing tells that it has come
     cluster.kill_worker()
     killed.set()
