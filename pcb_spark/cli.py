@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     ahead = commands.add_parser("jars", help=text, description=text)
     _add(ahead, _run_jars)
     ahead.add_argument("schemes", nargs="*", metavar="SCHEME", help="of a store, e.g. abfss, s3a")
-    text = "say where profiles and Spark's settings lie, e.g. for spark-submit --properties-file"
+    text = "say where profiles and Spark's settings lie, for programs that want a path"
     commands.add_parser("conf", help=text, description=text).set_defaults(
         command=_run_conf, verbose=False
     )

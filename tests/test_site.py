@@ -159,3 +159,11 @@ def test_a_dead_link_ends_the_build(tmp_path: Path, link: str) -> None:
 
     assert done.returncode == 1
     assert "gone" in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_of_the_project_that_a_page_names_exists(page: Path) -> None:
+    pattern = r"(?<![\w/])(?:pcb_spark|tests|jobs|notebooks)/[\w/.-]*\w\.(?:py|toml|conf|ipynb)\b"
+    named = set(re.findall(pattern, page.read_text(encoding="utf-8")))
+
+    assert [path for path in sorted(named) if not (ROOT / path).is_file()] == []
