@@ -73,6 +73,8 @@ REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
 REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
 CAPTURE_TIME_MISSING: Final = "capture_time_missing"
 CAPTURE_TIME_IN_FUTURE: Final = "capture_time_in_future"
+CAPTURE_TIME_UNREADABLE: Final = "capture_time_unreadable"
+VERIFIED_AT_UNREADABLE: Final = "verified_at_unreadable"
 UNREADABLE_FILE: Final = "unreadable_file"
 UNUSABLE_REUPLOAD: Final = "unusable_reupload"
 VERDICT_WITHOUT_IMAGE: Final = "verdict_without_image"
@@ -89,6 +91,8 @@ REJECT_REASONS: Final = (
     REFERENCE_WINDOW_UNUSABLE,
     CAPTURE_TIME_MISSING,
     CAPTURE_TIME_IN_FUTURE,
+    CAPTURE_TIME_UNREADABLE,
+    VERIFIED_AT_UNREADABLE,
     UNREADABLE_FILE,
     UNUSABLE_REUPLOAD,
     VERDICT_WITHOUT_IMAGE,

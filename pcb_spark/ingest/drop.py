@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark.ingest import image_files, reference_windows, verdict_files, verdicts
+from pcb_spark.ingest import image_files, reference_windows, times, verdict_files, verdicts
 from pcb_spark.ingest.layouts import Layout
 from pcb_spark.lake import filesystem, tables
 from pcb_spark.lake.tables import cached
@@ -53,8 +53,22 @@ class Drop:
         """How its files are named."""
         wanted = self.settings
         return Layout(
-            pattern=wanted.pattern, time_format=wanted.time_format, timezone=wanted.timezone
+            pattern=wanted.pattern, time_format=wanted.time_format,
+            timezone=wanted.timezone, earliest=wanted.earliest,
+        )  # fmt: skip
+
+    @cached_property
+    def times(self) -> times.Reader:
+        """How its tables write times."""
+        wanted = self.settings
+        return times.Reader(
+            timezone=wanted.timezone, formats=wanted.verdict_time_format, earliest=wanted.earliest
         )
+
+    def latest(self) -> datetime:
+        """After this moment of now a time lies in the future."""
+        tolerance = self.settings.future_tolerance_minutes
+        return datetime.now(UTC) + timedelta(minutes=tolerance)
 
     def stream(self) -> DataFrame:
         """Image files and sidecars as they arrive, as a streaming DataFrame."""
@@ -122,7 +136,7 @@ class Drop:
         if not tables.exists(self.spark, uri):
             return None
         raw = self.spark.read.csv(uri, header=True, multiLine=True, escape='"')
-        return reference_windows.read_windows(raw, uri)
+        return reference_windows.read_windows(raw, uri, reader=self.times)
 
     def manifest(self) -> DataFrame:
         """The rows of manifests, then those of verdict files."""
@@ -131,7 +145,7 @@ class Drop:
             file for name in (*wanted.manifest, *wanted.verdicts) for file in self._match(name)
         ]
         rows = verdict_files.read(self.spark, list(dict.fromkeys(found)))
-        return verdicts.read_manifest(rows, timezone=wanted.timezone)
+        return verdicts.read_manifest(rows, reader=self.times, latest=self.latest())
 
     def _readable(self, reader: Any) -> Any:
         """Leave out what vanished or can't be read; the listing shows that it is missing."""

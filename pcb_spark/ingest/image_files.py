@@ -16,8 +16,9 @@ from pyspark.sql import types as t
 
 from pcb_spark.core import images, names
 from pcb_spark.core.errors import ImageError
-from pcb_spark.ingest.layouts import Layout
+from pcb_spark.ingest.layouts import Layout, Traits
 from pcb_spark.ingest.paths import capture_date, image_id, relative, source_uri
+from pcb_spark.ingest.times import fault_of
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 from pcb_spark.lake import arrow, schemas
 
@@ -42,6 +43,7 @@ HAD_DATES: Final = "had_dates"
 OK: Final = "ok"
 
 _NO_TIME: Final = "no captured_at in a manifest, sidecar, name or EXIF, no date= folder"
+_TIME_FAULT: Final = fault_of(names.CAPTURED_AT)
 
 TRAITS: Final = (
     names.LINE,
@@ -65,6 +67,7 @@ _INSPECTED: Final = t.StructType([
         t.StructField(name, t.TimestampType() if name == names.CAPTURED_AT else t.StringType())
         for name in TRAITS
     ),
+    t.StructField(_TIME_FAULT, t.StringType()),
 ])  # fmt: skip
 
 
@@ -77,7 +80,7 @@ def inspect_files(
     -------
     ``relative_path`` to ``root``, ``length``, ``modified_at``, ``content``, ``width``, ``height``,
     ``content_sha256``, ``reason`` and ``detail`` where it is no usable image, and what ``layout``
-    reads off it.
+    reads off it, ``captured_at_fault`` where that is a time which can't be read.
     """
     named = files.select(
         relative(root).alias(KEY), F.col("modificationTime").alias(names.MODIFIED_AT), CONTENT
@@ -106,9 +109,8 @@ def unopened(
         fault = (names.UNREADABLE_FILE, f"{length} bytes that can't be read")
         if length == 0:
             fault = ("empty_file", "the file has no bytes")
-        traits = layout.read(path)
+        described = _described(layout.read(path))
         digest = hashlib.sha256(b"").hexdigest()
-        described = [getattr(traits, name) for name in TRAITS]
         rows.append((path, length, modified_at, b"", None, None, digest, *fault, *described))
     return spark.createDataFrame(rows, _INSPECTED)
 
@@ -131,19 +133,27 @@ def describe(
     timezone : in which a capture date is a day.
     latest : a time after it lies in the future.
     """
-    named = told.withColumnsRenamed({name: f"told_{name}" for name in TRAITS})
+    known = (*TRAITS, _TIME_FAULT)
+    named = told.withColumnsRenamed({name: f"told_{name}" for name in known})
     joined = inspected.join(named, KEY, "left")
-    filled = joined.withColumns({n: F.coalesce(f"told_{n}", n) for n in TRAITS})
-    moment = F.col(names.CAPTURED_AT)
+    told_when = F.coalesce(F.col(f"told_{names.CAPTURED_AT}").cast("string"), f"told_{_TIME_FAULT}")
+    own_fault = F.when(told_when.isNull(), F.col(_TIME_FAULT))
+    filled = joined.withColumns({n: F.coalesce(f"told_{n}", n) for n in TRAITS}).withColumns({
+        names.CAPTURED_AT: F.when(F.col(f"told_{_TIME_FAULT}").isNull(), F.col(names.CAPTURED_AT)),
+        _TIME_FAULT: F.coalesce(f"told_{_TIME_FAULT}", own_fault),
+    })  # fmt: skip
+    moment, unread = F.col(names.CAPTURED_AT), F.col(_TIME_FAULT)
     late = F.lit(False) if latest is None else moment > F.lit(latest)
     fault = (
         F.when(F.col(names.REASON).isNotNull(), F.col(names.REASON))
+        .when(unread.isNotNull(), names.CAPTURE_TIME_UNREADABLE)
         .when(moment.isNull(), names.CAPTURE_TIME_MISSING)
         .when(late, names.CAPTURE_TIME_IN_FUTURE)
     )
     when = F.date_format(moment, "yyyy-MM-dd'T'HH:mm:ssX")
     detail = (
         F.when(F.col(names.REASON).isNotNull(), F.col(names.DETAIL))
+        .when(unread.isNotNull(), unread)
         .when(moment.isNull(), F.lit(_NO_TIME))
         .when(late, F.concat(F.lit("captured at "), when))
     )
@@ -154,7 +164,7 @@ def describe(
         names.DETAIL: detail,
         names.REASON: fault,
     })  # fmt: skip
-    return dated.drop(*(f"told_{name}" for name in TRAITS))
+    return dated.drop(_TIME_FAULT, *(f"told_{name}" for name in known))
 
 
 def compare(described: DataFrame, existing: DataFrame, pruned: DataFrame) -> DataFrame:
@@ -231,6 +241,9 @@ def _inspect(path: str, content: bytes, max_pixels: int, layout: Layout) -> tupl
         width, height = info.width, info.height
     except ImageError as error:
         reason, detail = error.reason, error.detail
-    traits = layout.read(path, content if reason is None else None)
-    described = [getattr(traits, name) for name in TRAITS]
+    described = _described(layout.read(path, content if reason is None else None))
     return width, height, hashlib.sha256(content).hexdigest(), reason, detail, *described
+
+
+def _described(traits: Traits) -> list[Any]:
+    return [*(getattr(traits, name) for name in TRAITS), traits.time_fault]

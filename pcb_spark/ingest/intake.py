@@ -147,8 +147,9 @@ class Intake:
             "place", F.row_number().over(newest)
         )
         rows = verdict_files.of_sidecars(kept.where("place = 1"), root=self.drop.root)
-        zone = self.drop.settings.timezone
-        return self.manifest.unionByName(verdicts.read_manifest(rows, timezone=zone))
+        return self.manifest.unionByName(
+            verdicts.read_manifest(rows, reader=self.drop.times, latest=self.drop.latest())
+        )
 
     def _keep_sidecars(self, files: DataFrame) -> None:
         rows = files.select(
@@ -211,10 +212,9 @@ class Intake:
         wanted = self.drop.settings
         keys = inspected.select(KEY)
         told = cached(verdicts.traceability(self.told().join(keys, KEY, "left_semi")), caches)
-        tolerance = timedelta(minutes=wanted.future_tolerance_minutes)
         described = image_files.describe(
             inspected, told, root=self.drop.root, timezone=wanted.timezone,
-            latest=datetime.now(UTC) + tolerance,
+            latest=self.drop.latest(),
         )  # fmt: skip
         pruned = ledger.pruned(self.read(FILES, schemas.FILES))
         compared = image_files.compare(described, cached(self._existing(described), caches), pruned)

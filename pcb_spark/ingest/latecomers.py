@@ -104,8 +104,10 @@ def _known(intake: Intake, told: DataFrame) -> DataFrame:
 
 
 def _with_news(intake: Intake, told: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
-    zone = intake.drop.settings.timezone
-    news = revisions.with_news(intake.store.read(), told, root=intake.drop.root, timezone=zone)
+    news = revisions.with_news(
+        intake.store.read(), told, root=intake.drop.root,
+        timezone=intake.drop.settings.timezone, latest=intake.drop.latest(),
+    )  # fmt: skip
     return cached(news, caches)
 
 

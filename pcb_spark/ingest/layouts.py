@@ -2,31 +2,40 @@
 
 Of several sources the one that knows best counts, column by column: a manifest or verdict file,
 then the sidecar (both are joined in ``ingest``), then here the configured pattern, then EXIF (time
-only), then folders named ``line=…``, ``lot=…``, ``date=…`` and a name ``<board>_<position>``.
+only), then folders named ``line=…``, ``lot=…``, ``date=…`` and a name ``<board>_<position>``. A day
+may also be the whole name of a folder, ``2026-01-05`` or ``20260105``, or of three, ``2026/01/05``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from pcb_spark.core import names
 from pcb_spark.ingest import exif
+from pcb_spark.ingest.times import DEFAULT_EARLIEST, Reader
 
 _STEM: Final = re.compile(r"([^/]+?)(?:\.[^./]*)?$", re.DOTALL)
 _BOARD_POSITION: Final = re.compile(r"(.+)_([^_]+)", re.DOTALL)
-_FOLDER: Final = re.compile(r"(?:^|/)(line|lot|date)=([^/]+)(?=/)")
+_FOLDER: Final = re.compile(r"(?:^|/)(line|lot|date)=([^/]+)(?=/)", re.IGNORECASE)
+_DAY: Final = re.compile(r"(?:^|(?<=/))(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=/)")
+#: Three folders; Hive's way to name them as well.
+_YEAR_MONTH_DAY: Final = re.compile(
+    r"(?:^|(?<=/))(?:year=)?(\d{4})/(?:month=)?(\d\d?)/(?:day=)?(\d\d?)(?=/)", re.IGNORECASE
+)
 #: What a sidecar's name ends in, for Python and Spark: an image's suffix and ``.json``.
 SIDECAR: Final = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)\.json$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What is known of an image; ``captured_at`` is aware."""
+    """What is known of an image; ``captured_at`` is in UTC.
+
+    ``time_fault`` says of the source that knows the time best why it can't be read.
+    """
 
     line: str | None = None
     lot: str | None = None
@@ -34,6 +43,7 @@ class Traits:
     position: str | None = None
     part_number: str | None = None
     captured_at: datetime | None = None
+    time_fault: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,32 +55,29 @@ class Layout:
     pattern : Python regex with groups out of ``GROUPS``, searched for in the path below the drop.
     time_format : of ``datetime.strptime``, for the group ``captured_at``; empty is ISO 8601.
     timezone : IANA name of the zone of times that name none.
+    earliest : a time before this day can't be true.
     """
 
     pattern: str = ""
     time_format: str = ""
     timezone: str = "UTC"
+    earliest: date = DEFAULT_EARLIEST
 
     def read(self, path: str, content: bytes | None = None) -> Traits:
         """Read ``path``, below the drop, and the EXIF time of ``content`` where it is an image."""
-        folders = dict(reversed(_FOLDER.findall(path)))
+        folders = {key.lower(): value for key, value in reversed(_FOLDER.findall(path))}
         named = self._named(path)
         board, position = _board_and_position(path)
+        captured_at, time_fault = self._captured_at(path, named.get(names.CAPTURED_AT), content)
         return Traits(
             line=named.get(names.LINE) or folders.get("line"),
             lot=named.get(names.LOT) or folders.get("lot"),
             board_id=named.get(names.BOARD_ID) or board,
             position=named.get(names.POSITION) or position,
             part_number=named.get(names.PART_NUMBER),
-            captured_at=self._pattern_time(named.get(names.CAPTURED_AT))
-            or self._aware(exif.taken_at(content) if content else None)
-            or self._aware(_day(folders.get("date", ""))),
+            captured_at=captured_at,
+            time_fault=time_fault,
         )
-
-    @cached_property
-    def zone(self) -> tzinfo:
-        """The zone of times that name none."""
-        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
@@ -80,34 +87,47 @@ class Layout:
         found = self._compiled.search(path) if self.pattern else None
         return {k: v for k, v in found.groupdict().items() if v} if found else {}
 
-    def _pattern_time(self, text: str | None) -> datetime | None:
-        if text is None:
-            return None
-        try:
-            if self.time_format:
-                return self._aware(datetime.strptime(text, self.time_format))
-            return self._aware(datetime.fromisoformat(text))
-        except ValueError:
-            return None
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(timezone=self.timezone, earliest=self.earliest)
 
-    def _aware(self, moment: datetime | None) -> datetime | None:
-        if moment is None or moment.tzinfo is not None:
-            return moment
-        return moment.replace(tzinfo=self.zone)
+    @cached_property
+    def _name_reader(self) -> Reader:
+        formats = (self.time_format,) if self.time_format else ()
+        return replace(self._reader, formats=formats, iso=not formats)
+
+    def _captured_at(
+        self, path: str, named: str | None, content: bytes | None
+    ) -> tuple[datetime | None, str | None]:
+        """The time of the best source that has one, or why that one can't be read."""
+        if named is not None:
+            moment, fault = self._name_reader.judge(named)
+            return moment, fault and f"in the file's name {fault}"
+        taken = exif.taken_at(content) if content else None
+        if taken is not None:
+            moment, fault = self._reader.judge(taken)
+            return moment, fault and f"in EXIF {fault}"
+        return self._folder_day(path)
+
+    def _folder_day(self, path: str) -> tuple[datetime | None, str | None]:
+        named = [value for key, value in _FOLDER.findall(path) if key.lower() == "date"]
+        days = dict.fromkeys(named or self._days(path))
+        found = [self._reader.judge(day) for day in days]
+        if len({moment for moment, _ in found}) > 1:
+            return None, f"the folders name several days: {', '.join(days)}"
+        moment, fault = found[0] if found else (None, None)
+        return moment, fault and f"in the folder date= {fault}"
+
+    def _days(self, path: str) -> list[str]:
+        """Folders that are a day by all of their names; lots and serial numbers are none."""
+        whole = ["-".join((year, month, day)) for year, _, month, day in _DAY.findall(path)]
+        found = [*whole, *map("-".join, _YEAR_MONTH_DAY.findall(path))]
+        return [day for day in found if self._reader.judge(day)[0]]
 
 
 def is_sidecar(path: str) -> bool:
     """Say whether ``path`` is named like a sidecar: an image's name and ``.json``."""
     return re.search(SIDECAR, path) is not None
-
-
-def _day(text: str) -> datetime | None:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d")
-    except ValueError:
-        return None
 
 
 def _board_and_position(path: str) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Faults that another look may find gone, without the file having changed.
 _RETRIED = (
     "empty_file", "truncated_image", names.UNREADABLE_FILE, names.UNUSABLE_REUPLOAD,
-    names.CAPTURE_TIME_MISSING, names.CAPTURE_TIME_IN_FUTURE,
+    names.CAPTURE_TIME_MISSING, names.CAPTURE_TIME_IN_FUTURE, names.CAPTURE_TIME_UNREADABLE,
 )  # fmt: skip
 #: A running service tries them again after this.
 _RETRY_AFTER = timedelta(hours=1)

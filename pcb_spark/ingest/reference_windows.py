@@ -15,7 +15,7 @@ count. A window is open where a time is empty; it begins at ``valid_from`` and e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
+from pcb_spark.ingest import times
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ class Resolved:
     rejects: DataFrame
 
 
-def read_windows(raw: DataFrame, where: str) -> DataFrame:
+def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = None) -> DataFrame:
     """Bring ``references.csv`` into one form; blanks are null, ``reason`` tells unusable rows.
+
+    Parameters
+    ----------
+    reader : how the plant writes its times; a window may be open as far as it likes.
 
     Raises
     ------
@@ -66,18 +71,21 @@ def read_windows(raw: DataFrame, where: str) -> DataFrame:
             hint="correct the header; paths are relative to the drop",
         )
     texts = raw.select(*(_text(raw, name).alias(name) for name in WINDOW_COLUMNS))
-    times = {name: F.try_to_timestamp(name) for name in (VALID_FROM, VALID_UNTIL)}
+    how = replace(reader or times.Reader(), earliest=None)
+    windows = times.parsed(texts, (VALID_FROM, VALID_UNTIL), how)
+    unread = F.coalesce(times.fault_of(VALID_FROM), times.fault_of(VALID_UNTIL))
     fault = (
         F.when(F.col(names.REFERENCE).isNull(), "it names no reference")
         .when(
             F.coalesce(names.PART_NUMBER, names.POSITION).isNull(),
             "it names no part and no position",
         )
-        .when(_unread(VALID_FROM) | _unread(VALID_UNTIL), "its times are not ISO 8601")
-        .when(times[VALID_FROM] >= times[VALID_UNTIL], "it ends before it begins")
+        .when(unread.isNotNull(), unread)
+        .when(F.col(VALID_FROM) >= F.col(VALID_UNTIL), "it ends before it begins")
     )
     reason = F.when(fault.isNotNull(), names.REFERENCE_WINDOW_UNUSABLE)
-    judged = texts.withColumns({names.DETAIL: fault, names.REASON: reason}).withColumns(times)
+    judged = windows.withColumns({names.DETAIL: fault, names.REASON: reason})
+    judged = judged.drop(*(times.fault_of(name) for name in (VALID_FROM, VALID_UNTIL)))
     return judged.withColumnRenamed(names.REFERENCE, REFERENCE_KEY)
 
 
@@ -259,9 +267,3 @@ def _text(raw: DataFrame, name: str) -> Column:
         return F.lit(None).cast("string")
     trimmed = F.trim(F.col(f"`{name}`").cast("string"))
     return F.when(trimmed != "", trimmed)
-
-
-def _unread(name: str) -> Column:
-    """Whether there is text that is no date; Spark would take a bare time for one of today."""
-    is_date = F.col(name).rlike(r"^\d{4}-\d{1,2}-\d{1,2}")
-    return F.col(name).isNotNull() & (~is_date | F.try_to_timestamp(name).isNull())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 NEWS, NAMED, HAD_DATE = "news", "named", "had_date"
 
 
-def with_news(images: DataFrame, told: DataFrame, *, root: str, timezone: str) -> DataFrame:
+def with_news(
+    images: DataFrame, told: DataFrame, *, root: str, timezone: str, latest: datetime | None = None
+) -> DataFrame:
     """Every image of the table as it should be by now, without its pictures.
 
     Parameters
     ----------
     images : the table.
     told : answer of ``verdicts.traceability``.
+    latest : a time after it lies in the future, and is no news.
 
     Returns
     -------
@@ -34,6 +38,9 @@ def with_news(images: DataFrame, told: DataFrame, *, root: str, timezone: str) -
     (whether they are something else), the date of the row as ``had_date``, ``reference_path`` where
     it is told, ``named`` (whether it is), ``reference_uri`` of the row, size, and ``reason``, null.
     """
+    if latest is not None:
+        possible = F.when(F.col(names.CAPTURED_AT) <= F.lit(latest), F.col(names.CAPTURED_AT))
+        told = told.withColumn(names.CAPTURED_AT, possible)
     named = told.withColumn(names.IMAGE_ID, image_id(F.col(KEY))).withColumnsRenamed(
         {name: f"told_{name}" for name in (*TRAITS, KEY)}
     )

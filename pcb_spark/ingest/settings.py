@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from pcb_spark.core.names import GROUPS
+from pcb_spark.ingest import times
 from pcb_spark.lake.settings import Section
 
 
@@ -32,6 +34,11 @@ class IngestConfig(Section):
     """How ``strptime`` reads the pattern's ``captured_at``; empty is ISO 8601."""
     timezone: str = "UTC"
     """IANA name of the zone of times that name none, and of capture dates."""
+    earliest: date = times.DEFAULT_EARLIEST
+    """A time before this day, from whatever source, can't be true and is rejected."""
+    verdict_time_format: tuple[str, ...] = ()
+    """How ``strptime`` reads the times of verdict files, manifests, sidecars and reference windows
+    that aren't ISO 8601: one format, or several that read no text differently."""
     future_tolerance_minutes: int = Field(default=60, ge=0)
     """How far ahead of the clock an image may have been taken, in minutes."""
     max_pixels: int = Field(default=50_000_000, gt=0)
@@ -49,7 +56,7 @@ class IngestConfig(Section):
     on a disk, HDFS or Azure.
     """
 
-    @field_validator("manifest", "verdicts", mode="before")
+    @field_validator("manifest", "verdicts", "verdict_time_format", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -65,6 +72,16 @@ class IngestConfig(Section):
         if unknown:
             msg = f"has groups that nothing is called: {', '.join(sorted(unknown))}"
             raise ValueError(msg)
+        return value
+
+    @field_validator("verdict_time_format", "time_format")
+    @classmethod
+    def _usable_formats(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for form in (value,) if isinstance(value, str) and value else value:
+            fault = times.why_unusable(form)
+            if fault:
+                msg = f"{form!r} can't be used: {fault}"
+                raise ValueError(msg)
         return value
 
     @field_validator("timezone")

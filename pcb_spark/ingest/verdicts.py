@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
@@ -9,6 +10,8 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
+from pcb_spark.ingest import times
+from pcb_spark.ingest.times import fault_of
 from pcb_spark.ingest.verdict_files import COLUMNS, FAULT, FILE, NO_IMAGE_COLUMN, ROW
 
 if TYPE_CHECKING:
@@ -16,22 +19,36 @@ if TYPE_CHECKING:
     from pyspark.sql.window import WindowSpec
 
 _IMAGE_FAULT = "image_fault"
+_CAPTURED = "captured"
+_CAPTURED_FAULT, _VERIFIED_FAULT = fault_of(names.CAPTURED_AT), fault_of(names.VERIFIED_AT)
 KEY = "relative_path"
 REFERENCE_KEY = "reference_path"
 
 
-def read_manifest(raw: DataFrame, *, timezone: str = "UTC") -> DataFrame:
+def read_manifest(
+    raw: DataFrame, *, reader: times.Reader | None = None, latest: datetime | None = None
+) -> DataFrame:
     """Bring the rows of ``verdict_files.read`` into one form: times, and verdicts in lower case.
+
+    What can't be read as a time is null, and ``captured_at_fault`` or ``verified_at_fault`` says of
+    it what was found.
 
     Parameters
     ----------
-    timezone : of times that name none.
+    reader : how the plant writes its times.
+    latest : a verdict can't be of a time after it. Of images ``ingest.describe`` says so.
     """
-    manifest = raw.withColumnsRenamed({names.IMAGE: KEY, names.REFERENCE: REFERENCE_KEY})
+    renamed = raw.withColumnsRenamed({names.IMAGE: KEY, names.REFERENCE: REFERENCE_KEY})
+    manifest = times.parsed(
+        renamed, (names.CAPTURED_AT, names.VERIFIED_AT), reader or times.Reader()
+    )
+    moment = F.col(names.VERIFIED_AT)
+    late = F.lit(False) if latest is None else F.coalesce(moment > F.lit(latest), F.lit(False))
+    future = F.date_format(moment, "'it lies in the future: 'yyyy-MM-dd'T'HH:mm:ssXXX")
     return manifest.withColumns(
         {
-            names.CAPTURED_AT: _timestamp(names.CAPTURED_AT, timezone),
-            names.VERIFIED_AT: _timestamp(names.VERIFIED_AT, timezone),
+            names.VERIFIED_AT: F.when(~late, moment),
+            fault_of(names.VERIFIED_AT): F.coalesce(_VERIFIED_FAULT, F.when(late, future)),
             names.VERDICT: F.lower(names.VERDICT),
             names.OPERATORS_DISAGREE: F.lit(None).cast("boolean"),
         }
@@ -94,18 +111,25 @@ def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
 
 
 def traceability(manifest: DataFrame) -> DataFrame:
-    """One row an image: the first value of each column, in the file's order."""
+    """One row an image: the first value of each column, in the file's order.
+
+    The first time that is there counts, too where it can't be read: then ``captured_at`` is null
+    and ``captured_at_fault`` isn't.
+    """
     columns = (
         REFERENCE_KEY, names.BOARD_ID, names.POSITION, names.PART_NUMBER, names.LOT, names.LINE,
-        names.CAPTURED_AT,
+        _CAPTURED,
     )  # fmt: skip
+    moment, fault = F.col(names.CAPTURED_AT), F.col(_CAPTURED_FAULT)
+    captured = F.when(moment.isNotNull() | fault.isNotNull(), F.struct(moment, fault))
+    manifest = manifest.withColumn(_CAPTURED, captured)
     in_order = Window.partitionBy(KEY).orderBy(ROW)
     whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     firsts = {name: F.first(name, ignorenulls=True).over(whole) for name in columns}
     first_row = F.row_number().over(in_order)
     named = manifest.where(F.col(KEY).isNotNull() & F.col(FAULT).isNull())
     chosen = named.withColumns(firsts).withColumn("place", first_row).where("place = 1")
-    return chosen.select(KEY, *columns)
+    return chosen.select(KEY, *columns[:-1], f"{_CAPTURED}.*")
 
 
 def effective(
@@ -126,7 +150,8 @@ def effective(
         KEY, names.IMAGE_ID, names.CAPTURE_DATE, F.col(names.REASON).alias(_IMAGE_FAULT)
     )
     verdict = F.col(names.VERDICT)
-    known = verdict.isNull() | verdict.isin(names.VERDICT_PASS, names.VERDICT_FAIL)
+    timed = F.col(_CAPTURED_FAULT).isNull() & F.col(_VERIFIED_FAULT).isNull()
+    known = timed & (verdict.isNull() | verdict.isin(names.VERDICT_PASS, names.VERDICT_FAIL))
     joined = manifest.join(found, KEY, "left").withColumn("known", known)
     opinion = F.when(F.col("known"), verdict)
     per_image = Window.partitionBy(KEY)
@@ -169,16 +194,6 @@ def reject_columns(kind: str) -> list[Column]:
     ]
 
 
-def _timestamp(name: str, timezone: str) -> Column:
-    """Read ISO 8601; without a day there is no time, since Spark would take today for it."""
-    text = F.col(name)
-    zoned = text.rlike(r":\d.*([zZ]|[+-]\d{1,2}(:?\d{2})?|[A-Za-z]{2,}\S*)$")
-    moment = F.when(zoned, F.try_to_timestamp(text)).otherwise(
-        F.to_utc_timestamp(F.try_to_timestamp(text), timezone)
-    )
-    return F.when(text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}"), moment)
-
-
 def _disagreement(opinion: Column, per_image: WindowSpec) -> Column:
     """Whether operators said different things, now or in an earlier run."""
     verdicts = F.size(F.collect_set(opinion).over(per_image))
@@ -197,6 +212,8 @@ def _verdict_fault() -> Column:
             F.col(names.IMAGE_ID).isNull() | F.col(_IMAGE_FAULT).isNotNull(),
             names.VERDICT_WITHOUT_IMAGE,
         )
+        .when(F.col(_CAPTURED_FAULT).isNotNull(), names.CAPTURE_TIME_UNREADABLE)
+        .when(F.col(_VERIFIED_FAULT).isNotNull(), names.VERIFIED_AT_UNREADABLE)
         .when(~F.col("known"), names.VERDICT_UNKNOWN)
         .when(contradicted, names.VERDICT_CONFLICT)
         .when(F.col("place") > 1, names.VERDICT_SUPERSEDED)
@@ -211,6 +228,8 @@ def _verdict_detail() -> Column:
     )
     return (
         F.when(F.col(FAULT).isNotNull(), F.concat_ws(": ", FILE, FAULT))
+        .when(F.col(names.REASON) == names.CAPTURE_TIME_UNREADABLE, F.col(_CAPTURED_FAULT))
+        .when(F.col(names.REASON) == names.VERIFIED_AT_UNREADABLE, F.col(_VERIFIED_FAULT))
         .when(
             F.col(names.REASON) == names.VERDICT_UNKNOWN,
             F.concat(F.lit("got "), F.col(names.VERDICT)),

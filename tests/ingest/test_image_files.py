@@ -65,7 +65,7 @@ def opened(spark: SparkSession, files: list[Inspected]) -> DataFrame:
         about = (traits.line, traits.lot, traits.board_id, traits.position, None)
         rows.append(
             (path, 3, None, path.encode(), 20, 16, f"sha-{path}", fault, fault, *about,
-             traits.captured_at)
+             traits.captured_at, traits.time_fault)
         )  # fmt: skip
     return spark.createDataFrame(rows, image_files._INSPECTED)
 
@@ -97,9 +97,20 @@ def test_verdict_file_wins_over_the_path(spark: SparkSession) -> None:
     assert row["capture_date"] == date(2026, 1, 7)
 
 
-def test_unreadable_time_falls_back_to_the_folder(spark: SparkSession) -> None:
+@pytest.mark.parametrize("text", ["soon", "05.01.2026 08:00", "1767600000", "1899-12-30 00:00:00"])
+def test_unreadable_time_is_not_replaced_by_the_folder(spark: SparkSession, text: str) -> None:
     path = "images/date=2026-01-05/b1_P1.png"
-    assert one_image(spark, path, (path, None, None, "soon"))["capture_date"] == date(2026, 1, 5)
+    found = run(spark, [(path, None)], manifest=[(path, None, None, text)])
+    assert found.images.count() == 0
+    ((_, _, reason, detail, day),) = rejects(found)
+    assert (reason, day) == ("capture_time_unreadable", None)
+    assert text in detail
+
+
+def test_time_that_is_told_counts_before_one_that_cannot_be_read(spark: SparkSession) -> None:
+    path = "images/date=2026-13-45/b1_P1.png"
+    row = one_image(spark, path, (path, None, None, "2026-01-05T06:00:00Z"))
+    assert row["capture_date"] == date(2026, 1, 5)
 
 
 def test_image_id_is_the_hash_of_the_path_in_the_drop(spark: SparkSession) -> None:
@@ -109,10 +120,10 @@ def test_image_id_is_the_hash_of_the_path_in_the_drop(spark: SparkSession) -> No
 
 
 def test_image_without_any_time_is_rejected(spark: SparkSession) -> None:
-    found = run(spark, [("images/date=2026-13-45/b1_P1.png", None)])
+    found = run(spark, [("images/b1_P1.png", None)])
     assert found.images.count() == 0
     assert rejects(found) == [
-        ("file:/drop/images/date=2026-13-45/b1_P1.png", "image", "capture_time_missing",
+        ("file:/drop/images/b1_P1.png", "image", "capture_time_missing",
          "no captured_at in a manifest, sidecar, name or EXIF, no date= folder", None),
     ]  # fmt: skip
 

@@ -53,9 +53,42 @@ def test_board_and_position_of_odd_names(name: str, board: str, position: str | 
     assert (found.board_id, found.position, found.captured_at) == (board, position, None)
 
 
-@pytest.mark.parametrize("day", ["2026-13-45", "2026-1-5", "today", "2026-01-05T06:00"])
-def test_folder_that_is_no_day_tells_no_time(day: str) -> None:
-    assert Layout().read(f"images/date={day}/b1_P1.png").captured_at is None
+@pytest.mark.parametrize(
+    "folders",
+    ["date=2026-01-05", "Date=20260105", "DATE=2026-1-5", "2026/01/05", "20260105/L1",
+     "2026-01-05", "L1/2026_01_05/night", "2026.01.05", "year=2026/month=1/day=5",
+     "lot=20251230/20260105", "20260105/2026/01/05", "20251230/date=2026-01-05",
+     "99990105/2026-01-05", "20261345/2026-01-05"],
+)  # fmt: skip
+def test_folders_that_are_a_day(folders: str) -> None:
+    found = Layout().read(f"images/{folders}/b1_P1.png")
+    assert (found.captured_at, found.time_fault) == (SIX.replace(hour=0), None)
+
+
+@pytest.mark.parametrize(
+    "folders", ["12345678", "260105", "05.01.2026", "2026-01", "2026/13/05", "2026-01-05_B7"]
+)
+def test_folder_that_is_no_day_tells_no_time(folders: str) -> None:
+    found = Layout().read(f"images/{folders}/b1_P1.png")
+    assert (found.captured_at, found.time_fault) == (None, None)
+
+
+@pytest.mark.parametrize("day", ["2026-13-45", "today", "05.01.2026", "1899-12-30"])
+def test_date_folder_that_is_no_day_is_unreadable(day: str) -> None:
+    found = Layout().read(f"images/date={day}/b1_P1.png")
+    assert found.captured_at is None
+    assert day in str(found.time_fault)
+
+
+def test_folders_of_two_days_are_none() -> None:
+    found = Layout().read("images/20260105/2026-01-06/b1_P1.png")
+    assert found.captured_at is None
+    assert found.time_fault == "the folders name several days: 2026-01-05, 2026-01-06"
+
+
+def test_line_and_lot_are_found_in_any_case() -> None:
+    found = Layout().read("images/Line=L2/LOT=b7/b1_P1.png")
+    assert (found.line, found.lot) == ("L2", "b7")
 
 
 def test_pattern_tells_all_from_a_flat_name() -> None:
@@ -73,15 +106,19 @@ def test_pattern_that_does_not_match_leaves_it_to_the_folders() -> None:
 @pytest.mark.parametrize(
     ("text", "time_format"), [("2026-99-05", ""), ("20260105", "%Y-%m-%d"), ("soon", "")]
 )
-def test_time_that_does_not_fit_its_format_is_none(text: str, time_format: str) -> None:
+def test_time_of_a_name_that_does_not_fit_its_format_is_unreadable(
+    text: str, time_format: str
+) -> None:
     layout = Layout(pattern=r"(?P<captured_at>[^/]+)\.png", time_format=time_format)
-    assert layout.read(f"images/{text}.png").captured_at is None
+    found = layout.read(f"images/date=2026-01-05/{text}.png")
+    assert found.captured_at is None
+    assert f"in the file's name '{text}'" in str(found.time_fault)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_exif_time_of_each_format(file_format: str) -> None:
     content = picture(file_format=file_format, taken="2026:01:05 06:00:00")
-    assert exif.taken_at(content) == datetime(2026, 1, 5, 6)
+    assert exif.taken_at(content) == "2026:01:05 06:00:00"
 
 
 def test_exif_offset_makes_the_time_one_everywhere() -> None:
@@ -95,13 +132,39 @@ def test_exif_time_without_offset_is_of_the_configured_zone() -> None:
     assert Layout(timezone="Europe/Berlin").read("images/b1.jpg", content).captured_at == SIX
 
 
+@pytest.mark.parametrize("offset", ["   :  ", "      ", "\0\0\0\0\0\0"])
+def test_exif_offset_of_blanks_is_none(offset: str) -> None:
+    content = picture(taken="2026:01:05 07:00:00", offset=offset)
+    assert Layout(timezone="Europe/Berlin").read("images/b1.jpg", content).captured_at == SIX
+
+
+@pytest.mark.parametrize(
+    ("taken", "offset"),
+    [
+        ("no time", ""),
+        ("2026:99:99 99:99:99", ""),
+        ("2026:01:05 06:00:00", "later"),
+        ("2026:01:05 06:00:00", "CET"),
+        ("1970:01:01 00:00:00", ""),
+        ("1767600000", ""),
+    ],
+)
+def test_exif_time_that_cannot_be_read_is_not_replaced_by_the_folder(
+    taken: str, offset: str
+) -> None:
+    content = picture(taken=taken, offset=offset)
+    found = Layout().read("images/date=2026-01-05/b1_P1.jpg", content)
+    assert found.captured_at is None
+    assert taken in str(found.time_fault)
+    assert offset in str(found.time_fault)
+
+
 @pytest.mark.parametrize(
     "content",
     [
         picture(),
-        picture(taken="no time"),
-        picture(taken="2026:99:99 99:99:99"),
-        picture(taken="2026:01:05 06:00:00", offset="later"),
+        picture(taken="    :  :     :  :  "),
+        picture(taken="0000:00:00 00:00:00"),
         b"",
         b"no picture",
         picture(taken="2026:01:05 06:00:00")[:60],

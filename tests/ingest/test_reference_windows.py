@@ -8,6 +8,7 @@ import pytest
 
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import reference_windows
+from pcb_spark.ingest.times import Reader
 from tests import drops
 from tests.rows import noise
 
@@ -167,13 +168,31 @@ def test_rows_that_say_nothing_usable_are_rejected(spark: SparkSession) -> None:
     assert rejects == [
         ("reference_window_unusable", detail)
         for detail in (
+            '\'06:00\' is no time in ISO 8601: {"reference_path":"time.png","part_number":"R10K"}',
+            '\'soon\' is no time in ISO 8601: {"reference_path":"text.png","part_number":"R10K"}',
             'it ends before it begins: {"reference_path":"turned.png","part_number":"R10K"}',
             'it names no part and no position: {"reference_path":"nothing.png","line":"L1"}',
             'it names no reference: {"part_number":"R10K"}',
-            'its times are not ISO 8601: {"reference_path":"text.png","part_number":"R10K"}',
-            'its times are not ISO 8601: {"reference_path":"time.png","part_number":"R10K"}',
         )
     ]
+
+
+def test_windows_are_of_the_plants_zone_and_may_be_open_as_far_as_they_like(
+    spark: SparkSession,
+) -> None:
+    given = [
+        ("old.png", "R1", "1900-01-01", "01.03.2026"),
+        ("new.png", "R1", "01.03.2026", "9999-12-31"),
+    ]
+    raw = spark.createDataFrame(
+        given, "reference string, position string, valid_from string, valid_until string"
+    )
+    reader = Reader(timezone="Asia/Shanghai", formats=("%d.%m.%Y",))
+    windows = reference_windows.read_windows(raw, WHERE, reader=reader).where("reason is null")
+    change = datetime(2026, 2, 28, 16, tzinfo=UTC).timestamp()
+    found = windows.selectExpr("unix_seconds(valid_from)", "unix_seconds(valid_until)").collect()
+    assert [row[1] for row in found][:1] == [change]
+    assert [row[0] for row in found][1:] == [change]
 
 
 def test_file_without_a_column_reference_is_refused(spark: SparkSession) -> None:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import verdict_files, verdicts
+from pcb_spark.ingest.times import Reader
 from tests.rows import manifest_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def settle(spark: SparkSession, *given: Row) -> tuple[list[tuple[str, str | None
 
 def reject(reason: str, detail: str) -> Reject:
     return "file:/drop/a.png", reason, detail, DAY
+
+
+def unread(text: str, why: str = "is no time in ISO 8601") -> Reject:
+    return reject("verified_at_unreadable", f"{text!r} {why}")
 
 
 def superseded(said: str) -> Reject:
@@ -92,6 +97,46 @@ def test_disagreement_of_the_past_is_settled_by_a_later_verdict(spark: SparkSess
 def test_verdict_with_a_time_wins_over_one_without(spark: SparkSession) -> None:
     given = ("a.png", "fail", NOON), ("a.png", "pass", None)
     assert settle(spark, *given) == ([("id-a", "fail")], [superseded("pass")])
+
+
+def test_verdict_of_an_unreadable_time_counts_for_nothing(spark: SparkSession) -> None:
+    given = ("a.png", "pass", MORNING), ("a.png", "fail", "5.1.2026 9:00"), ("b.png", "fail", "0")
+    table, rejects = settle(spark, *given)
+    assert table == [("id-a", "pass")]
+    assert rejects == [
+        unread("5.1.2026 9:00"),
+        ("file:/drop/b.png", *unread("0")[1:]),
+    ]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00", "1899-12-30", "1900-01-00", "12026-01-05"])
+def test_impossible_time_is_the_reject_of_its_row(spark: SparkSession, text: str) -> None:
+    table, rejects = settle(spark, ("a.png", "fail", text), ("b.png", "pass", NOON))
+    assert table == [("id-b", "pass")]
+    assert [(reason, text in detail) for _, reason, detail, _ in rejects] == [
+        ("verified_at_unreadable", True)
+    ]
+
+
+def test_verdict_of_the_future_is_no_verdict(spark: SparkSession) -> None:
+    raw = spark.createDataFrame([("a.png", EVENING)], "image string, verified_at string")
+    columns = [verdict_files.text_column(raw, n).alias(n) for n in verdict_files.COLUMNS]
+    found = verdicts.read_manifest(
+        raw.select(*columns), latest=datetime(2026, 1, 5, 12, tzinfo=UTC)
+    )
+    assert tuple(found.select("verified_at", "verified_at_fault").collect()[0]) == (
+        None, "it lies in the future: 2026-01-05T18:00:00Z",
+    )  # fmt: skip
+
+
+def test_first_time_that_is_told_counts_though_it_cannot_be_read(spark: SparkSession) -> None:
+    raw = spark.createDataFrame(
+        [("a.png", None, "L1"), ("a.png", "soon", None), ("a.png", NOON, "L2")],
+        "image string, captured_at string, line string",
+    )
+    told = verdicts.traceability(manifest_of(raw))
+    (row,) = told.select("line", "captured_at", "captured_at_fault").collect()
+    assert tuple(row) == ("L1", None, "'soon' is no time in ISO 8601")
 
 
 def test_unknown_verdict_is_rejected_and_the_image_waits(spark: SparkSession) -> None:
@@ -187,7 +232,6 @@ def test_first_value_of_each_column_describes_the_image(spark: SparkSession) -> 
         ("2026-01-05", "Europe/Berlin", datetime(2026, 1, 4, 23, tzinfo=UTC)),
         ("2026-01-05T06:00:00Z", "Europe/Berlin", datetime(2026, 1, 5, 6, tzinfo=UTC)),
         ("2026-01-05T06:00:00+02", "Europe/Berlin", datetime(2026, 1, 5, 4, tzinfo=UTC)),
-        ("2026-01-05 06:00:00 Asia/Tokyo", "Europe/Berlin", datetime(2026, 1, 4, 21, tzinfo=UTC)),
     ],
 )
 def test_time_without_a_zone_is_of_the_configured_one(
@@ -198,7 +242,7 @@ def test_time_without_a_zone_is_of_the_configured_one(
         raw.selectExpr(
             "captured_at", "captured_at verified_at", "'' verdict", "'' image", "'' reference"
         ),
-        timezone=zone,
+        reader=Reader(timezone=zone),
     )
     row = manifest.selectExpr("unix_seconds(captured_at)", "unix_seconds(verified_at)").collect()
     assert tuple(row[0]) == (moment.timestamp(), moment.timestamp())

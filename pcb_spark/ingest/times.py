@@ -1,0 +1,194 @@
+"""Times as plants write them: one reader for verdict files, sidecars, names, folders and EXIF.
+
+ISO 8601 in its basic and its extended form, the date also with EXIF's colons; what else a plant
+writes is told by formats of ``datetime.strptime``. Offsets and Z are zones. Abbreviations aren't:
+CST is Chicago, Shanghai or Havana. A time without a zone is one of the plant's: of an hour that the
+clock shows twice the first counts, and one that it leaves out lies as far after it as it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+#: Cameras with an empty battery begin long before it, spreadsheets and databases as well.
+DEFAULT_EARLIEST: Final = date(2000, 1, 1)
+
+_DATE: Final = r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|(\d\d)(\d\d)|:(\d\d):(\d\d))"
+_CLOCK: Final = (
+    r"(?:(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)"
+)
+_ZONE: Final = r"([Zz]|[+-]\d{1,2}(?::\d\d)?|[+-]\d{4})"
+_ISO: Final = re.compile(rf"{_DATE}(?:(?:[Tt]| +){_CLOCK}(?: *{_ZONE})?)?", re.ASCII)
+_OFFSET: Final = re.compile(r"([+-])(\d{1,2}):?(\d\d)?", re.ASCII)
+#: A clock, and behind it a word that is neither half of the day.
+_ABBREVIATION: Final = re.compile(r"\d{1,2}:\d\d.*?\s*\b(?!(?:am|pm|z)\b)([a-z][a-z/_]+)\)?$", re.I)
+_DIRECTIVE: Final = re.compile(r"%(.)")
+_IN_UTC: Final = ("Z", "UTC", "GMT")
+_SAMPLE: Final = datetime(2026, 11, 23, 17, 45, 56)
+#: From here on a zone may push the day into a year of five digits; databases mean "never" by it.
+_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class TimeFault(ValueError):
+    """A text that is no time; the message quotes it and says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How a plant writes its times.
+
+    Parameters
+    ----------
+    timezone : IANA name of the zone of times that name none.
+    formats : of ``datetime.strptime``; they count before ISO 8601.
+    iso : whether ISO 8601 is read besides.
+    earliest : a time before this day, of the plant's zone, can't be true; None leaves that open.
+    """
+
+    timezone: str = "UTC"
+    formats: tuple[str, ...] = ()
+    iso: bool = True
+    earliest: date | None = DEFAULT_EARLIEST
+
+    def read(self, text: str) -> datetime:
+        """Read one time; the answer is in UTC.
+
+        Raises
+        ------
+        TimeFault : it can't be read, formats read it differently, or it lies before ``earliest``.
+        """
+        text = text.strip()
+        readings = {moment for moment in map(self._formatted(text), self.formats) if moment}
+        if len(readings) > 1:
+            raise TimeFault(f"{text!r} is a different time in each of several formats")
+        moment = readings.pop() if readings else self._iso(text) if self.iso else None
+        if moment is None:
+            raise TimeFault(f"{text!r} {self._why_unread(text)}")
+        if self.earliest and moment < datetime.combine(self.earliest, time(), self.zone):
+            raise TimeFault(f"{text!r} lies before {self.earliest}, the earliest that can be true")
+        if self.earliest and moment >= _NEVER:
+            raise TimeFault(f"{text!r} lies in a year that means never")
+        return moment
+
+    def judge(self, text: str | None) -> tuple[datetime | None, str | None]:
+        """The time, or why it can't be read; neither where there is no text."""
+        if text is None:
+            return None, None
+        try:
+            return self.read(text), None
+        except TimeFault as fault:
+            return None, str(fault)
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The zone of times that name none."""
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
+
+    def _formatted(self, text: str) -> Callable[[str], datetime | None]:
+        def read(form: str) -> datetime | None:
+            try:
+                moment = datetime.strptime(text, form)
+            except ValueError:
+                return None
+            return self._in_utc(moment.replace(tzinfo=UTC) if form.endswith(_IN_UTC) else moment)
+
+        return read
+
+    def _iso(self, text: str) -> datetime | None:
+        found = _ISO.fullmatch(text.replace("\u2212", "-"))
+        if found is None:
+            return None
+        *numbers, zone = found.groups()
+        year, month, day = (int(part) for part in numbers[:7] if part)
+        clock = [part for part in numbers[7:] if part] + ["0"] * 4
+        hour, minute, second, micros = map(int, (*clock[:3], clock[3][:6].ljust(6, "0")))
+        try:
+            moment = datetime(year, month, day, hour, minute, second, micros, _offset(zone))
+        except ValueError:
+            return None
+        return self._in_utc(moment)
+
+    def _in_utc(self, moment: datetime) -> datetime:
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
+        try:
+            return zoned.astimezone(UTC)
+        except OverflowError:  # the first hours of the year 1, the last ones of 9999
+            return zoned.replace(tzinfo=UTC)
+
+    def _why_unread(self, text: str) -> str:
+        zone = _ABBREVIATION.search(text)
+        if zone:
+            return f"names a zone as {zone[1]}, which may be several; expected an offset or Z"
+        if self.formats:
+            return f"fits none of {', '.join(self.formats)}" + (" nor ISO 8601" if self.iso else "")
+        return "is no time in ISO 8601"
+
+
+def _offset(zone: str | None) -> tzinfo | None:
+    """Raises ValueError for one of a day or more, or of more than 59 minutes."""
+    if zone is None or zone in "Zz":
+        return UTC if zone else None
+    found = _OFFSET.fullmatch(zone)
+    sign, hours, minutes = found.groups() if found else ("+", "99", "0")
+    time(minute=int(minutes or 0))
+    ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return timezone(-ahead if sign == "-" else ahead)
+
+
+def why_unusable(form: str) -> str | None:
+    """What is wrong with a format of ``strptime``: it has to tell one day, and its hour in full."""
+    directives = set(_DIRECTIVE.findall(form))
+    if "Z" in directives:
+        return "%Z reads the names of this machine's zone only; write %z for an offset"
+    if "I" in directives and "p" not in directives:
+        return "%I is half a day without %p"
+    try:
+        parsed = datetime.strptime(_SAMPLE.replace(tzinfo=UTC).strftime(form), form)
+    except ValueError as error:
+        return str(error)
+    return None if parsed.date() == _SAMPLE.date() else "it tells no year, month and day"
+
+
+def fault_of(name: str) -> str:
+    """The column that says why the text in the column ``name`` is no time."""
+    return f"{name}_fault"
+
+
+def parsed(table: DataFrame, names: Sequence[str], reader: Reader) -> DataFrame:
+    """Turn columns of text into times, and add what ``fault_of`` names for each of them."""
+    from pyspark.sql.types import StringType, StructField, StructType, TimestampType
+
+    fields = [
+        StructField(field.name, TimestampType()) if field.name in names else field
+        for field in table.schema.fields
+    ]
+    faults = [StructField(fault_of(name), StringType()) for name in names]
+    return table.mapInArrow(_parser(tuple(names), reader), StructType(fields + faults))
+
+
+def _parser(
+    names: Sequence[str], reader: Reader
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def parse_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for batch in batches:
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for name in names:
+                found = [reader.judge(text) for text in columns[name].to_pylist()]
+                times = [moment for moment, _ in found]
+                columns[name] = pa.array(times, pa.timestamp("us", tz="UTC"))
+                columns[fault_of(name)] = pa.array([fault for _, fault in found], pa.string())
+            yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+    return parse_partition
