@@ -15,12 +15,12 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import render_pair
-from pcb_spark.ingest import verdict_files, verdicts
+from pcb_spark.ingest import verdict_form, verdicts
 from pcb_spark.lake import schemas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 START = datetime(2026, 1, 5, 6, tzinfo=UTC)
 NO_IMAGE = b"no image at all"
@@ -83,9 +83,15 @@ def _row(number: int, image: bytes, reference: bytes | None) -> tuple[Any, ...]:
     return tuple(row[name] for name in schemas.IMAGES.names)
 
 
-def manifest_of(raw: DataFrame) -> DataFrame:
+def manifest_of(raw: DataFrame, *, latest: datetime | None = None) -> DataFrame:
     """What ``read_manifest`` makes of a file with these columns, its rows in their order."""
-    columns = [verdict_files.text_column(raw, name).alias(name) for name in verdict_files.COLUMNS]
+    columns = [_text(raw, name).alias(name) for name in (*verdict_form.TEXTS, "file")]
     row = F.monotonically_increasing_id().alias("row_number")
-    nothing = [F.lit(None).cast("string").alias(name) for name in ("file", "fault")]
-    return verdicts.read_manifest(raw.coalesce(1).select(*columns, row, *nothing))
+    return verdicts.read_manifest(raw.coalesce(1).select(*columns, row), latest=latest)
+
+
+def _text(raw: DataFrame, name: str) -> Column:
+    if name not in raw.columns:
+        return F.lit(None).cast("string")
+    trimmed = F.trim(F.col(name).cast("string"))
+    return F.when(trimmed != "", trimmed)

@@ -82,6 +82,10 @@ VERDICT_CONFLICT: Final = "verdict_conflict"
 VERDICT_UNKNOWN: Final = "verdict_unknown"
 VERDICT_SUPERSEDED: Final = "verdict_superseded"
 VERDICT_UNREADABLE: Final = "verdict_unreadable"
+VERDICT_ROW_MALFORMED: Final = "verdict_row_malformed"
+VERDICT_FILE_MALFORMED: Final = "verdict_file_malformed"
+VERDICT_AMBIGUOUS: Final = "verdict_ambiguous"
+MESSAGE_WITHOUT_VERDICT: Final = "message_without_verdict"
 REJECT_REASONS: Final = (
     REFERENCE_MISSING,
     REFERENCE_UNUSABLE,
@@ -100,6 +104,10 @@ REJECT_REASONS: Final = (
     VERDICT_UNKNOWN,
     VERDICT_SUPERSEDED,
     VERDICT_UNREADABLE,
+    VERDICT_ROW_MALFORMED,
+    VERDICT_FILE_MALFORMED,
+    VERDICT_AMBIGUOUS,
+    MESSAGE_WITHOUT_VERDICT,
 )
 
 #: Why a verdict is suspected to be wrong.

@@ -11,21 +11,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pcb_spark.core import names
+from pcb_spark.ingest.verdict_form import OF_PANEL, UNIT_POSITION, Malformed, Row, faulty_row
 
 MESSAGE: Final = "CFX.Production.TestAndInspection.UnitsInspected"
-#: VerificationResult, by name and by its number in messages of older libraries.
+#: VerificationResult, by name and by its number in messages of older libraries. An accepted defect
+#: is a false call, though one for which the process needs attention.
 _VERDICTS: Final = {
     "DefectConfirmed": names.VERDICT_FAIL, "1": names.VERDICT_FAIL,
+    "DefectRepaired": names.VERDICT_FAIL, "DefectClosed": names.VERDICT_FAIL,
     "DefectRejected": names.VERDICT_PASS, "2": names.VERDICT_PASS,
+    "DefectAccepted": names.VERDICT_PASS,
     "NotVerifiedYet": None, "0": None, "": None,
 }  # fmt: skip
-
-Row = dict[str, str | None]
 
 
 def is_message(value: object) -> bool:
     """Say whether a JSON value is a CFX message, of any kind, or the body of UnitsInspected."""
     return isinstance(value, Mapping) and ("MessageName" in value or "InspectedUnits" in value)
+
+
+def without_inspection(message: Mapping[str, Any]) -> str | None:
+    """The name of a message that holds no inspection, and so nothing to verify.
+
+    Raises
+    ------
+    Malformed : as ``rows``.
+    """
+    name = _text(message, "MessageName") or MESSAGE
+    if name != MESSAGE:
+        return name
+    units = _list(_body(message), "InspectedUnits")
+    held = any(unit.get("Inspections") if isinstance(unit, Mapping) else True for unit in units)
+    return None if held else name
 
 
 def rows(message: Mapping[str, Any]) -> Iterator[Row]:
@@ -34,19 +51,49 @@ def rows(message: Mapping[str, Any]) -> Iterator[Row]:
     A defect's own verification counts before its inspection's and its unit's. Those above speak
     for a defect where they reject it, which holds for all below, or confirm the only one there is:
     a confirmed unit with three flags doesn't say which of them is true. A position is a ``fail`` if
-    one of its defects is, a ``pass`` if all of them are. Messages of another kind have no rows.
+    one of its defects is, a ``pass`` if all of them are. Messages of another kind have no rows. A
+    unit that isn't built as CFX says is one row with a fault, and the others count.
+
+    Raises
+    ------
+    Malformed : the message itself isn't built as CFX says.
     """
-    body = message.get("MessageBody", message)
-    if message.get("MessageName", MESSAGE) != MESSAGE or not isinstance(body, Mapping):
+    if (_text(message, "MessageName") or MESSAGE) != MESSAGE:
         return
-    operator = (body.get("Inspector") or {}).get("OperatorIdentifier")
-    for unit in _items(body, "InspectedUnits"):
-        found: dict[str | None, list[Row]] = {}
-        for row in _defects(unit):
-            found.setdefault(row[names.POSITION], []).append(row)
-        for position in found.values():
-            sent = message.get("TimeStamp") or position[-1][names.VERIFIED_AT]
-            yield _merged(position) | {names.OPERATOR_ID: operator, names.VERIFIED_AT: sent}
+    body = _body(message)
+    operator = _text(_object(body, "Inspector"), "OperatorIdentifier")
+    sent = _text(message, "TimeStamp")
+    units = _list(body, "InspectedUnits")
+    panels = _panels(units)
+    for number, unit in enumerate(units, start=1):
+        try:
+            for row in [*_unit_rows(unit, sent)]:
+                row[names.OPERATOR_ID] = operator
+                if row[names.BOARD_ID] in panels:
+                    row[OF_PANEL] = "true"
+                yield row
+        except Malformed as error:
+            yield faulty_row(f"unit {number}: {error}")
+
+
+def _panels(units: Sequence[Any]) -> set[str]:
+    """The identifiers that several boards of a message have in common."""
+    places: dict[str, set[str]] = {}
+    for unit in units:
+        if isinstance(unit, Mapping):
+            name, place = unit.get("UnitIdentifier"), unit.get("UnitPositionNumber")
+            places.setdefault(str(name).strip(), set()).add(str(place))
+    return {name for name, found in places.items() if len(found) > 1}
+
+
+def _unit_rows(unit: object, sent: str | None) -> Iterator[Row]:
+    if not isinstance(unit, Mapping):
+        raise Malformed(f"a JSON {type(unit).__name__} in place of an object")
+    found: dict[str | None, list[Row]] = {}
+    for row in _defects(unit):
+        found.setdefault(row[names.POSITION], []).append(row)
+    for position in found.values():
+        yield _merged(position) | {names.VERIFIED_AT: sent or position[-1][names.VERIFIED_AT]}
 
 
 def _defects(unit: Mapping[str, Any]) -> Iterator[Row]:
@@ -56,15 +103,16 @@ def _defects(unit: Mapping[str, Any]) -> Iterator[Row]:
         defects = _items(inspection, "DefectsFound") or [{}]
         above = ((inspection, len(defects)), (unit, flags))
         for defect in defects:
-            component = defect.get("ComponentOfInterest") or {}
+            component = _object(defect, "ComponentOfInterest")
             yield {
-                names.BOARD_ID: unit.get("UnitIdentifier"),
-                names.POSITION: component.get("ReferenceDesignator")
-                or inspection.get("InspectionName"),
-                names.PART_NUMBER: component.get("PartNumber"),
+                names.BOARD_ID: _text(unit, "UnitIdentifier"),
+                UNIT_POSITION: _text(unit, "UnitPositionNumber"),
+                names.POSITION: _text(component, "ReferenceDesignator")
+                or _text(inspection, "InspectionName"),
+                names.PART_NUMBER: _text(component, "PartNumber"),
                 names.VERDICT: _verdict(defect, above),
-                names.DEFECTS: defect.get("DefectCode"),
-                names.VERIFIED_AT: inspection.get("InspectionEndTime"),
+                names.DEFECTS: _text(defect, "DefectCode"),
+                names.VERIFIED_AT: _text(inspection, "InspectionEndTime"),
             }
 
 
@@ -86,8 +134,7 @@ def _verdict(
 
 def _mapped(level: Mapping[str, Any]) -> str | None:
     """A level's verification; what CFX doesn't know is passed on, and rejected as unknown."""
-    said = level.get("Verification")
-    text = "" if said is None else str(said)
+    text = _text(level, "Verification") or ""
     return _VERDICTS.get(text, text)
 
 
@@ -103,6 +150,47 @@ def _merged(defects: Sequence[Row]) -> Row:
     return defects[0] | {names.VERDICT: verdict, names.DEFECTS: named or None}
 
 
-def _items(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def _body(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(message, "MessageBody") if "MessageBody" in message else message
+
+
+def _text(value: Mapping[str, Any], name: str) -> str | None:
+    """A member's text, trimmed; numbers are taken for text."""
     found = value.get(name)
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    if isinstance(found, str):
+        return found.strip()
+    if found is None:
+        return None
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return str(found)
+    raise _wrong(name, found, "a text")
+
+
+def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    if found is None:
+        return {}
+    if isinstance(found, Mapping):
+        return found
+    raise _wrong(name, found, "an object")
+
+
+def _list(value: Mapping[str, Any], name: str) -> list[Any]:
+    found = value.get(name)
+    if found is None:
+        return []
+    if isinstance(found, list):
+        return found
+    raise _wrong(name, found, "a list")
+
+
+def _items(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    found = _list(value, name)
+    for one in found:
+        if not isinstance(one, Mapping):
+            raise _wrong(name, one, "an object")
+    return found
+
+
+def _wrong(name: str, found: object, expected: str) -> Malformed:
+    return Malformed(f"{name} holds a JSON {type(found).__name__} in place of {expected}")

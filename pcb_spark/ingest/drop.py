@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark.ingest import image_files, reference_windows, times, verdict_files, verdicts
+from pcb_spark.ingest import (
+    image_files,
+    reference_windows,
+    times,
+    verdict_files,
+    verdict_paths,
+    verdicts,
+)
 from pcb_spark.ingest.layouts import Layout
+from pcb_spark.ingest.verdict_form import Form
 from pcb_spark.lake import filesystem, tables
 from pcb_spark.lake.tables import cached
 
@@ -70,6 +78,16 @@ class Drop:
         tolerance = self.settings.future_tolerance_minutes
         return datetime.now(UTC) + timedelta(minutes=tolerance)
 
+    @cached_property
+    def form(self) -> Form:
+        """How its verdict files are written."""
+        wanted = self.settings
+        return Form(
+            columns=wanted.verdict_columns,
+            separator=wanted.verdict_separator,
+            encoding=wanted.verdict_encoding,
+        )
+
     def stream(self) -> DataFrame:
         """Image files and sidecars as they arrive, as a streaming DataFrame."""
         wanted = self.settings
@@ -87,6 +105,13 @@ class Drop:
         """
         found = self._list(self._images_folder)
         return [file for file in found if self._is_wanted(file.uri)]
+
+    def list_paths(self) -> DataFrame:
+        """``image_id`` and ``path`` of what ``list_images`` finds."""
+        root = len(self.root.rstrip("/")) + 1
+        paths = [(file.uri[root:],) for file in self.list_images()]
+        rows = self.spark.createDataFrame(paths, f"{verdict_paths.PATH} string")
+        return verdict_paths.files(rows)
 
     def open_files(self, files: Sequence[Listed]) -> DataFrame:
         """Read files of a listing; what can't be opened is missing from the answer."""
@@ -144,8 +169,17 @@ class Drop:
         found = [
             file for name in (*wanted.manifest, *wanted.verdicts) for file in self._match(name)
         ]
-        rows = verdict_files.read(self.spark, list(dict.fromkeys(found)))
-        return verdicts.read_manifest(rows, reader=self.times, latest=self.latest())
+        rows = verdict_files.read(self.spark, list(dict.fromkeys(found)), self.form)
+        return self._in_our_words(rows)
+
+    def sidecars(self, kept: DataFrame) -> DataFrame:
+        """The rows of sidecars that are kept in their table."""
+        return self._in_our_words(verdict_files.of_sidecars(kept, root=self.root, form=self.form))
+
+    def _in_our_words(self, rows: DataFrame) -> DataFrame:
+        return verdicts.read_manifest(
+            rows, reader=self.times, latest=self.latest(), words=self.settings.verdict_words
+        )
 
     def _readable(self, reader: Any) -> Any:
         """Leave out what vanished or can't be read; the listing shows that it is missing."""

@@ -9,6 +9,7 @@ as not seen yet.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from collections import Counter
@@ -22,11 +23,11 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import PcbSparkError
-from pcb_spark.ingest import image_files, ledger, verdict_files, verdicts
+from pcb_spark.ingest import image_files, ledger, verdict_paths, verdicts
 from pcb_spark.ingest.drop import Drop, Listed
 from pcb_spark.ingest.layouts import SIDECAR, is_sidecar
-from pcb_spark.ingest.paths import image_id
-from pcb_spark.ingest.verdicts import KEY
+from pcb_spark.ingest.paths import image_id, relative
+from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS
 from pcb_spark.lake.run import Counts, writing
@@ -72,8 +73,14 @@ class Intake:
         """Read verdict files, manifests and references as they are now."""
         with self.lock:
             self._caches.close()
-            self.manifest = cached(self.drop.manifest(), self._caches)
             self.references = self.drop.references(self._caches)
+            golden = verdict_paths.files(self.references, KEY)
+            told = cached(self.drop.manifest(), self._caches)
+            named = verdict_paths.read(told, REFERENCE_KEY, root=self.drop.root)
+            self.manifest = verdict_paths.correct(told, REFERENCE_KEY, named, golden, strict=False)
+            readings = verdict_paths.read(self.manifest, KEY, root=self.drop.root)
+            self._readings = cached(readings, self._caches)
+            self._listing = functools.cache(lambda: cached(self.drop.list_paths(), self._caches))
 
     def refuse_unreadable(self) -> None:
         """Stop where a verdict file doesn't say which images it speaks of."""
@@ -146,10 +153,13 @@ class Intake:
         kept = self.read(SIDECARS, schemas.SIDECARS).withColumn(
             "place", F.row_number().over(newest)
         )
-        rows = verdict_files.of_sidecars(kept.where("place = 1"), root=self.drop.root)
-        return self.manifest.unionByName(
-            verdicts.read_manifest(rows, reader=self.drop.times, latest=self.drop.latest())
-        )
+        return self.manifest.unionByName(self.drop.sidecars(kept.where("place = 1")))
+
+    def located(self) -> DataFrame:
+        """What is told, with the paths of the files that the ledger knows."""
+        path = relative(self.drop.root, names.SOURCE_URI).alias(verdict_paths.PATH)
+        known = self.ledger().select(names.IMAGE_ID, path)
+        return verdict_paths.correct(self.told(), KEY, self._readings, known, strict=True)
 
     def _keep_sidecars(self, files: DataFrame) -> None:
         rows = files.select(
@@ -211,7 +221,9 @@ class Intake:
         """Write what became of inspected files: images, then rejects, then the ledger."""
         wanted = self.drop.settings
         keys = inspected.select(KEY)
-        told = cached(verdicts.traceability(self.told().join(keys, KEY, "left_semi")), caches)
+        some = verdict_paths.files(keys, KEY)
+        told = verdict_paths.correct_some(self.told(), KEY, self._readings, some, self._listing)
+        told = cached(verdicts.traceability(told.join(keys, KEY, "left_semi")), caches)
         described = image_files.describe(
             inspected, told, root=self.drop.root, timezone=wanted.timezone,
             latest=self.drop.latest(),

@@ -66,7 +66,7 @@ def _without_pruned(intake: Intake) -> DataFrame:
     gone = ledger.pruned(intake.read(FILES, schemas.FILES)).select(
         F.col(names.IMAGE_ID).alias("gone")
     )
-    told = intake.told()
+    told = intake.located()
     return told.join(gone, image_id(F.col(KEY)) == F.col("gone"), "left_anti")
 
 

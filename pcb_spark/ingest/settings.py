@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from pcb_spark.core.names import GROUPS
-from pcb_spark.ingest import times
+from pcb_spark.ingest import times, verdict_form
 from pcb_spark.lake.settings import Section
 
 
@@ -41,6 +42,14 @@ class IngestConfig(Section):
     that aren't ISO 8601: one format, or several that read no text differently."""
     future_tolerance_minutes: int = Field(default=60, ge=0)
     """How far ahead of the clock an image may have been taken, in minutes."""
+    verdict_words: dict[str, Literal["pass", "fail", "unverified"]] = Field(default_factory=dict)
+    """What a plant's own words in ``verdict`` mean; case, blanks and hyphens don't count."""
+    verdict_columns: dict[str, str] = Field(default_factory=dict)
+    """How the plant names columns of its verdict files that have another name here."""
+    verdict_separator: str = ""
+    """What separates the values of CSV files whose header leaves it open; ``tab`` is a tab."""
+    verdict_encoding: str = ""
+    """The encoding of CSV files without a byte order mark that aren't what is found."""
     max_pixels: int = Field(default=50_000_000, gt=0)
     """Largest width x height in pixels; larger images are rejected before they are decompressed."""
     settle_seconds: int = Field(default=0, ge=0)
@@ -83,6 +92,26 @@ class IngestConfig(Section):
                 msg = f"{form!r} can't be used: {fault}"
                 raise ValueError(msg)
         return value
+
+    @field_validator("verdict_words")
+    @classmethod
+    def _each_word_means_one_thing(cls, value: dict[str, str]) -> dict[str, str]:
+        return verdict_form.checked_words(value)
+
+    @field_validator("verdict_columns")
+    @classmethod
+    def _each_column_is_one(cls, value: dict[str, str]) -> dict[str, str]:
+        return verdict_form.checked_columns(value)
+
+    @field_validator("verdict_separator")
+    @classmethod
+    def _one_separator(cls, value: str) -> str:
+        return verdict_form.checked_separator(value)
+
+    @field_validator("verdict_encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        return verdict_form.checked_encoding(value)
 
     @field_validator("timezone")
     @classmethod

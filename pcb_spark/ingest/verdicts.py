@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,16 @@ from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import times
 from pcb_spark.ingest.times import fault_of
-from pcb_spark.ingest.verdict_files import COLUMNS, FAULT, FILE, NO_IMAGE_COLUMN, ROW
+from pcb_spark.ingest.verdict_files import FILE, ROW
+from pcb_spark.ingest.verdict_form import (
+    COLUMNS,
+    FAULT,
+    FAULT_REASON,
+    NO_IMAGE_COLUMN,
+    UNVERIFIED,
+    meanings,
+)
+from pcb_spark.ingest.verdict_places import find_images
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -26,9 +36,13 @@ REFERENCE_KEY = "reference_path"
 
 
 def read_manifest(
-    raw: DataFrame, *, reader: times.Reader | None = None, latest: datetime | None = None
+    raw: DataFrame,
+    *,
+    reader: times.Reader | None = None,
+    latest: datetime | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> DataFrame:
-    """Bring the rows of ``verdict_files.read`` into one form: times, and verdicts in lower case.
+    """Bring the rows of ``verdict_files.read`` into one form: times, and verdicts in our words.
 
     What can't be read as a time is null, and ``captured_at_fault`` or ``verified_at_fault`` says of
     it what was found.
@@ -37,6 +51,7 @@ def read_manifest(
     ----------
     reader : how the plant writes its times.
     latest : a verdict can't be of a time after it. Of images ``ingest.describe`` says so.
+    words : what a plant's own words mean, before those that every plant uses in one sense.
     """
     renamed = raw.withColumnsRenamed({names.IMAGE: KEY, names.REFERENCE: REFERENCE_KEY})
     manifest = times.parsed(
@@ -49,21 +64,30 @@ def read_manifest(
         {
             names.VERIFIED_AT: F.when(~late, moment),
             fault_of(names.VERIFIED_AT): F.coalesce(_VERIFIED_FAULT, F.when(late, future)),
-            names.VERDICT: F.lower(names.VERDICT),
+            names.VERDICT: _verdict(words or {}),
             names.OPERATORS_DISAGREE: F.lit(None).cast("boolean"),
         }
     )
 
 
+def _verdict(words: Mapping[str, str]) -> Column:
+    """What a word means; one that nobody explained stays, in lower case, and is rejected."""
+    word = F.lower(F.regexp_replace(names.VERDICT, r"[\s_-]+", ""))
+    pairs = [F.lit(text) for pair in meanings(words).items() for text in pair]
+    meaning = F.coalesce(F.element_at(F.create_map(*pairs), word), F.lower(names.VERDICT))
+    return F.when(meaning != UNVERIFIED, meaning)
+
+
 def refuse_unreadable(manifest: DataFrame) -> None:
-    """Stop where a file can't be read at all.
+    """Stop where no file can be read at all; where some can, the others are rejects.
 
     Raises
     ------
-    InputError : it has no column that says which image it speaks of.
+    InputError : they have no column that says which image they speak of.
     """
-    broken = manifest.where(F.col(FAULT).startswith(NO_IMAGE_COLUMN)).orderBy(ROW).first()
-    if broken is not None:
+    wrong = F.coalesce(F.col(FAULT).startswith(NO_IMAGE_COLUMN), F.lit(False))
+    broken = manifest.where(wrong).orderBy(ROW).first()
+    if broken is not None and manifest.where(~wrong).isEmpty():
         raise InputError(
             f"the verdict file {broken[FILE]} has {NO_IMAGE_COLUMN}",
             expected=f"a header with image and any of {', '.join(COLUMNS[1:])}",
@@ -79,14 +103,9 @@ def resolve(manifest: DataFrame, known: DataFrame) -> DataFrame:
     ----------
     known : ``relative_path``, ``board_id`` and ``position`` of the images that there are.
     """
-    places = known.select(F.col(KEY).alias("found"), names.BOARD_ID, names.POSITION)
-    places = places.where(F.col(names.POSITION).isNotNull())
-    named = manifest.where(F.col(KEY).isNotNull() | F.col(names.POSITION).isNull())
-    placed = manifest.where(F.col(KEY).isNull() & F.col(names.POSITION).isNotNull())
-    found = placed.join(places, [names.BOARD_ID, names.POSITION], "left").withColumn(
-        KEY, F.col("found")
-    )
-    return named.unionByName(found.drop("found"))
+    by_place = F.col(KEY).isNull() & F.col(names.POSITION).isNotNull() & F.col(FAULT).isNull()
+    found = find_images(manifest.where(by_place), known, KEY)
+    return manifest.where(~by_place).unionByName(found)
 
 
 def with_earlier(manifest: DataFrame, earlier: DataFrame) -> DataFrame:
@@ -207,7 +226,7 @@ def _disagreement(opinion: Column, per_image: WindowSpec) -> Column:
 def _verdict_fault() -> Column:
     contradicted = F.col("current") & F.col(names.VERDICT).isNotNull() & (F.col("opinions") > 1)
     return (
-        F.when(F.col(FAULT).isNotNull(), names.VERDICT_UNREADABLE)
+        F.when(F.col(FAULT).isNotNull(), F.coalesce(FAULT_REASON, F.lit(names.VERDICT_UNREADABLE)))
         .when(
             F.col(names.IMAGE_ID).isNull() | F.col(_IMAGE_FAULT).isNotNull(),
             names.VERDICT_WITHOUT_IMAGE,

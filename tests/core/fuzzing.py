@@ -161,7 +161,7 @@ def case(seed: int, number: int) -> tuple[str, bytes]:
         kind, file = rng.choice([*large().items()])
     data = bytearray(file)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        rng.choice(_MUTATIONS)(rng, data)
+        rng.choice(MUTATIONS)(rng, data)
     if kind == "PNG" and rng.random() < 0.7:
         _mend_png(data)
     return kind, bytes(data)
@@ -222,7 +222,8 @@ def _graft(rng: random.Random, data: bytearray) -> None:
     data[_place(rng, data) :] = other[rng.randrange(len(other)) :]
 
 
-_MUTATIONS: tuple[Callable[[random.Random, bytearray], None], ...] = (
+#: What changes a file in one place; the last goes on with another picture.
+MUTATIONS: tuple[Callable[[random.Random, bytearray], None], ...] = (
     _flip_bit, _set_byte, _set_number, _cut_off, _delete, _repeat, _blank, _insert, _graft,
 )  # fmt: skip
 

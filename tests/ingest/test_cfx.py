@@ -53,6 +53,7 @@ def test_confirmed_defect_is_a_fail_with_its_code() -> None:
     (row,) = cfx.rows(message(inspection(defect("R22", CONFIRMED, "TMBSTN211"))))
     assert row == {
         "board_id": "PANEL34",
+        "unit_position": "1",
         "position": "R22",
         "part_number": "11123-8897",
         "verdict": "fail",
@@ -65,7 +66,9 @@ def test_confirmed_defect_is_a_fail_with_its_code() -> None:
 @pytest.mark.parametrize(
     ("said", "verdict", "defects"),
     [(CONFIRMED, "fail", "SLD"), (REJECTED, "pass", None), (OPEN, None, None),
-     ("1", "fail", "SLD"), ("2", "pass", None), ("0", None, None), ("Maybe", "Maybe", None)],
+     ("DefectAccepted", "pass", None), ("DefectRepaired", "fail", "SLD"),
+     ("DefectClosed", "fail", "SLD"), ("1", "fail", "SLD"), ("2", "pass", None),
+     ("0", None, None), ("Maybe", "Maybe", None)],
 )  # fmt: skip
 def test_verification_is_the_verdict(said: str, verdict: str | None, defects: str | None) -> None:
     assert verdicts(message(inspection(defect("R1", said)))) == [("R1", verdict, defects)]
@@ -124,7 +127,6 @@ def test_body_alone_is_read_too() -> None:
         {"MessageName": "CFX.Heartbeat", "MessageBody": {}},
         {"MessageName": cfx.MESSAGE, "MessageBody": None},
         {"MessageName": cfx.MESSAGE, "MessageBody": {"InspectedUnits": None}},
-        {"MessageName": cfx.MESSAGE, "MessageBody": {"InspectedUnits": [None, 7]}},
     ],
 )
 def test_message_that_says_nothing_of_units(sent: dict[str, Any]) -> None:

@@ -30,6 +30,10 @@ def rows(name: str, text: str) -> list[dict[str, Any]]:
     return list(verdict_files.parse(name, text.encode()))
 
 
+def malformed(what: str) -> dict[str, Any]:
+    return {"fault_reason": "verdict_row_malformed", "fault": what}
+
+
 def test_csv_with_quotes_commas_newlines_and_a_byte_order_mark() -> None:
     text = (
         '\ufeffimage,Verdict , defects\r\n"a, b.png",fail,"called ""open"", then short"\r\n'
@@ -41,11 +45,11 @@ def test_csv_with_quotes_commas_newlines_and_a_byte_order_mark() -> None:
     ]
 
 
-def test_short_and_long_csv_rows_keep_what_has_a_name() -> None:
-    assert rows("v.csv", "image,verdict\na.png\nb.png,pass,more\n") == [
-        {"image": "a.png"},
-        {"image": "b.png", "verdict": "pass"},
-    ]
+def test_short_and_long_csv_rows_are_rejected() -> None:
+    short, long, good = rows("v.csv", "image,verdict\na.png\nb.png,pass,more\nc.png,fail\n")
+    assert short == malformed("line 2: 1 fields, the header has 2")
+    assert long == malformed("line 3: 3 fields, the header has 2")
+    assert good == {"image": "c.png", "verdict": "fail"}
 
 
 def test_csv_may_name_board_and_position_in_place_of_the_image() -> None:
@@ -66,9 +70,11 @@ def test_csv_that_names_no_images(text: str, fault: str) -> None:
     assert rows("v.csv", text) == [{"fault": fault}]
 
 
-def test_bytes_that_are_no_utf8() -> None:
-    (row,) = verdict_files.parse("v.csv", b"image\nb\xfcrde.png\n")
-    assert str(row["fault"]).startswith("no UTF-8")
+def test_bytes_of_which_nobody_knows_the_encoding() -> None:
+    (row,) = verdict_files.parse("v.csv", b"image\nb\xf1rde.png\n")
+    assert row == {
+        "fault": "no UTF-8 from byte 7 (0xf1) on; save it as UTF-8, or set ingest.verdict_encoding"
+    }
 
 
 def test_json_lines_with_one_bad_line() -> None:

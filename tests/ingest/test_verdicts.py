@@ -120,10 +120,7 @@ def test_impossible_time_is_the_reject_of_its_row(spark: SparkSession, text: str
 
 def test_verdict_of_the_future_is_no_verdict(spark: SparkSession) -> None:
     raw = spark.createDataFrame([("a.png", EVENING)], "image string, verified_at string")
-    columns = [verdict_files.text_column(raw, n).alias(n) for n in verdict_files.COLUMNS]
-    found = verdicts.read_manifest(
-        raw.select(*columns), latest=datetime(2026, 1, 5, 12, tzinfo=UTC)
-    )
+    found = manifest_of(raw, latest=datetime(2026, 1, 5, 12, tzinfo=UTC))
     assert tuple(found.select("verified_at", "verified_at_fault").collect()[0]) == (
         None, "it lies in the future: 2026-01-05T18:00:00Z",
     )  # fmt: skip
@@ -146,9 +143,9 @@ def test_unknown_verdict_is_rejected_and_the_image_waits(spark: SparkSession) ->
 
 
 def test_unknown_verdict_does_not_displace_a_known_one(spark: SparkSession) -> None:
-    table, rejects = settle(spark, ("a.png", "pass", NOON), ("a.png", "ok", EVENING))
+    table, rejects = settle(spark, ("a.png", "pass", NOON), ("a.png", "TRUE", EVENING))
     assert table == [("id-a", "pass")]
-    assert rejects == [reject("verdict_unknown", "got ok")]
+    assert rejects == [reject("verdict_unknown", "got true")]
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
