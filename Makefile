@@ -87,8 +87,9 @@ test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, 
 	$(PY) -m pytest --cov $(PYTEST_ARGS)
 
 .PHONY: fuzz
-fuzz: venv ## FUZZ_CASES (a million) mutated image files; make test reads 20,000
-	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/core/test_fuzz.py $(PYTEST_ARGS)
+fuzz: venv ## FUZZ_CASES (a million) mutated image and verdict files; make test reads 20,000
+	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/core/test_fuzz.py tests/ingest/test_fuzz_verdicts.py \
+		$(PYTEST_ARGS)
 
 .PHONY: lint
 lint: venv ## Style and format

@@ -33,14 +33,14 @@ KNOWN_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("pass", "passed", "ok", "good", "falsecall", "falsealarm", "falsefail", "falsefailure",
          "falsedefect", "falsepositive", "falseerror", "falsereject", "pseudoerror", "nodefect",
-         "notadefect", "defectrejected", "defectaccepted"),
+         "notadefect", "defectrejected", "defectaccepted", "io", "i.o.", "合格", "良品"),
         names.VERDICT_PASS,
     ),
     **dict.fromkeys(
         ("fail", "failed", "ng", "nok", "notok", "nogood", "notgood", "bad", "truedefect",
          "truecall", "truealarm", "truefail", "truefailure", "truepositive", "trueerror",
          "realdefect", "defect", "defective", "faulty", "defectconfirmed", "confirmeddefect",
-         "defectrepaired", "defectclosed"),
+         "defectrepaired", "defectclosed", "nio", "n.i.o.", "不合格", "不良"),
         names.VERDICT_FAIL,
     ),
     **dict.fromkeys(

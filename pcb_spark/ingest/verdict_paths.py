@@ -59,7 +59,9 @@ def read(manifest: DataFrame, column: str, *, root: str) -> DataFrame:
     written = manifest.select(F.col(column).alias(WRITTEN)).where(F.col(column).isNotNull())
     return _mapped(
         written.distinct(), (WRITTEN, SPELLED, FOLDED),
-        lambda path: [(path, one, folded(one)) for one in (path, *spellings(path, root))],
+        lambda path: [
+            (path, one, folded(one)) for one in dict.fromkeys((path, *spellings(path, root)))
+        ],
     )  # fmt: skip
 
 
