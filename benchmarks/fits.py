@@ -28,7 +28,7 @@ def measure(spark: SparkSession, *, n: int, repeats: int) -> list[rows.Row]:
     """Fit both on a seeded matrix, in turn, and run the trees of the last fit."""
     features, labels = _matrix(n)
     table = _table(spark, features, labels)
-    config = ClassifierConfig()
+    config = ClassifierConfig().for_reference_mode(difference=True)
     slots = session.task_slots(spark)
 
     def natively() -> object:

@@ -166,7 +166,8 @@ def _auc(rows: list[Row], features: NDArray[np.float32], feature_fraction: float
     """Mean over the folds of the AUC on days that come after those of the training."""
     days = np.array([date.fromisoformat(row["captured_at"][:10]) for row in rows])
     fails = np.array([row["verdict"] == "fail" for row in rows])
-    wanted = ClassifierConfig(feature_fraction=feature_fraction).model_dump()
+    config = ClassifierConfig(feature_fraction=feature_fraction)
+    wanted = config.for_reference_mode(difference=True).model_dump()
     wanted.pop("num_tasks")
     trees = wanted.pop("num_iterations")
     settings = {**wanted, "objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 0}

@@ -9,13 +9,11 @@ told only where it hardly matters which of the smaller runs is taken off which o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks import rows
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 UNTOLD: Final = "no rate: the images take too little time beside what runs of one size differ by"
 ABOVE_LIMIT: Final = "above the limit, which can't be: as fast as it, within the spread"

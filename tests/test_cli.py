@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +17,6 @@ from pcb_spark.core.errors import (
     TrainingError,
 )
 from tests.world import BAD, GOOD, IN_OUT, World, settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture

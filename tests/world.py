@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,6 @@ from pcb_spark import cli
 from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from pcb_spark.core.errors import PcbSparkError
     from pcb_spark.pipeline import Job
     from pcb_spark.pipeline.config import Config

@@ -34,7 +34,8 @@ class Manifest:
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
-    ``max_offset`` is that of ``graphs.FeatureSpec``.
+    ``lineage.classifier`` is what the trees were fitted with. ``max_offset`` is that of
+    ``graphs.FeatureSpec``.
     """
 
     format: int

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import platformdirs
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 #: Set to anything but 0 it turns a download into an error: whatever isn't in the cache is missing.
 OFFLINE: Final = "PCB_SPARK_OFFLINE"

@@ -157,10 +157,15 @@ TRIALS: Final = _struct(
     ("milliseconds", _DOUBLE, False),
 )
 
+#: What a figure is of, see ``scopes``.
+SCOPE_KIND: Final = "scope_kind"
+SCOPE_VALUE: Final = "scope_value"
+
 METRICS: Final = _struct(
     (names.RUN_ID, _STRING, False),
     (names.MODEL_VERSION, _STRING, False),
-    ("scope", _STRING, False),
+    (SCOPE_KIND, _STRING, False),
+    (SCOPE_VALUE, _STRING, True),
     ("metric", _STRING, False),
     ("value", _DOUBLE, True),
     ("lower", _DOUBLE, True),

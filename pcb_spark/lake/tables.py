@@ -17,7 +17,7 @@ from pyspark.errors import PySparkException
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
-from pcb_spark.lake import compaction, exchange, filesystem
+from pcb_spark.lake import compaction, earlier, exchange, filesystem
 from pcb_spark.lake.filesystem import download as download
 from pcb_spark.lake.filesystem import exists as exists
 from pcb_spark.lake.filesystem import qualified as qualified
@@ -35,7 +35,7 @@ def locate(out: str, table: str) -> str:
 
 
 def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
-    """Read a table by its schema.
+    """Read a table by its schema, files that earlier versions wrote among them.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
     if not exists(spark, uri):
         what = f"no table at {uri}"
         raise InputError(what, hint="run the job that writes it first, or correct paths.out")
-    return spark.read.schema(schema).parquet(uri)
+    return earlier.read(spark, uri, schema)
 
 
 def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +13,15 @@ Floats: TypeAlias = NDArray[np.float64]
 #: (k, n) image weights, whole numbers, to (k, m) values, NaN where undefined.
 Statistic: TypeAlias = Callable[[Floats], Floats]
 Interval: TypeAlias = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampling:
+    """How often groups are drawn anew, 0 for never, and the seed of the draws."""
+
+    resamples: int
+    seed: int
+
 
 #: Image weights held at once: 8 MiB each for a handful of arrays.
 _CELLS = 1_000_000

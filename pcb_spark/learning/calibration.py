@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcb_spark.core.policy import round_scores
-from pcb_spark.learning.judged import known_verdicts
+from pcb_spark.lake.scopes import OVERALL, RELIABILITY, Scope
 from pcb_spark.learning.metrics import Metric, rows_by_label
 from pcb_spark.learning.rates import rate
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pcb_spark.learning.judged import Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,40 +26,33 @@ class ReliabilityBin:
     fail_share: float
 
 
-def reliability_bins(
-    is_fail: ArrayLike, probability: ArrayLike, *, bins: int = 10
-) -> list[ReliabilityBin]:
+def reliability_bins(judged: Judged, *, bins: int = 10) -> list[ReliabilityBin]:
     """Reliability diagram: ``bins`` of equal width, empty ones left out; the last includes 1."""
-    rounded = round_scores(probability)
-    scored = ~np.isnan(rounded)
-    fails = known_verdicts(is_fail, len(rounded))[scored]
-    scores = np.asarray(probability, dtype=np.float64)[scored]
-    codes = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    known = judged[~np.isnan(judged.score)]
+    codes = np.minimum((known.score * bins).astype(np.int64), bins - 1)
     return [
         ReliabilityBin(
             lower=code / bins,
             upper=(code + 1) / bins,
             n=len(rows),
-            mean_probability=float(scores[rows].mean()),
-            fail_share=float(fails[rows].mean()),
+            mean_probability=float(known.score[rows].mean()),
+            fail_share=float(known.is_fail[rows].mean()),
         )
         for code, rows in rows_by_label([code] for code in codes.tolist()).items()
     ]
 
 
-def evaluate_calibration(
-    is_fail: ArrayLike, probability: ArrayLike, *, confidence: float = 0.95
-) -> list[Metric]:
-    """Say whether scores are probabilities: ``reliability=0.3-0.4`` for each bin, and overall.
+def evaluate_calibration(judged: Judged, *, confidence: float = 0.95) -> list[Metric]:
+    """Say whether scores are probabilities: for each bin of scores, and overall.
 
     ``calibration_error`` is the mean distance of score and share of fails over the bins, weighed by
     their images (ECE; Naeini et al., AAAI 2015); 0 is best.
     """
-    bins = reliability_bins(is_fail, probability)
+    bins = reliability_bins(judged)
     n = sum(each.n for each in bins)
     metrics = []
     for each in bins:
-        scope = f"reliability={each.lower:.1f}-{each.upper:.1f}"
+        scope = Scope(RELIABILITY, f"{each.lower:.1f}-{each.upper:.1f}")
         share = rate(round(each.fail_share * each.n), each.n, (1 + confidence) / 2)
         metrics += [
             Metric(scope, "fail_share", *share),
@@ -68,4 +60,4 @@ def evaluate_calibration(
         ]
     gaps = [each.n * abs(each.fail_share - each.mean_probability) for each in bins]
     error = sum(gaps) / n if n else None
-    return [*metrics, Metric("overall", "calibration_error", error, None, None, n)]
+    return [*metrics, Metric(OVERALL, "calibration_error", error, None, None, n)]

@@ -1,51 +1,151 @@
-"""Verdicts, scores and thresholds of images, checked once and then travelling together."""
+"""A judged table: images with verdict, score and threshold, checked once and travelling together.
+
+It goes from out-of-fold scores to thresholds, metrics, calibration, comparison and report.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pcb_spark.core import names
 from pcb_spark.core.errors import TrainingError
 from pcb_spark.core.policy import round_scores
+from pcb_spark.lake.scopes import LABELS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pcb_spark.learning.bootstrap import Floats
 
 Rows: TypeAlias = NDArray[np.intp]
 Verdicts: TypeAlias = NDArray[np.bool_]
-Labels: TypeAlias = Sequence[str | None]
+#: Text of each image, None where it isn't known.
+Texts: TypeAlias = NDArray[np.object_]
+TextsLike: TypeAlias = ArrayLike | Sequence[str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Verdict, score (NaN where unscorable) and threshold of n images."""
+    """n images that operators have verified, as ``of`` has checked them; ``judged[rows]`` are some.
 
+    Attributes
+    ----------
+    image_id, board_id : (n,).
+    is_fail : (n,), true for a true defect.
+    score : (n,) 0..1, by a classifier that hasn't seen the image; NaN where there is none. Ranking
+        keeps float64, only decisions round.
+    threshold : (n,) 0..1; 0.0 clears nothing.
+    fold : (n,), in whose test window the image lies, from 1 in the order of time.
+    defects : (n,) kinds as ``open|short``, None or empty where there are none.
+    labels : (n,) values of each of the traceability columns ``LABELS``.
+    """
+
+    image_id: Texts
+    board_id: Texts
     is_fail: Verdicts
     score: Floats
     threshold: Floats
+    fold: NDArray[np.int64]
+    defects: Texts
+    labels: Mapping[str, Texts]
 
-    def __getitem__(self, rows: Rows) -> Judged:
-        return Judged(self.is_fail[rows], self.score[rows], self.threshold[rows])
+    @classmethod
+    def of(
+        cls,
+        *,
+        image_id: TextsLike,
+        board_id: TextsLike,
+        is_fail: ArrayLike,
+        score: ArrayLike,
+        fold: ArrayLike,
+        defects: TextsLike,
+        labels: Mapping[str, TextsLike],
+        threshold: ArrayLike = 0.0,
+    ) -> Judged:
+        """Check what lies side by side, (n,) each, and bind it; ``threshold`` may be one for all.
+
+        Raises
+        ------
+        TrainingError : columns of unequal length, or a verdict that is neither true nor false, as
+            that of an image that no operator has seen: it is never taken for good.
+        """
+        scores = _scores(score)
+        n = len(scores)
+        return cls(
+            image_id=_texts(names.IMAGE_ID, image_id, n),
+            board_id=_texts(names.BOARD_ID, board_id, n),
+            is_fail=_known_verdicts(is_fail, n),
+            score=scores,
+            threshold=np.full(n, threshold, dtype=np.float64),
+            fold=_of_length(names.FOLD, np.asarray(fold, dtype=np.int64), n),
+            defects=_texts(names.DEFECTS, defects, n),
+            labels={name: _texts(name, values, n) for name, values in labels.items()},
+        )
+
+    @classmethod
+    def read(cls, rows: pd.DataFrame) -> Judged:
+        """Bind rows of ``out_of_fold``, in their order; no threshold is chosen yet.
+
+        Raises
+        ------
+        TrainingError : as ``of``.
+        """
+        verdicts = rows[names.VERDICT].map({names.VERDICT_PASS: False, names.VERDICT_FAIL: True})
+        return cls.of(
+            image_id=rows[names.IMAGE_ID],
+            board_id=rows[names.BOARD_ID],
+            is_fail=verdicts if len(rows) else [],
+            score=rows[names.PROBABILITY],
+            fold=rows[names.FOLD],
+            defects=rows[names.DEFECTS],
+            labels={name: rows[name] for name in LABELS},
+        )
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, rows: Rows | NDArray[np.bool_]) -> Judged:
+        return Judged(
+            image_id=self.image_id[rows],
+            board_id=self.board_id[rows],
+            is_fail=self.is_fail[rows],
+            score=self.score[rows],
+            threshold=self.threshold[rows],
+            fold=self.fold[rows],
+            defects=self.defects[rows],
+            labels={name: values[rows] for name, values in self.labels.items()},
+        )
+
+    def at(self, threshold: ArrayLike) -> Judged:
+        """The same images at another threshold, one or (n,)."""
+        return replace(self, threshold=np.full(len(self), threshold, dtype=np.float64))
+
+    def scored(self, score: ArrayLike, fold: ArrayLike) -> Judged:
+        """The same images with other out-of-fold scores, (n,), in other folds, (n,)."""
+        n = len(self)
+        return replace(
+            self,
+            score=_of_length(names.PROBABILITY, _scores(score), n),
+            fold=_of_length(names.FOLD, np.asarray(fold, dtype=np.int64), n),
+        )
+
+    def segments(self, column: str | None) -> Texts:
+        """What may have a threshold of its own: values of ``column``, None for all without one."""
+        return np.full(len(self), None) if column is None else self.labels[column]
 
 
-def judge(is_fail: ArrayLike, probability: ArrayLike, threshold: ArrayLike = 0.0) -> Judged:
-    """Check the inputs; ranking keeps the scores in float64, only decisions round them."""
-    scores = np.where(np.isnan(round_scores(probability)), np.nan, probability).astype(np.float64)
-    thresholds = np.full(scores.shape, threshold, dtype=np.float64)
-    return Judged(known_verdicts(is_fail, len(scores)), scores, thresholds)
+def _scores(score: ArrayLike) -> Floats:
+    """Scores (n,) in float64, NaN where there is none or it is no 0..1."""
+    return np.where(np.isnan(round_scores(score)), np.nan, score).astype(np.float64)
 
 
-def known_verdicts(is_fail: ArrayLike, n: int) -> NDArray[np.bool_]:
-    """Verdicts as (n,) bool; refuses nulls, since what no operator has seen is never ``pass``.
-
-    Raises
-    ------
-    TrainingError : another length than ``n``, or a value other than true or false.
-    """
+def _known_verdicts(is_fail: ArrayLike, n: int) -> Verdicts:
+    """Verdicts as (n,) bool; refuses nulls, since what no operator has seen is never ``pass``."""
     verdicts = np.asarray(is_fail)
     known = verdicts.dtype.kind in "biuf" and bool(np.isin(verdicts, (0, 1)).all())
     if verdicts.shape != (n,) or not known:
@@ -56,3 +156,20 @@ def known_verdicts(is_fail: ArrayLike, n: int) -> NDArray[np.bool_]:
             hint="leave out images that no operator has verified",
         )
     return verdicts.astype(bool)
+
+
+def _texts(name: str, values: TextsLike, n: int) -> Texts:
+    """Text (n,); what pandas makes of a null is None again."""
+    found = _of_length(name, np.asarray(values, dtype=object), n)
+    return np.array([text if text == text else None for text in found], dtype=object)
+
+
+def _of_length(name: str, values: NDArray, n: int) -> NDArray:  # type: ignore[type-arg]
+    if values.shape == (n,):
+        return values
+    raise TrainingError(
+        f"{name} doesn't fit the scores",
+        expected=f"one for each of {n} images",
+        got=f"{values.dtype} of shape {values.shape}",
+        hint="take all columns from the same rows",
+    )

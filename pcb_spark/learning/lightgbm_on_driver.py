@@ -1,7 +1,7 @@
 """LightGBM's own Python package, for rows that lie on the driver anyway.
 
-It is the algorithm of ``classifier``, without Spark around it: a fit of some thousand rows takes a
-third of the time.
+It is the algorithm of ``lightgbm_on_spark``, without Spark around it: a fit of some thousand rows
+takes a third of the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pcb_spark.learning.folds import Fold
-    from pcb_spark.learning.settings import ClassifierConfig
+    from pcb_spark.learning.settings import TreeSettings
 
     Rows = NDArray[np.intp]
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def fit(
     features: NDArray[np.float32],
     is_fail: NDArray[np.bool_],
-    config: ClassifierConfig,
+    config: TreeSettings,
     *,
     seed: int,
     threads: int,
@@ -62,7 +62,7 @@ def predict_forward(
     features: NDArray[np.float32],
     is_fail: NDArray[np.bool_],
     windows: Sequence[tuple[Rows, Rows]],
-    config: ClassifierConfig,
+    config: TreeSettings,
     *,
     seed: int,
     threads: int,
@@ -87,7 +87,7 @@ def predict_forward(
 def out_of_fold(
     rows: pd.DataFrame,
     folds: Sequence[Fold],
-    config: ClassifierConfig,
+    config: TreeSettings,
     *,
     seed: int,
     threads: int,

@@ -19,11 +19,11 @@ from pcb_spark.network import trees
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
     from synapse.ml.lightgbm import LightGBMClassificationModel, LightGBMClassifier
 
     from pcb_spark.learning.folds import Fold
-    from pcb_spark.learning.settings import ClassifierConfig
+    from pcb_spark.learning.settings import TreeSettings
 
 _VECTOR = "feature_vector"
 _MASKED = "masked_vector"
@@ -31,7 +31,7 @@ _MASKED = "masked_vector"
 log = logging.getLogger(__name__)
 
 
-def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClassificationModel:
+def fit(rows: DataFrame, config: TreeSettings, *, seed: int) -> LightGBMClassificationModel:
     """Fit on ``features`` and ``label``; the same rows and seed give the same trees.
 
     Rows are put in the order of a hash: LightGBM takes bin boundaries from the first rows of its
@@ -46,9 +46,7 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     TrainingError : fewer than two classes.
     """
     check_classes(rows, "the training rows")
-    slots = session.task_slots(rows.sparkSession)
-    # LightGBM's workers wait for one another: more of them than run at once would wait for ever.
-    tasks = min(config.num_tasks or slots, slots)
+    tasks = task_count(rows.sparkSession, config)
     shuffled = F.xxhash64(names.IMAGE_ID, F.lit(seed))
     vectors = rows.select(
         names.IMAGE_ID, LABEL, array_to_vector(F.col(names.FEATURES)).alias(_VECTOR)
@@ -62,7 +60,14 @@ def fit(rows: DataFrame, config: ClassifierConfig, *, seed: int) -> LightGBMClas
     return estimator.fit(_only(ordered, kept)) if kept.any() else first
 
 
-def _estimator(config: ClassifierConfig, *, seed: int, tasks: int) -> LightGBMClassifier:
+def task_count(spark: SparkSession, config: TreeSettings) -> int:
+    """How many workers a fit has: as many as are configured, or as run at once."""
+    slots = session.task_slots(spark)
+    # LightGBM's workers wait for one another: more of them than run at once would wait for ever.
+    return min(config.num_tasks or slots, slots)
+
+
+def _estimator(config: TreeSettings, *, seed: int, tasks: int) -> LightGBMClassifier:
     from synapse.ml.lightgbm import LightGBMClassifier
 
     return LightGBMClassifier(
@@ -102,7 +107,7 @@ def predict(model: LightGBMClassificationModel, rows: DataFrame) -> DataFrame:
 
 
 def out_of_fold(
-    rows: DataFrame, folds: Sequence[Fold], config: ClassifierConfig, *, seed: int
+    rows: DataFrame, folds: Sequence[Fold], config: TreeSettings, *, seed: int
 ) -> DataFrame:
     """Score every fold by a classifier that saw only what came before it.
 

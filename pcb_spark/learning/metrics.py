@@ -8,25 +8,26 @@ without one counts in the rates as not cleared, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from pcb_spark.core.policy import PASS, decide
+from pcb_spark.lake.scopes import DEFECT, FOLD, FOLDS_MEAN, OVERALL, Scope
 from pcb_spark.learning.bootstrap import (
     Floats,
     Interval,
+    Resampling,
     Statistic,
     bootstrap_by_group,
     percentile_interval,
 )
-from pcb_spark.learning.judged import Judged, Labels, Rows, Verdicts, judge
-from pcb_spark.learning.rates import Rate, count_outcome
+from pcb_spark.learning.rates import Rate, cleared, count_outcome
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from pcb_spark.learning.judged import Judged, Rows, Texts, Verdicts
+    from pcb_spark.learning.promise import Promise
 
 Label = TypeVar("Label", int, str)
 
@@ -42,7 +43,7 @@ OF_DEFECT_KIND = ("roc_auc", "average_precision", "slip_rate")
 class Metric:
     """One row: ``value`` in its bounds (None where undefined), from ``n`` images."""
 
-    scope: str
+    scope: Scope
     metric: str
     value: float | None
     lower: float | None
@@ -50,87 +51,73 @@ class Metric:
     n: int
 
 
-def roc_auc(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
+def roc_auc(judged: Judged) -> float | None:
     """Area under the ROC curve, 0..1, ties count half; None where there is one class only."""
-    return _values(judge(is_fail, probability))[0]
+    return _values(judged)[0]
 
 
-def average_precision(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
-    """Sum of precision times gain in recall over the distinct scores; None as for ``roc_auc``."""
-    return _values(judge(is_fail, probability))[1]
+def evaluate_scores(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
+    """Metrics by scope: all images and folds, values of the traceability columns, defect kinds."""
+    return [
+        *evaluate_folds(judged, promise, drawn),
+        *evaluate_labels(judged, promise, drawn),
+        *evaluate_defects(judged, promise, drawn),
+    ]
 
 
-def brier(is_fail: ArrayLike, probability: ArrayLike) -> float | None:
-    """Mean squared difference of score and verdict, 0 (best) .. 1 (Brier, 1950)."""
-    return _values(judge(is_fail, probability))[2]
+def evaluate_folds(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
+    """Metrics ``overall``, of the folds, and their mean over those that have both classes.
 
-
-def evaluate_scores(
-    is_fail: ArrayLike,
-    probability: ArrayLike,
-    *,
-    board_id: Sequence[str],
-    fold: ArrayLike,
-    segments: Mapping[str, Labels],
-    defects: Labels,
-    threshold: ArrayLike,
-    seed: int,
-    resamples: int,
-    confidence: float = 0.95,
-) -> list[Metric]:
-    """Metrics by scope: ``overall``, ``folds_mean``, ``fold=1``, ``line=L1``, ``defect=short``.
-
-    Bounds of RANKING are by board, None where there is one. Those of the rates are by board for
-    ``overall`` and folds; elsewhere ``Outcome.rates``', since few boards often agree by chance.
-    ``slip_rate`` always has the latter: a bootstrap of no slips promises none. Folds of one class
-    are left out of ``folds_mean``; a kind is held against all good images.
-
-    Parameters
-    ----------
-    is_fail, probability, board_id, fold : (n,); scores 0..1 or NaN; test folds count from 1.
-    segments : for each traceability column its (n,) values, None where unknown.
-    defects : (n,) kinds as ``open|short``, None or empty where there are none.
-    threshold : one or (n,), as ``policy`` chose it.
+    Bounds are by board, None where there is one; but that of ``slip_rate`` is the promise's: a
+    bootstrap of no slips promises none.
     """
-    judged = judge(is_fail, probability, threshold)
-    boards = np.asarray(board_id)
-
-    def draw(rows: Rows, stream: int) -> Floats:
-        bound = _statistic(judged[rows])
-        return bootstrap_by_group(bound, boards[rows], resamples=resamples, seed=(seed, stream))
-
-    by_fold = rows_by_label([index] for index in np.asarray(fold, dtype=np.int64).tolist())
-    folds = {index: (judged[rows], draw(rows, index)) for index, rows in by_fold.items()}
-    metrics = _scope("overall", judged, confidence, draw(np.arange(len(boards)), 0))
-    metrics += _folds_mean(list(folds.values()), confidence)
+    by_fold = rows_by_label([index] for index in judged.fold.tolist())
+    folds = {
+        index: (part := judged[rows], _draw(part, drawn, index)) for index, rows in by_fold.items()
+    }
+    metrics = _scope(OVERALL, judged, promise, _draw(judged, drawn))
+    metrics += _folds_mean(list(folds.values()), promise.confidence)
     for index, (part, samples) in folds.items():
-        metrics += _scope(f"fold={index}", part, confidence, samples)
-    for column, labels in segments.items():
-        for label, rows in rows_by_label([label] if label else [] for label in labels).items():
-            samples = draw(rows, 0)
-            metrics += _scope(f"{column}={label}", judged[rows], confidence, samples, RANKING)
-    for kind, rows in _rows_by_defect(judged.is_fail, defects).items():
-        whole = _scope(f"defect={kind}", judged[rows], confidence, draw(rows, 0), RANKING)
-        metrics += [row for row in whole if row.metric in OF_DEFECT_KIND]
+        metrics += _scope(Scope(FOLD, str(index)), part, promise, samples)
     return metrics
 
 
+def evaluate_labels(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
+    """Metrics of each value of the traceability columns.
+
+    Bounds of RANKING are by board; those of the rates are ``Outcome.rates``', since few boards
+    often agree by chance.
+    """
+    return [
+        metric
+        for column, labels in judged.labels.items()
+        for label, rows in rows_by_label([label] if label else [] for label in labels).items()
+        for metric in _part(Scope(column, label), judged[rows], promise, drawn)
+    ]
+
+
+def evaluate_defects(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
+    """Metrics OF_DEFECT_KIND of each kind against all good images; bounds as in labels."""
+    return [
+        metric
+        for kind, rows in _rows_by_defect(judged.is_fail, judged.defects).items()
+        for metric in _part(Scope(DEFECT, kind), judged[rows], promise, drawn)
+        if metric.metric in OF_DEFECT_KIND
+    ]
+
+
 def evaluate_scope(
-    scope: str,
-    is_fail: ArrayLike,
-    probability: ArrayLike,
-    *,
-    board_id: Sequence[str],
+    scope: Scope,
+    judged: Judged,
+    promise: Promise,
+    drawn: Resampling,
     names: Sequence[str] = METRICS,
-    threshold: ArrayLike = 0.0,
-    seed: int,
-    resamples: int,
-    confidence: float = 0.95,
 ) -> list[Metric]:
-    """Give the metrics ``names`` of one scope, by board; as for ``evaluate_scores``."""
-    judged = judge(is_fail, probability, threshold)
-    samples = bootstrap_by_group(_statistic(judged), board_id, resamples=resamples, seed=seed)
-    return [row for row in _scope(scope, judged, confidence, samples) if row.metric in names]
+    """Give the metrics ``names`` of one scope; bounds as in ``evaluate_folds``."""
+    samples = bootstrap_by_group(
+        _statistic(judged), judged.board_id, resamples=drawn.resamples, seed=drawn.seed
+    )
+    return [row for row in _scope(scope, judged, promise, samples) if row.metric in names]
 
 
 def escape_ppm(metrics: Iterable[Metric], caught_ppm: float) -> list[Metric]:
@@ -139,24 +126,32 @@ def escape_ppm(metrics: Iterable[Metric], caught_ppm: float) -> list[Metric]:
     ``caught_ppm`` is how many the test machine catches in a million; 0..1,000,000.
     """
     return [
-        Metric(
-            row.scope,
-            "escape_ppm_added",
-            row.value * caught_ppm,
-            None if row.lower is None else row.lower * caught_ppm,
-            None if row.upper is None else row.upper * caught_ppm,
-            row.n,
+        replace(
+            row,
+            metric="escape_ppm_added",
+            value=row.value * caught_ppm,
+            lower=None if row.lower is None else row.lower * caught_ppm,
+            upper=None if row.upper is None else row.upper * caught_ppm,
         )
         for row in metrics
         if row.metric == "slip_rate" and row.value is not None
     ]
 
 
-def suspected_wrong_verdicts(is_fail: ArrayLike, probability: ArrayLike, *, most: int) -> Rows:
+def suspected_wrong_verdicts(judged: Judged, *, most: int) -> Rows:
     """Positions of the ``most`` verdicts that scores contradict most, worst first; all over 0.5."""
-    judged = judge(is_fail, probability)
     doubt = np.nan_to_num(np.abs(judged.is_fail - judged.score), nan=0.0)
     return np.argsort(-doubt, kind="stable")[: min(most, np.count_nonzero(doubt > 0.5))]
+
+
+def _draw(judged: Judged, drawn: Resampling, stream: int = 0) -> Floats:
+    """Samples (k, 6) of METRICS, whole boards drawn; streams are independent of one another."""
+    return bootstrap_by_group(
+        _statistic(judged),
+        judged.board_id,
+        resamples=drawn.resamples,
+        seed=(drawn.seed, stream),
+    )
 
 
 def _statistic(judged: Judged) -> Statistic:
@@ -164,16 +159,16 @@ def _statistic(judged: Judged) -> Statistic:
     ranked = np.argsort(judged.score, kind="stable")[: np.count_nonzero(~np.isnan(judged.score))]
     fails, scores = judged.is_fail[ranked], judged.score[ranked]
     first_of_score = np.flatnonzero(np.diff(scores, prepend=-1.0))
-    cleared = decide(judged.score, judged.threshold) == PASS
+    passed = cleared(judged)
 
     def values(weights: Floats) -> Floats:
         drawn = weights[:, ranked]
         columns = (
             *_ranking(drawn, fails, first_of_score),
             _ratio(drawn @ (fails - scores) ** 2, drawn.sum(axis=1)),
-            _ratio(weights @ (judged.is_fail & cleared), weights @ judged.is_fail),
-            _ratio(weights @ (~judged.is_fail & cleared), weights @ ~judged.is_fail),
-            _ratio(weights @ cleared, weights.sum(axis=1)),
+            _ratio(weights @ (judged.is_fail & passed), weights @ judged.is_fail),
+            _ratio(weights @ (~judged.is_fail & passed), weights @ ~judged.is_fail),
+            _ratio(weights @ passed, weights.sum(axis=1)),
         )
         return np.stack(columns, axis=1)
 
@@ -210,41 +205,47 @@ def _values(judged: Judged) -> list[float | None]:
 
 
 def _scope(
-    scope: str,
+    scope: Scope,
     judged: Judged,
-    confidence: float,
+    promise: Promise,
     samples: Floats,
-    drawn: Sequence[str] = (*RANKING, *DECISIONS[1:]),
+    by_board: Sequence[str] = (*RANKING, *DECISIONS[1:]),
 ) -> list[Metric]:
-    """Rows of one scope; those named in ``drawn`` take their bounds from ``samples`` (k, 6)."""
-    counts = count_outcome(judged.is_fail, judged.score, judged.threshold)
-    rates = counts.rates(confidence=confidence)
+    """Rows of one scope; those named in ``by_board`` take their bounds from ``samples`` (k, 6)."""
+    rates = count_outcome(judged).rates(
+        confidence=promise.confidence, design_effect=promise.design_effect(judged)
+    )
     n_scored = np.count_nonzero(~np.isnan(judged.score))
     metrics = []
     for column, (name, value) in enumerate(zip(METRICS, _values(judged), strict=True)):
         found = rates.get(name, Rate(value, 0.0, 1.0, n_scored))
         bounds: Interval = (found.lower, found.upper) if found.n else (None, None)
-        if name in drawn:
-            bounds = percentile_interval(samples[:, column], confidence=confidence)
+        if name in by_board:
+            bounds = percentile_interval(samples[:, column], confidence=promise.confidence)
         metrics.append(Metric(scope, name, value, *bounds, found.n))
     return metrics
+
+
+def _part(scope: Scope, judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
+    """Rows of a scope of few boards: only RANKING takes its bounds from them."""
+    return _scope(scope, judged, promise, _draw(judged, drawn), RANKING)
 
 
 def _folds_mean(folds: Sequence[tuple[Judged, Floats]], confidence: float) -> list[Metric]:
     """Mean over the folds that have both classes; boards are drawn within each fold."""
     counted = [(judged, draws) for judged, draws in folds if _values(judged)[0] is not None]
     if not counted:
-        return [Metric("folds_mean", name, None, None, None, 0) for name in METRICS[:2]]
+        return [Metric(FOLDS_MEAN, name, None, None, None, 0) for name in METRICS[:2]]
     n = sum(np.count_nonzero(~np.isnan(judged.score)) for judged, _ in counted)
     values = np.array([_values(judged) for judged, _ in counted], dtype=np.float64).mean(axis=0)
     samples = np.mean([draws for _, draws in counted], axis=0).T
     return [
-        Metric("folds_mean", name, value, *percentile_interval(draws, confidence=confidence), n)
+        Metric(FOLDS_MEAN, name, value, *percentile_interval(draws, confidence=confidence), n)
         for name, value, draws in zip(METRICS[:2], values.tolist(), samples, strict=False)
     ]
 
 
-def _rows_by_defect(is_fail: Verdicts, defects: Labels) -> dict[str, Rows]:
+def _rows_by_defect(is_fail: Verdicts, defects: Texts) -> dict[str, Rows]:
     """Row numbers of each kind of defect, and with them those of all good images."""
     kinds = rows_by_label(
         filter(None, (kinds or "").split("|")) if fails else ()

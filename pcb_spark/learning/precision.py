@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcb_spark.core import names, policy
-from pcb_spark.learning import judged, metrics, thresholds
+from pcb_spark.core import names
+from pcb_spark.core.errors import TrainingError
+from pcb_spark.lake.scopes import PRECISION, Scope
+from pcb_spark.learning import metrics
 from pcb_spark.learning.bootstrap import bootstrap_by_group, percentile_interval
+from pcb_spark.learning.rates import cleared
+from pcb_spark.learning.thresholds import choose_thresholds
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from pcb_spark.learning.thresholds import Labels
+    from pcb_spark.learning.bootstrap import Resampling
+    from pcb_spark.learning.judged import Judged
+    from pcb_spark.learning.promise import Promise
 
 
 #: How much AUC, mean of folds, int8 may cost.
@@ -56,7 +59,7 @@ class Comparison:
         return names.INT8 if self.keeps_int8 else names.FP32
 
     def as_metrics(self) -> list[metrics.Metric]:
-        """Return rows of the scopes ``precision=fp32`` and ``precision=int8``."""
+        """Return rows of the scope ``precision``, of fp32 and of int8."""
         gain = (self.cleared_gain_lower, self.cleared_gain_upper)
         rows = [
             (names.FP32, "roc_auc", self.auc_fp32, None, None),
@@ -66,71 +69,49 @@ class Comparison:
             (names.INT8, "review_reduction_gain", self.cleared_int8 - self.cleared_fp32, *gain),
         ]
         return [
-            metrics.Metric(f"precision={kind}", name, value, lower, upper, self.images)
+            metrics.Metric(Scope(PRECISION, kind), name, value, lower, upper, self.images)
             for kind, name, value, lower, upper in rows
         ]
 
 
-def compare(
-    is_fail: ArrayLike,
-    fp32: ArrayLike,
-    int8: ArrayLike,
-    *,
-    fold: ArrayLike,
-    board_id: Sequence[str],
-    segments: Labels | None = None,
-    correlated_boards: bool = False,
-    max_slip_rate: float,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> Comparison:
-    """Compare two sets of out-of-fold scores, each (n,), of the same images.
+def compare(fp32: Judged, int8: Judged, promise: Promise, drawn: Resampling) -> Comparison:
+    """Compare two sets of out-of-fold scores of the same images.
 
-    A fold with one class only counts for nothing.
+    Thresholds are those that ``promise`` allows on the scores themselves. A fold with one class
+    only counts for nothing.
 
-    Parameters
-    ----------
-    board_id : (n,), drawn anew as a whole for the interval.
-    segments : (n,), those with thresholds of their own; see ``thresholds.choose_thresholds``.
-    correlated_boards : whether the bound takes defects of one board as correlated.
+    Raises
+    ------
+    TrainingError : they aren't the same images in the same order.
     """
-    fails = judged.known_verdicts(is_fail, len(np.asarray(fold)))
-    labels = [None] * len(fails) if segments is None else segments
-
-    def cleared_by(scores: ArrayLike) -> NDArray[np.bool_]:
-        chosen = thresholds.choose_thresholds(
-            fails,
-            scores,
-            labels,
-            board_id=board_id if correlated_boards else None,
-            max_slip_rate=max_slip_rate,
-            confidence=confidence,
+    if fp32.image_id.tolist() != int8.image_id.tolist():
+        raise TrainingError(
+            "fp32 and int8 scores are not of the same images",
+            expected=f"the {len(int8)} images that int8 features were judged on",
+            got=f"{len(fp32)} images, in the order of image_id",
+            hint="run the featurize job again",
         )
-        decisions: NDArray[np.bool_] = policy.decide(scores, chosen.values(labels)) == policy.PASS
-        return decisions
-
-    cleared = [cleared_by(scores) for scores in (fp32, int8)]
-    gain = cleared[1].astype(np.float64) - cleared[0]
+    passed = [cleared(choose_thresholds(each, promise).on(each)) for each in (fp32, int8)]
+    gain = passed[1].astype(np.float64) - passed[0]
     draws = bootstrap_by_group(
         lambda weights: (weights @ gain / weights.sum(axis=1))[:, np.newaxis],
-        board_id,
-        resamples=resamples,
-        seed=seed,
+        int8.board_id,
+        resamples=drawn.resamples,
+        seed=drawn.seed,
     )
-    lower, upper = percentile_interval(draws[:, 0], confidence=confidence)
+    lower, upper = percentile_interval(draws[:, 0], confidence=promise.confidence)
     return Comparison(
-        images=len(fails),
-        auc_fp32=_auc(fails, fp32, fold),
-        auc_int8=_auc(fails, int8, fold),
-        cleared_fp32=float(cleared[0].mean()),
-        cleared_int8=float(cleared[1].mean()),
+        images=len(int8),
+        auc_fp32=_auc(fp32),
+        auc_int8=_auc(int8),
+        cleared_fp32=float(passed[0].mean()),
+        cleared_int8=float(passed[1].mean()),
         cleared_gain_lower=lower,
         cleared_gain_upper=upper,
     )
 
 
-def _auc(fails: NDArray[np.bool_], scores: ArrayLike, fold: ArrayLike) -> float:
-    folds, values = np.asarray(fold), np.asarray(scores)
-    found = [metrics.roc_auc(fails[folds == k], values[folds == k]) for k in np.unique(folds)]
+def _auc(judged: Judged) -> float:
+    """Mean over the folds that have both classes."""
+    found = [metrics.roc_auc(judged[judged.fold == k]) for k in np.unique(judged.fold)]
     return float(np.mean([auc for auc in found if auc is not None]))

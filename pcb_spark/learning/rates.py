@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pcb_spark.core.policy import PASS, decide
-from pcb_spark.learning.judged import known_verdicts
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
+
+    from pcb_spark.learning.judged import Judged
 
 
 class Rate(NamedTuple):
@@ -33,16 +33,17 @@ class Outcome:
     cleared_good: int
     good: int
 
-    def rates(self, *, confidence: float = 0.95) -> dict[str, Rate]:
+    def rates(self, *, confidence: float = 0.95, design_effect: float = 1.0) -> dict[str, Rate]:
         """Give ``slip_rate``, ``false_call_reduction`` and ``review_reduction``.
 
         Bounds are two-sided, but those of ``slip_rate`` hold ``confidence`` on each side, so that
-        its upper one is the bound that the threshold was chosen by.
+        its upper one is the bound that the threshold was chosen by. ``design_effect`` is that of
+        the defects, see ``promise``.
         """
         total, cleared = self.defects + self.good, self.slips + self.cleared_good
         two_sided = (1 + confidence) / 2
         return {
-            "slip_rate": rate(self.slips, self.defects, confidence),
+            "slip_rate": rate(self.slips, self.defects, confidence, design_effect),
             "false_call_reduction": rate(self.cleared_good, self.good, two_sided),
             "review_reduction": rate(cleared, total, two_sided),
         }
@@ -58,34 +59,35 @@ def slip_upper_bound(
     """
     if slips == defects:
         return 1.0
-    # Imported here: the edge runtime shares decide() and installs no scipy. betaincinv is what
-    # scipy.stats.beta.ppf calls, without the time that importing scipy.stats takes.
+    # betaincinv is what scipy.stats.beta.ppf calls, without the time that importing scipy.stats
+    # takes; imported here, since most that read this module compute no bound.
     from scipy.special import betaincinv
 
     slipped, held = slips / design_effect, (defects - slips) / design_effect
     return float(betaincinv(slipped + 1, held, confidence))
 
 
-def rate(hits: int, n: int, side: float) -> Rate:
+def rate(hits: int, n: int, side: float, design_effect: float = 1.0) -> Rate:
     """Give ``hits / n`` in its bounds, each of which holds with confidence ``side``."""
-    lower = 1 - slip_upper_bound(n - hits, n, confidence=side)
-    return Rate(hits / n if n else None, lower, slip_upper_bound(hits, n, confidence=side), n)
-
-
-def count_outcome(is_fail: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> Outcome:
-    """Count slips, defects, cleared good and good at a threshold, one or (n,)."""
-    cleared = decide(probability, threshold) == PASS
-    fails = known_verdicts(is_fail, len(cleared))
-    return Outcome(
-        slips=np.count_nonzero(cleared & fails),
-        defects=np.count_nonzero(fails),
-        cleared_good=np.count_nonzero(cleared & ~fails),
-        good=np.count_nonzero(~fails),
+    misses, upper = (
+        slip_upper_bound(count, n, confidence=side, design_effect=design_effect)
+        for count in (n - hits, hits)
     )
+    return Rate(hits / n if n else None, 1 - misses, upper, n)
 
 
-def total(outcomes: Iterable[Outcome]) -> Outcome:
-    """Add outcomes up, each at a threshold of its own."""
-    counts = [(0, 0, 0, 0), *((o.slips, o.defects, o.cleared_good, o.good) for o in outcomes)]
-    slips, defects, cleared_good, good = (sum(column) for column in zip(*counts, strict=True))
-    return Outcome(slips=slips, defects=defects, cleared_good=cleared_good, good=good)
+def cleared(judged: Judged) -> NDArray[np.bool_]:
+    """Which images (n,) the rule clears at their thresholds."""
+    passed: NDArray[np.bool_] = decide(judged.score, judged.threshold) == PASS
+    return passed
+
+
+def count_outcome(judged: Judged) -> Outcome:
+    """Count slips, defects, cleared good and good images at their thresholds."""
+    passed = cleared(judged)
+    return Outcome(
+        slips=np.count_nonzero(passed & judged.is_fail),
+        defects=np.count_nonzero(judged.is_fail),
+        cleared_good=np.count_nonzero(passed & ~judged.is_fail),
+        good=np.count_nonzero(~judged.is_fail),
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.settings import TreeSettings
 from pcb_spark.network import graphs
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def suggest_features(
     return replace(spec, levels=levels, pooling=chosen)
 
 
-def suggest_classifier(trial: optuna.trial.BaseTrial, base: ClassifierConfig) -> ClassifierConfig:
+def suggest_classifier(trial: optuna.trial.BaseTrial, base: TreeSettings) -> TreeSettings:
     """Draw LightGBM's parameters, how classes are weighted, and how many features are kept.
 
     Ranges reach as far as ``base``, so that what is configured can be drawn.
@@ -67,32 +67,31 @@ def suggest_classifier(trial: optuna.trial.BaseTrial, base: ClassifierConfig) ->
     )
     pruned = trial.suggest_categorical("pruned", [False, True])
     drawn["keep_features"] = whole("keep_features", 16, 1024) if pruned else 0
-    return ClassifierConfig.model_validate({**base.model_dump(), **drawn})
+    return TreeSettings.model_validate({**base.model_dump(), **drawn})
 
 
 def _whole(
-    trial: optuna.trial.BaseTrial, base: ClassifierConfig, name: str, low: int, high: int
+    trial: optuna.trial.BaseTrial, base: TreeSettings, name: str, low: int, high: int
 ) -> int:
     own = getattr(base, name) or low
     return trial.suggest_int(name, min(low, own), max(high, own), log=True)
 
 
 def _real(
-    trial: optuna.trial.BaseTrial, base: ClassifierConfig, name: str, low: float, high: float
+    trial: optuna.trial.BaseTrial, base: TreeSettings, name: str, low: float, high: float
 ) -> float:
     own = getattr(base, name) or low
     return trial.suggest_float(name, min(low, own), max(high, own), log=True)
 
 
-def drawn(spec: graphs.FeatureSpec, classifier: ClassifierConfig) -> dict[str, Any]:
-    """Say what would have to be drawn to come to a configured setting."""
-    settled = classifier.settled(difference=spec.difference)
-    weighted = settled.scale_pos_weight != 1.0
+def drawn(spec: graphs.FeatureSpec, settings: TreeSettings) -> dict[str, Any]:
+    """Say what would have to be drawn to come to a setting."""
+    weighted = settings.scale_pos_weight != 1.0
     return {
-        **settled.model_dump(exclude={"num_tasks", "is_unbalance"}),
-        "lambda_l2": settled.lambda_l2 or _LEAST_L2,
-        "class_weighting": _WEIGHTINGS[2 if weighted else int(settled.is_unbalance)],
-        "pruned": settled.keep_features > 0,
+        **settings.model_dump(exclude={"num_tasks", "is_unbalance"}),
+        "lambda_l2": settings.lambda_l2 or _LEAST_L2,
+        "class_weighting": _WEIGHTINGS[2 if weighted else int(settings.is_unbalance)],
+        "pruned": settings.keep_features > 0,
         "reference": _mode(spec),
         "pooling": next(k for k, v in _POOLINGS.items() if set(v) == set(spec.pooling)),
         **{level: level in spec.levels for level in graphs.WIDTHS},

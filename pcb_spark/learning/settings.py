@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
 from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
+from pcb_spark.learning.bootstrap import Resampling
+from pcb_spark.learning.promise import Promise
 from pcb_spark.network.settings import Level
 
-#: LightGBM's parameters for features of single images; docs/results/accuracy.md has the table.
+#: LightGBM's parameters that depend on whether features are differences to a reference, as they
+#: measured best; docs/results/accuracy.md has the tables.
+WITH_REFERENCES = {"num_iterations": 200, "learning_rate": 0.1, "num_leaves": 31}
 WITHOUT_REFERENCES = {"num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15}
 
 
@@ -33,15 +37,16 @@ class FoldsConfig(Section):
 class ClassifierConfig(Section):
     """LightGBM's parameters, under LightGBM's names.
 
-    The defaults are what measured best with references; ``settled`` knows better ones without.
+    What is None is what measured best in the reference mode of the features, see
+    ``for_reference_mode``.
     """
 
-    num_iterations: int = Field(default=200, ge=1)
-    """Trees; without references 300 where nothing is set."""
-    learning_rate: float = Field(default=0.1, gt=0)
-    """How much of a tree counts; without references 0.05 where nothing is set."""
-    num_leaves: int = Field(default=31, ge=2)
-    """Most leaves of a tree; without references 15 where nothing is set."""
+    num_iterations: int | None = Field(default=None, ge=1)
+    """Trees; left out 200 with references, 300 without."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """How much of a tree counts; left out 0.1 with references, 0.05 without."""
+    num_leaves: int | None = Field(default=None, ge=2)
+    """Most leaves of a tree; left out 31 with references, 15 without."""
     min_data_in_leaf: int = Field(default=20, ge=1)
     """Fewest images of a leaf."""
     feature_fraction: float = Field(default=0.1, gt=0, le=1)
@@ -62,18 +67,24 @@ class ClassifierConfig(Section):
     """LightGBM's workers; 0 is one a task slot."""
 
     @model_validator(mode="after")
-    def _one_weighting(self) -> ClassifierConfig:
+    def _one_weighting(self) -> Self:
         if self.is_unbalance and self.scale_pos_weight != 1.0:
             msg = "classes are weighted by is_unbalance or by scale_pos_weight, not by both"
             raise ValueError(msg)
         return self
 
-    def settled(self, *, difference: bool) -> ClassifierConfig:
-        """Fill in the measured defaults of the reference mode where nothing else was set."""
-        better = {} if difference else WITHOUT_REFERENCES
-        return self.model_copy(
-            update={k: v for k, v in better.items() if k not in self.model_fields_set}
-        )
+    def for_reference_mode(self, *, difference: bool) -> TreeSettings:
+        """Fill in what measured best with references (``difference``), or without."""
+        best = WITH_REFERENCES if difference else WITHOUT_REFERENCES
+        return TreeSettings.model_validate(best | self.model_dump(exclude_none=True))
+
+
+class TreeSettings(ClassifierConfig):
+    """The parameters that trees are fitted with: nothing is left to be filled in."""
+
+    num_iterations: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    num_leaves: int = Field(ge=2)
 
 
 class PolicyConfig(Section):
@@ -93,9 +104,14 @@ class PolicyConfig(Section):
     """Defects that the test machine catches in a million components; tells slips in ppm too."""
 
     @property
-    def correlated_boards(self) -> bool:
-        """Whether the bound takes defects of one board as correlated."""
-        return self.bound == "board"
+    def promise(self) -> Promise:
+        """What is promised, in the form that thresholds are chosen by."""
+        return Promise(
+            max_slip_rate=self.max_slip_rate,
+            confidence=self.confidence,
+            segment_by=None if self.segments == "none" else self.segments,
+            correlated_boards=self.bound == "board",
+        )
 
 
 class TuneConfig(Section):
@@ -146,3 +162,8 @@ class LearningConfig(Protocol):
     def tune(self) -> TuneConfig:
         """How the model search goes."""
         ...
+
+
+def resampling(config: LearningConfig) -> Resampling:
+    """How intervals are drawn."""
+    return Resampling(resamples=config.policy.bootstrap_resamples, seed=config.seed)

@@ -12,8 +12,9 @@ from pcb_spark.lake import schemas
 from pcb_spark.learning import metrics
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pyspark.sql import DataFrame
+
+    from pcb_spark.learning.judged import Judged
 
 #: Most verdicts that scores contradict; more than a person looks at in a shift.
 MOST = 200
@@ -21,13 +22,13 @@ MOST = 200
 _KEPT = (*schemas.TRACEABILITY, names.VERDICT, names.DEFECTS, names.CONTENT_SHA256)
 
 
-def suspects(images: DataFrame, verdicts: DataFrame, scores: pd.DataFrame) -> DataFrame:
+def suspects(images: DataFrame, verdicts: DataFrame, judged: Judged) -> DataFrame:
     """List suspected verdicts: those that their own score contradicts, and unequal twins.
 
     Parameters
     ----------
     images, verdicts : the tables of that name.
-    scores : out of fold, on the driver.
+    judged : out of fold.
 
     Returns
     -------
@@ -40,17 +41,14 @@ def suspects(images: DataFrame, verdicts: DataFrame, scores: pd.DataFrame) -> Da
     described = images.select(*schemas.TRACEABILITY, names.CONTENT_SHA256).join(
         known, names.IMAGE_ID
     )
-    by_score, by_twin = _contradicted(described, scores), _unequal_twins(described, scores)
+    by_score, by_twin = _contradicted(described, judged), _unequal_twins(described, judged)
     return by_score.unionByName(by_twin)
 
 
-def _contradicted(described: DataFrame, scores: pd.DataFrame) -> DataFrame:
+def _contradicted(described: DataFrame, judged: Judged) -> DataFrame:
     """Rank the verdicts by how far the score of a classifier that hasn't seen them lies off."""
-    is_fail = scores[names.VERDICT] == names.VERDICT_FAIL
-    positions = metrics.suspected_wrong_verdicts(is_fail, scores[names.PROBABILITY], most=MOST)
-    worst = scores.iloc[positions]
-    pairs = zip(worst[names.IMAGE_ID], worst[names.PROBABILITY].astype(float), strict=True)
-    rows = [(name, score, rank) for rank, (name, score) in enumerate(pairs, start=1)]
+    worst = judged[metrics.suspected_wrong_verdicts(judged, most=MOST)]
+    rows = [(*pair, rank) for rank, pair in enumerate(_scored(worst), start=1)]
     schema = f"{names.IMAGE_ID} string, {names.PROBABILITY} double, {names.RANK} int"
     ranked = described.sparkSession.createDataFrame(rows, schema)
     reason = F.lit(names.SCORE_CONTRADICTS).alias(names.REASON)
@@ -59,18 +57,21 @@ def _contradicted(described: DataFrame, scores: pd.DataFrame) -> DataFrame:
     )
 
 
-def _unequal_twins(described: DataFrame, scores: pd.DataFrame) -> DataFrame:
+def _unequal_twins(described: DataFrame, judged: Judged) -> DataFrame:
     """Find images of the same bytes and different verdicts; all of them rank first."""
     same = Window.partitionBy(names.CONTENT_SHA256)
     unequal = F.min(names.VERDICT).over(same) != F.max(names.VERDICT).over(same)
     twins = described.withColumn("unequal", unequal).where("unequal")
-    pairs = list(zip(scores[names.IMAGE_ID], scores[names.PROBABILITY].astype(float), strict=True))
     schema = f"{names.IMAGE_ID} string, {names.PROBABILITY} double"
-    judged = described.sparkSession.createDataFrame(pairs, schema)
+    scores = described.sparkSession.createDataFrame(_scored(judged), schema)
     rank, reason = (
         F.lit(1).alias(names.RANK),
         F.lit(names.DUPLICATE_CONTRADICTS).alias(names.REASON),
     )
-    return twins.join(judged, names.IMAGE_ID, "left").select(
+    return twins.join(scores, names.IMAGE_ID, "left").select(
         *_KEPT, names.PROBABILITY, rank, reason
     )
+
+
+def _scored(judged: Judged) -> list[tuple[str, float]]:
+    return list(zip(judged.image_id.tolist(), judged.score.tolist(), strict=True))

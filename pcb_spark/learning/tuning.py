@@ -18,9 +18,10 @@ import numpy as np
 
 from pcb_spark.core import batches
 from pcb_spark.core.images import SIDE
+from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, Scope
 from pcb_spark.learning import forward, lightgbm_on_driver, metrics, search_space
-from pcb_spark.learning import rates as policy
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.rates import count_outcome
+from pcb_spark.learning.settings import TreeSettings, resampling
 from pcb_spark.network import graphs
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import optuna
     from numpy.typing import NDArray
 
+    from pcb_spark.learning.judged import Judged
     from pcb_spark.learning.settings import LearningConfig
 
     Rows = NDArray[np.intp]
@@ -63,13 +65,12 @@ class Examples:
 
     Attributes
     ----------
-    is_fail, board_id : (n,).
+    images : n of them, which no classifier has scored yet.
     folds : row numbers to train and to test on, in the order of time.
     tables : one for each reference mode.
     """
 
-    is_fail: NDArray[np.bool_]
-    board_id: NDArray[np.object_]
+    images: Judged
     folds: Sequence[tuple[Rows, Rows]]
     tables: Sequence[FeatureTable]
 
@@ -79,13 +80,13 @@ class Trial:
     """A setting and what it came to; ``roc_auc`` is the mean over folds, in bounds by board.
 
     ``slip_rate``, ``false_call_reduction`` and ``review_reduction`` are what the decision rule
-    would have done forward in time, over all folds but the first; ``worst_slip_rate`` is the
-    largest slip rate of one of them.
+    would have done forward in time, over all folds but the first, by the promise of ``policy``;
+    ``worst_slip_rate`` is the largest slip rate of one of them.
     """
 
     number: int
     spec: graphs.FeatureSpec
-    classifier: ClassifierConfig
+    classifier: TreeSettings
     roc_auc: float
     lower: float | None
     upper: float | None
@@ -130,7 +131,7 @@ def search(
     def objective(trial: optuna.Trial) -> float:
         spec = search_space.suggest_features(trial, [table.spec for table in examples.tables])
         table = next(e for e in examples.tables if e.spec.difference == spec.difference)
-        base = config.classifier.settled(difference=spec.difference)
+        base = config.classifier.for_reference_mode(difference=spec.difference)
         classifier = search_space.suggest_classifier(trial, base)
         found = evaluate(
             examples, table.columns(spec), spec, classifier, config,
@@ -145,7 +146,8 @@ def search(
 
     if done == 0:
         for spec in configured:
-            study.enqueue_trial(search_space.drawn(spec, config.classifier))
+            settings = config.classifier.for_reference_mode(difference=spec.difference)
+            study.enqueue_trial(search_space.drawn(spec, settings))
     while (missing := config.tune.trials - len(_finished(study))) > 0:
         study.optimize(objective, n_trials=missing)
     trials = [_unpacked(trial.user_attrs["trial"]) for trial in _finished(study)]
@@ -156,7 +158,7 @@ def evaluate(
     examples: Examples,
     features: NDArray[np.float32],
     spec: graphs.FeatureSpec,
-    classifier: ClassifierConfig,
+    classifier: TreeSettings,
     config: LearningConfig,
     *,
     number: int = 0,
@@ -166,9 +168,15 @@ def evaluate(
     test = np.concatenate([rows for _, rows in examples.folds])
     fold = np.repeat(np.arange(len(examples.folds)) + 1, [len(r) for _, r in examples.folds])
     scores = lightgbm_on_driver.predict_forward(
-        features, examples.is_fail, examples.folds, classifier, seed=config.seed, threads=threads
+        features,
+        examples.images.is_fail,
+        examples.folds,
+        classifier,
+        seed=config.seed,
+        threads=threads,
     )
-    return _judged(number, spec, classifier, examples, test, np.concatenate(scores), fold, config)
+    judged = examples.images[test].scored(np.concatenate(scores), fold)
+    return _trial(number, spec, classifier, judged, config)
 
 
 def milliseconds(graph: onnx.ModelProto, *, difference: bool) -> float:
@@ -201,30 +209,20 @@ def milliseconds(graph: onnx.ModelProto, *, difference: bool) -> float:
     return min(took) * 1000 / _TIMED_IMAGES
 
 
-def _judged(
+def _trial(
     number: int,
     spec: graphs.FeatureSpec,
-    classifier: ClassifierConfig,
-    examples: Examples,
-    test: Rows,
-    scores: NDArray[np.float64],
-    fold: NDArray[np.intp],
+    classifier: TreeSettings,
+    judged: Judged,
     config: LearningConfig,
 ) -> Trial:
-    is_fail, boards = examples.is_fail[test], examples.board_id[test].tolist()
-    wanted = config.policy
-    steps = forward.evaluate_forward(
-        is_fail, scores, fold, max_slip_rate=wanted.max_slip_rate, confidence=wanted.confidence
-    )
-    rates = policy.total([step.outcome for step in steps]).rates()
+    promise = config.policy.promise
+    steps = forward.evaluate_forward(judged, promise)
+    rates = count_outcome(forward.all_steps(judged, steps)).rates()
     slipped = [step.outcome.rates()["slip_rate"].value for step in steps]
-    found = metrics.evaluate_scores(
-        is_fail, scores, board_id=boards, fold=fold, segments={}, defects=[None] * len(test),
-        threshold=0.0, seed=config.seed, resamples=wanted.bootstrap_resamples,
-        confidence=wanted.confidence,
-    )  # fmt: skip
+    found = metrics.evaluate_folds(judged, promise, resampling(config))
     auc = {row.scope: row for row in found if row.metric == "roc_auc"}
-    mean = auc["folds_mean"]
+    mean = auc[FOLDS_MEAN]
     return Trial(
         number=number,
         spec=spec,
@@ -232,7 +230,7 @@ def _judged(
         roc_auc=mean.value if mean.value is not None else 0.0,
         lower=mean.lower,
         upper=mean.upper,
-        roc_auc_by_fold=tuple(auc[f"fold={k + 1}"].value for k in range(len(examples.folds))),
+        roc_auc_by_fold=tuple(auc[Scope(FOLD, str(k))].value for k in np.unique(judged.fold)),
         slip_rate=rates["slip_rate"].value,
         worst_slip_rate=max((rate for rate in slipped if rate is not None), default=None),
         false_call_reduction=rates["false_call_reduction"].value,
@@ -260,7 +258,7 @@ def _unpacked(packed: Mapping[str, Any]) -> Trial:
             "spec": graphs.FeatureSpec(
                 **{**spec, "levels": tuple(spec["levels"]), "pooling": tuple(spec["pooling"])}
             ),
-            "classifier": ClassifierConfig.model_validate(packed["classifier"]),
+            "classifier": TreeSettings.model_validate(packed["classifier"]),
             "roc_auc_by_fold": tuple(packed["roc_auc_by_fold"]),
         }
     )

@@ -1,7 +1,8 @@
 """How good the data are: rows of the ``metrics`` table about images, verdicts and references.
 
-``facts`` makes one slim row an image; everything else is counted from those. A scope is
-``overall``, ``day=…``, ``line=…`` or ``lot=…``; docs/reference/metrics.md says what they mean.
+``facts`` makes one slim row an image; everything else is counted from those. Scopes are a struct of
+kind and value, see ``lake.scopes``; names and meanings are in
+docs/reference/metrics.md.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pyspark.sql import types as t
 
 from pcb_spark.core import images, measures, names
 from pcb_spark.core.errors import ImageError
-from pcb_spark.lake import arrow
+from pcb_spark.lake import arrow, schemas, scopes
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -39,6 +40,7 @@ _MEASURED: Final = (
     t.StructField(HASH, t.ArrayType(t.LongType())),
 )
 _LAG: Final = "lag_hours"
+_SCOPE: Final = "scope"
 #: |z| from which a measure is an outlier (Iglewicz and Hoaglin, 1993), and what makes the median
 #: absolute deviation the standard deviation of a normal distribution.
 _OUTLYING: Final = 3.5
@@ -73,12 +75,19 @@ def _measure(content: bytes, max_pixels: int) -> tuple[Any, ...]:
 
 
 def counts(found: DataFrame) -> DataFrame:
-    """Images, references, verdicts and their lag, by scope; (scope, metric, value, n)."""
-    scopes = F.array(
-        F.lit("overall"),
-        *(F.concat(F.lit(f"{label}="), F.col(name).cast("string")) for label, name in _SCOPES),
+    """Images, references, verdicts and their lag, of all and by day, line and lot."""
+    by = F.array(
+        _scope(F.lit(scopes.OVERALL.kind), F.lit(None)),
+        *(_scope(F.lit(kind), F.col(name)) for kind, name in _COUNTED_BY),
     )
-    exploded = found.withColumn("scope", F.explode(F.filter(scopes, F.isnotnull)))
+    known = F.filter(
+        by,
+        lambda each: (
+            (each[schemas.SCOPE_KIND] == scopes.OVERALL.kind)
+            | each[schemas.SCOPE_VALUE].isNotNull()
+        ),
+    )
+    exploded = found.withColumn(_SCOPE, F.explode(known))
     verdict = F.col(names.VERDICT)
     is_fail = (verdict == names.VERDICT_FAIL).cast("double")
     values: dict[str, Column] = {
@@ -96,14 +105,16 @@ def counts(found: DataFrame) -> DataFrame:
     of = {"fail_share": F.count(names.VERDICT)} | dict.fromkeys(
         ("verdict_lag_hours_median", "verdict_lag_hours_p95"), F.count(_LAG)
     )
-    grouped = exploded.groupBy("scope").agg(
+    grouped = exploded.groupBy(_SCOPE).agg(
         *(value.cast("double").alias(name) for name, value in values.items()),
         *(of.get(name, F.count("*")).alias(f"n_{name}") for name in values),
     )
     return _rows(grouped, *values)
 
 
-_SCOPES: Final = (("day", names.CAPTURE_DATE), ("line", names.LINE), ("lot", names.LOT))
+_COUNTED_BY: Final = (
+    (scopes.DAY, names.CAPTURE_DATE), (names.LINE, names.LINE), (names.LOT, names.LOT)
+)  # fmt: skip
 
 
 def outliers(found: DataFrame) -> DataFrame:
@@ -125,7 +136,7 @@ def outliers(found: DataFrame) -> DataFrame:
         mad = F.expr(f"percentile({name}_deviation, 0.5)").over(camera)
         z = (F.col(name) - F.col(f"{name}_median")) / (mad * _MAD_TO_SIGMA)
         judged = judged.withColumn(f"{name}_z", F.when(mad > 0, z))
-    line = F.concat(F.lit("line="), F.coalesce(names.LINE, F.lit("unknown")))
+    line = _scope(F.lit(names.LINE), F.coalesce(names.LINE, F.lit("unknown")))
     values = {
         "sharpness_median": F.percentile_approx(SHARPNESS, 0.5, 10_000),
         "brightness_median": F.percentile_approx(BRIGHTNESS, 0.5, 10_000),
@@ -133,7 +144,7 @@ def outliers(found: DataFrame) -> DataFrame:
         "blurred": F.count(F.when(F.col("blur_z") < -_OUTLYING, 1)),
         "exposure_outliers": F.count(F.when(F.abs("light_z") > _OUTLYING, 1)),
     }
-    grouped = judged.withColumn("scope", line).groupBy("scope").agg(
+    grouped = judged.withColumn(_SCOPE, line).groupBy(_SCOPE).agg(
         *(value.cast("double").alias(name) for name, value in values.items()),
         *(F.count("*").alias(f"n_{name}") for name in values),
     )  # fmt: skip
@@ -143,65 +154,61 @@ def outliers(found: DataFrame) -> DataFrame:
 def drift(found: DataFrame) -> DataFrame:
     """What a day has that no day before it had: image sizes, formats, filled or emptied columns.
 
-    Rows (``day=…``, ``new_size 224x160``, number of images); the first day has none.
+    Rows of ``first_day``: scope (``size``, 224x160) or (``empty``, line), the day as 20260106, and
+    how many images it was on that day; what the very first day has is nothing new.
     """
-    traits = {
-        "new_size": F.format_string("%dx%d", names.WIDTH, names.HEIGHT),
-        "new_format": F.col(FORMAT),
-        **{
-            f"new_{name}": F.when(F.col(name).isNull(), "empty").otherwise("filled")
-            for name in (
-                names.LINE,
-                names.LOT,
-                names.POSITION,
-                names.PART_NUMBER,
-                names.REFERENCE_SHA256,
-            )
-        },
-    }
-    pairs = F.array(
-        *(F.struct(F.lit(k).alias("kind"), v.alias("trait")) for k, v in traits.items())
+    columns = (names.LINE, names.LOT, names.POSITION, names.PART_NUMBER, names.REFERENCE_SHA256)
+    traits = F.array(
+        _scope(F.lit(scopes.SIZE), F.format_string("%dx%d", names.WIDTH, names.HEIGHT)),
+        _scope(F.lit(scopes.FORMAT), F.col(FORMAT)),
+        *(
+            _scope(F.when(F.col(name).isNull(), scopes.EMPTY).otherwise(scopes.FILLED), F.lit(name))
+            for name in columns
+        ),
     )
-    each = found.select(names.CAPTURE_DATE, F.explode(pairs).alias("pair")).where(
-        "pair.trait is not null"
+    each = found.select(names.CAPTURE_DATE, F.explode(traits).alias(_SCOPE)).where(
+        f"{_SCOPE}.{schemas.SCOPE_VALUE} is not null"
     )
-    daily = each.groupBy("pair", names.CAPTURE_DATE).agg(F.count("*").alias("n"))
+    daily = each.groupBy(_SCOPE, names.CAPTURE_DATE).agg(F.count("*").alias("n"))
     first = F.min(names.CAPTURE_DATE)
     start = found.agg(first.alias("start"))
-    news = daily.withColumn("first", first.over(Window.partitionBy("pair")))
+    news = daily.withColumn("first", first.over(Window.partitionBy(_SCOPE)))
     fresh = news.crossJoin(F.broadcast(start)).where(
         (F.col(names.CAPTURE_DATE) == F.col("first")) & (F.col("first") > F.col("start"))
     )
+    day = F.date_format("first", "yyyyMMdd").cast("double")
     return fresh.select(
-        F.concat(F.lit("day="), F.col("first").cast("string")).alias("scope"),
-        F.concat_ws(" ", "pair.kind", "pair.trait").alias("metric"),
-        F.col("n").cast("double").alias("value"),
-        F.col("n"),
+        f"{_SCOPE}.*", F.lit(scopes.FIRST_DAY).alias("metric"), day.alias("value"), F.col("n")
     )
 
 
-def schema_drift(stored: t.StructType, expected: t.StructType) -> list[tuple[str, str]]:
+def schema_drift(stored: t.StructType, expected: t.StructType) -> list[tuple[scopes.Scope, str]]:
     """Name columns of a table that aren't as they should be.
 
     Returns
     -------
-    (scope, metric), for instance ``("column=width", "type_differs bigint")``.
+    (scope, metric): ``missing`` or ``unexpected`` of the column ``width``, or ``type_differs`` of
+    ``width bigint``, as it is.
     """
     has = {field.name: field.dataType.simpleString() for field in stored.fields}
     wants = {field.name: field.dataType.simpleString() for field in expected.fields}
     return [
-        *((f"column={name}", "missing") for name in wants if name not in has),
-        *((f"column={name}", "unexpected") for name in has if name not in wants),
+        *((scopes.Scope(scopes.COLUMN, name), "missing") for name in wants if name not in has),
+        *((scopes.Scope(scopes.COLUMN, name), "unexpected") for name in has if name not in wants),
         *(
-            (f"column={name}", f"type_differs {has[name]}")
+            (scopes.Scope(scopes.COLUMN, f"{name} {has[name]}"), "type_differs")
             for name in wants
             if name in has and has[name] != wants[name]
         ),
     ]
 
 
+def _scope(kind: Column, value: Column) -> Column:
+    return F.struct(kind.alias(schemas.SCOPE_KIND), value.cast("string").alias(schemas.SCOPE_VALUE))
+
+
 def _rows(grouped: DataFrame, *metrics: str) -> DataFrame:
-    """One column a metric to one row a metric: (scope, metric, value, n)."""
+    """One column a metric to one row a metric: (scope_kind, scope_value, metric, value, n)."""
     each = F.array(
         *(
             F.struct(
@@ -211,4 +218,4 @@ def _rows(grouped: DataFrame, *metrics: str) -> DataFrame:
             for name in metrics
         )
     )  # fmt: skip
-    return grouped.select("scope", F.explode(each).alias("row")).select("scope", "row.*")
+    return grouped.select(_SCOPE, F.explode(each).alias("row")).select(f"{_SCOPE}.*", "row.*")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Protocol
+
+from pcb_spark.lake import schemas
+from pcb_spark.lake.scopes import COLUMN, DAY, FIRST_DAY, OVERALL, Scope
 
 
 class Figure(Protocol):
@@ -12,16 +16,16 @@ class Figure(Protocol):
     def __getitem__(self, name: str) -> object: ...
 
 
-Figures = Mapping[tuple[str, str], tuple[float, int]]
+Figures = Mapping[tuple[Scope, str], tuple[float, int]]
 
 
 def lines(rows: Iterable[Figure]) -> list[str]:
     """Return nothing where ``rows`` hold no figures of ``describe``."""
-    found: dict[tuple[str, str], tuple[float, int]] = {}
+    found: dict[tuple[Scope, str], tuple[float, int]] = {}
     for row in rows:
         if isinstance(row["value"], float):
-            found[str(row["scope"]), str(row["metric"])] = (row["value"], int(str(row["n"])))
-    if ("overall", "duplicates") not in found:
+            found[_scope(row), str(row["metric"])] = (row["value"], int(str(row["n"])))
+    if (OVERALL, "duplicates") not in found:
         return []
     days = [value for (scope, metric), (value, _) in found.items() if _is_day(scope, metric)]
     return [
@@ -32,34 +36,40 @@ def lines(rows: Iterable[Figure]) -> list[str]:
         f"{_of(found, 'reference_missing_share'):.1%}",
         _verdicts(found),
         *(_camera(found, scope) for scope in _scopes(found, "blurred")),
+        *sorted(f"{scope}: {metric}" for scope, metric in found if scope.kind == COLUMN),
         *_new(found),
         *(_border(found, scope) for scope in _scopes(found, "near_in_training")),
     ]
 
 
-def _is_day(scope: str, metric: str) -> bool:
-    return scope.startswith("day=") and metric == "images"
+def _scope(row: Figure) -> Scope:
+    value = row[schemas.SCOPE_VALUE]
+    return Scope(str(row[schemas.SCOPE_KIND]), None if value is None else str(value))
 
 
-def _of(found: Figures, metric: str, scope: str = "overall") -> float:
+def _is_day(scope: Scope, metric: str) -> bool:
+    return scope.kind == DAY and metric == "images"
+
+
+def _of(found: Figures, metric: str, scope: Scope = OVERALL) -> float:
     return found[scope, metric][0]
 
 
-def _scopes(found: Figures, metric: str) -> list[str]:
+def _scopes(found: Figures, metric: str) -> list[Scope]:
     return sorted(scope for scope, name in found if name == metric)
 
 
 def _verdicts(found: Figures) -> str:
     text = f"verified {_of(found, 'verified_share'):.1%}"
-    if ("overall", "fail_share") in found:
+    if (OVERALL, "fail_share") in found:
         text += f", fail {_of(found, 'fail_share'):.1%} of them"
-    if ("overall", "verdict_lag_hours_median") in found:
+    if (OVERALL, "verdict_lag_hours_median") in found:
         median, p95 = (_of(found, f"verdict_lag_hours_{name}") for name in ("median", "p95"))
         text += f", verdict after {median:.1f} h (median), {p95:.1f} h (95 %)"
     return text
 
 
-def _camera(found: Figures, scope: str) -> str:
+def _camera(found: Figures, scope: Scope) -> str:
     return (
         f"{scope}: {_of(found, 'blurred', scope):.0f} blurred, "
         f"{_of(found, 'exposure_outliers', scope):.0f} too bright or dark, "
@@ -71,15 +81,17 @@ def _camera(found: Figures, scope: str) -> str:
 
 
 def _new(found: Figures) -> list[str]:
-    """What a day or a column has that it shouldn't have, or not before."""
+    """What a day has that none had before, in the order of time."""
+    firsts = sorted(
+        (day, scope, n) for (scope, metric), (day, n) in found.items() if metric == FIRST_DAY
+    )
     return [
-        f"{scope}: {metric}" + (f", {n} images" if scope.startswith("day=") else "")
-        for (scope, metric), (_, n) in sorted(found.items())
-        if metric.startswith("new_") or scope.startswith("column=")
+        f"day={datetime.strptime(f'{day:.0f}', '%Y%m%d'):%Y-%m-%d}: first {scope}, {n} images"
+        for day, scope, n in firsts
     ]
 
 
-def _border(found: Figures, scope: str) -> str:
+def _border(found: Figures, scope: Scope) -> str:
     near, n = found[scope, "near_in_training"]
     equal = _of(found, "equal_in_training", scope)
     return f"{scope}: {near:.0f} of {n} test images nearly as in training, {equal:.0f} the same"

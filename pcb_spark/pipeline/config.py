@@ -11,8 +11,9 @@ import hashlib
 import logging
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,8 +27,6 @@ from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
 
 _REFERENCE = "docs/reference/configuration.md"
 
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from pcb_spark.core.errors import InputError, TrainingError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES, METRICS, VERDICTS
 from pcb_spark.lake.run import Counts, close_books, few_shuffle_partitions
+from pcb_spark.lake.scopes import FOLD
 from pcb_spark.learning import examples
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.folds import plan_folds
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pcb_spark.learning.folds import Fold
     from pcb_spark.pipeline.job import Job
 
-    Row = tuple[str, str, float | None, int]
+    Row = tuple[str, str | None, str, float | None, int]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def run_describe(job: Job) -> Counts:
             raise InputError("the images table is empty", hint="look at the rejects of ingest")
         rows = [*_counted(found), *_schema_drift(job), *_duplicates(job, found)]
         found.unpersist()
-    full = [(job.run_id, NO_MODEL, *row[:3], None, None, row[3], job.started_at) for row in rows]
+    full = [(job.run_id, NO_MODEL, *row[:4], None, None, row[4], job.started_at) for row in rows]
     tables.append_rows(job.spark, full, job.table(METRICS), schemas.METRICS)
     counts = Counts(rows_in=images.count(), rows_out=total, rows_rejected=0)
     close_books(job, "describe", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
@@ -57,13 +58,15 @@ def run_describe(job: Job) -> Counts:
 
 def _counted(found: DataFrame) -> list[Row]:
     answers = quality.counts(found), quality.outliers(found), quality.drift(found)
-    return [tuple(row) for answer in answers for row in answer.orderBy("scope").collect()]
+    order = (schemas.SCOPE_KIND, schemas.SCOPE_VALUE)
+    return [tuple(row) for answer in answers for row in answer.orderBy(*order).collect()]
 
 
 def _schema_drift(job: Job) -> list[Row]:
     """Compare the columns of the files with those that the table should have."""
     stored = job.spark.read.option("mergeSchema", "true").parquet(job.table(IMAGES)).schema
-    return [(*fault, 1.0, 1) for fault in quality.schema_drift(stored, schemas.IMAGES)]
+    found = quality.schema_drift(stored, schemas.IMAGES)
+    return [(*scope, metric, 1.0, 1) for scope, metric in found]
 
 
 def _duplicates(job: Job, found: DataFrame) -> list[Row]:
@@ -74,7 +77,7 @@ def _duplicates(job: Job, found: DataFrame) -> list[Row]:
     }
     folds = _folds(job, found)
     return [
-        (f"fold={index}", metric, float(like), test)
+        (FOLD, str(index), metric, float(like), test)
         for metric, pairs in kinds.items()
         for index, like, test in near_duplicates.across_border(
             pairs, found, folds, examples.GROUP_DATE

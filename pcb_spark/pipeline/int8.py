@@ -13,17 +13,18 @@ from pcb_spark.core.errors import TrainingError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES
 from pcb_spark.learning import precision
-from pcb_spark.learning.judge import drawn, is_fail, judge_on_driver, kept, segments_of
+from pcb_spark.learning.judge import judge_on_driver, kept
+from pcb_spark.learning.settings import resampling
 from pcb_spark.network import features
 from pcb_spark.pipeline.artifacts import write_feature_set
 from pcb_spark.pipeline.job import Job, load_backbone
 
 if TYPE_CHECKING:
-    import pandas as pd
     from pyspark.sql import DataFrame
 
     from pcb_spark.learning.folds import Fold
-    from pcb_spark.learning.settings import ClassifierConfig
+    from pcb_spark.learning.judged import Judged
+    from pcb_spark.learning.settings import TreeSettings
     from pcb_spark.network.features import FeatureSet
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def compare_precision(
     images: DataFrame,
     folds: Sequence[Fold],
     feature_set: FeatureSet,
-    settings: ClassifierConfig,
+    settings: TreeSettings,
 ) -> precision.Comparison | None:
     """Judge int8 and float32 features of the same boards, in the same folds.
 
@@ -92,18 +93,8 @@ def _featurize(job: Job, images: DataFrame, feature_set: FeatureSet) -> DataFram
     return made.where(F.col(names.REASON).isNull())
 
 
-def _compare(job: Job, fp32: pd.DataFrame, int8: pd.DataFrame) -> precision.Comparison:
-    found = precision.compare(
-        is_fail(int8),
-        fp32[names.PROBABILITY],
-        int8[names.PROBABILITY],
-        fold=int8[names.FOLD],
-        board_id=int8[names.BOARD_ID].tolist(),
-        segments=segments_of(job.config, int8),
-        correlated_boards=job.config.policy.correlated_boards,
-        max_slip_rate=job.config.policy.max_slip_rate,
-        **drawn(job.config),
-    )
+def _compare(job: Job, fp32: Judged, int8: Judged) -> precision.Comparison:
+    found = precision.compare(fp32, int8, job.config.policy.promise, resampling(job.config))
     log.info(
         "int8 against fp32 on %d images: AUC %.4f and %.4f, cleared %.1f %% and %.1f %%; using %s",
         found.images, found.auc_int8, found.auc_fp32,

@@ -104,7 +104,7 @@ def write_metrics(job: Job, found: Sequence[metrics.Metric], model_version: str)
     """Append figures of a model, or of a study, to ``metrics``."""
     rows = [
         (
-            job.run_id, model_version, row.scope, row.metric, row.value, row.lower, row.upper,
+            job.run_id, model_version, *row.scope, row.metric, row.value, row.lower, row.upper,
             row.n, job.started_at,
         )
         for row in found

@@ -85,7 +85,8 @@ def _fit(read: DataFrame) -> None:
         F.col("values").alias(names.FEATURES),
         F.col("label").alias(examples.LABEL),
     )
-    model = lightgbm_on_spark.fit(rows, ClassifierConfig(num_iterations=2), seed=0)
+    settings = ClassifierConfig(num_iterations=2).for_reference_mode(difference=True)
+    model = lightgbm_on_spark.fit(rows, settings, seed=0)
     lightgbm_on_spark.predict(model, rows).count()
 
 

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.lake import catalogue, schemas, tables
+from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, OVERALL, Scope
 from pcb_spark.monitor import quality_lines
 
 if TYPE_CHECKING:
@@ -48,16 +49,19 @@ def _figures(job: Job) -> list[str]:
         return []
     found = tables.read(job.spark, job.table(catalogue.METRICS), schemas.METRICS)
     rows = found.where(F.col(names.RUN_ID) == job.run_id).collect()
-    by_name = {(row["scope"], row["metric"]): row for row in rows}
-    scopes = [scope for scope, metric in by_name if metric == "roc_auc" and scope[:5] == "fold="]
-    folds = sorted(scopes, key=lambda scope: int(scope[5:]))
-    lines = [_auc(by_name, scope, "roc_auc") for scope in ("folds_mean", "overall", *folds)]
-    lines.append(_auc(by_name, "folds_mean", "baseline_roc_auc"))
-    lines += [_forward(by_name, f"forward={scope[5:]}") for scope in folds]
+    by_name = {
+        (Scope(row[schemas.SCOPE_KIND], row[schemas.SCOPE_VALUE]), row["metric"]): row
+        for row in rows
+    }
+    judged = [scope for scope, metric in by_name if metric == "roc_auc" and scope.kind == FOLD]
+    folds = sorted(judged, key=lambda scope: int(scope.value or 0))
+    lines = [_auc(by_name, scope, "roc_auc") for scope in (FOLDS_MEAN, OVERALL, *folds)]
+    lines.append(_auc(by_name, FOLDS_MEAN, "baseline_roc_auc"))
+    lines += [_forward(by_name, Scope(FORWARD, scope.value)) for scope in folds]
     return [line for line in lines if line] + quality_lines.lines(rows)
 
 
-def _forward(by_name: Mapping[tuple[str, str], Row], scope: str) -> str:
+def _forward(by_name: Mapping[tuple[Scope, str], Row], scope: Scope) -> str:
     """What the decision rule would have done on a fold, its threshold chosen on those before."""
     rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
     rates = [by_name[scope, name]["value"] for name in rates_told if (scope, name) in by_name]
@@ -70,7 +74,7 @@ def _forward(by_name: Mapping[tuple[str, str], Row], scope: str) -> str:
     )
 
 
-def _auc(by_name: Mapping[tuple[str, str], Row], scope: str, metric: str) -> str:
+def _auc(by_name: Mapping[tuple[Scope, str], Row], scope: Scope, metric: str) -> str:
     row = by_name.get((scope, metric))
     if row is None:
         return ""

@@ -17,6 +17,7 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES, IMAGES, OUT_OF_FOLD, SUSPECTS, VERDICTS
 from pcb_spark.lake.run import Counts, close_books, versions
+from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, OVERALL
 from pcb_spark.learning import (
     examples,
     lightgbm_on_spark,
@@ -37,13 +38,14 @@ from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from pcb_spark.learning.settings import TreeSettings
     from pcb_spark.learning.thresholds import Thresholds
     from pcb_spark.network.features import FeatureSet
 
 log = logging.getLogger(__name__)
 
 #: Scopes whose figures the manifest keeps.
-_SUMMARY = ("overall", "folds_mean", "fold=", "forward")
+_SUMMARY = (OVERALL.kind, FOLDS_MEAN.kind, FOLD, FORWARD)
 
 
 def run_train(job: Job) -> Counts:
@@ -56,8 +58,8 @@ def run_train(job: Job) -> Counts:
     rows = _rows(job, images, verdicts, feature_set)
     folds = plan(job.config, rows)
     with logs.progress(job.spark, "train"):
-        settings = job.config.classifier.settled(difference=feature_set.spec.difference)
-        judged = judge(job.config, rows, folds, settings)
+        settings = _tree_settings(job, feature_set)
+        judgement = judge(job.config, rows, folds, settings)
         compared: precision.Comparison | None = None
         if job.config.backbone.precision == "auto" and feature_set.precision == names.INT8:
             compared = compare_precision(job, rows, images, folds, feature_set, settings)
@@ -65,9 +67,10 @@ def run_train(job: Job) -> Counts:
                 feature_set = featurize_again(job, images, feature_set)
                 rows.unpersist()
                 rows = _rows(job, images, verdicts, feature_set)
-                judged = judge(job.config, rows, folds, settings)
-        _write_judged(job, judged, images, verdicts)
-        found = [*judged.metrics, *learning_curve(job.config, rows, folds, judged.scores, settings)]
+                judgement = judge(job.config, rows, folds, settings)
+        _write_judged(job, judgement, images, verdicts)
+        curve = learning_curve(job.config, rows, folds, judgement.judged, settings)
+        found = [*judgement.metrics, *curve]
         found += compared.as_metrics() if compared else []
         if feature_set.spec.difference:
             pixels = pixel_difference.pixel_differences(
@@ -75,10 +78,12 @@ def run_train(job: Job) -> Counts:
                 max_pixels=job.config.ingest.max_pixels,
                 max_offset=feature_set.spec.max_offset,
             )
-            found += baseline_metrics(job.config, rows, pixels, folds)
+            found += baseline_metrics(job.config, rows, pixels, folds, settings)
         model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
-    written = _write_bundle(job, feature_set, text, judged.thresholds, found, rows, compared)
+    written = _write_bundle(
+        job, feature_set, text, settings, judgement.thresholds, found, rows, compared
+    )
     write_metrics(job, found, written.manifest.model_version)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
     trained = rows.count()
@@ -90,6 +95,13 @@ def run_train(job: Job) -> Counts:
     rows.unpersist()
     close_books(job, "train", {names.KIND_IMAGE: counts}, job.table(FEATURES), began)
     return counts
+
+
+def _tree_settings(job: Job, feature_set: FeatureSet) -> TreeSettings:
+    """Fill in, once, all that judging and fitting go by and the manifest records."""
+    settings = job.config.classifier.for_reference_mode(difference=feature_set.spec.difference)
+    tasks = lightgbm_on_spark.task_count(job.spark, settings)
+    return settings.model_copy(update={"num_tasks": tasks})
 
 
 def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
@@ -107,14 +119,16 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
     return kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
 
 
-def _write_judged(job: Job, judged: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
+def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
     """Write the out-of-fold scores and the verdicts that they cast doubt on; log the thresholds."""
     run_id = F.lit(job.run_id)
-    marked = judged.out_of_fold.withColumns({names.RUN_ID: run_id, names.MODEL_VERSION: run_id})
+    marked = judgement.out_of_fold.withColumns({names.RUN_ID: run_id, names.MODEL_VERSION: run_id})
     tables.replace(marked, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD)
-    doubtful = suspects.suspects(images, verdicts, judged.scores).withColumn(names.RUN_ID, run_id)
+    doubtful = suspects.suspects(images, verdicts, judgement.judged).withColumn(
+        names.RUN_ID, run_id
+    )
     tables.replace(doubtful, job.table(SUSPECTS), schemas.SUSPECTS)
-    chosen = judged.thresholds
+    chosen = judgement.thresholds
     log.info("policy: %s", chosen.pooled.reason)
     for name, threshold in chosen.by_segment.items():
         log.info("policy, %s %s: %s", chosen.segment_by, name, threshold.reason)
@@ -126,6 +140,7 @@ def _write_bundle(
     job: Job,
     feature_set: FeatureSet,
     text: str,
+    settings: TreeSettings,
     thresholds: Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
@@ -139,7 +154,7 @@ def _write_bundle(
     }
     window = _training_window(rows)
     summary = {
-        f"{row.scope} {row.metric}": row.value for row in found if row.scope.startswith(_SUMMARY)
+        f"{row.scope} {row.metric}": row.value for row in found if row.scope.kind in _SUMMARY
     }
     manifest = {
         "model_version": f"{window['until']}-{bundle.sha256(parts[bundle.GRAPH])[:12]}",
@@ -163,6 +178,7 @@ def _write_bundle(
             "run_id": job.run_id,
             "config_sha256": job.config.sha256(),
             "config": json.loads(job.config.model_dump_json()),
+            "classifier": settings.model_dump(),
             "images": job.table(IMAGES),
         },
         "versions": versions(),

@@ -17,9 +17,11 @@ from pcb_spark.core import names
 from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import IMAGES, TRIALS, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.lake.scopes import TRIAL, Scope
 from pcb_spark.learning import examples, lightgbm_on_driver, metrics, tuning
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import plan_dates
+from pcb_spark.learning.judged import Judged
 from pcb_spark.network import features, graphs
 from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.featurize import calibration
@@ -62,7 +64,7 @@ def run_tune(job: Job) -> Counts:
         ]
         rows = [_rows(job, each, chosen, verdicts) for each in sets]
     examples = _examples(job, specs, rows)
-    log.info("tune on %d images, up to %d trials", len(examples.is_fail), job.config.tune.trials)
+    log.info("tune on %d images, up to %d trials", len(examples.images), job.config.tune.trials)
     study = _study_name(job, sets, examples)
     found = tuning.search(
         examples,
@@ -79,7 +81,7 @@ def run_tune(job: Job) -> Counts:
         for spec, sample in zip(specs, samples, strict=True)
     }
     _write(job, found, study, functools.cache(functools.partial(_milliseconds, trunks)))
-    used = len(examples.is_fail)
+    used = len(examples.images)
     counts = Counts(rows_in=total, rows_out=used, rows_rejected=total - used)
     close_books(job, "tune", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
@@ -100,16 +102,16 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
         0,
     )
     config = job.config.features
-    settled = features.choose_spec(config, total=total, with_reference=with_reference)
-    modes = [True, False] if settled.difference and config.reference == "auto" else []
+    chosen = features.choose_spec(config, total=total, with_reference=with_reference)
+    modes = [True, False] if chosen.difference and config.reference == "auto" else []
     return [
         graphs.FeatureSpec(
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
             difference=difference,
-            max_offset=settled.max_offset if difference else 0.0,
+            max_offset=chosen.max_offset if difference else 0.0,
         )
-        for difference in modes or [settled.difference]
+        for difference in modes or [chosen.difference]
     ]
 
 
@@ -120,9 +122,8 @@ def _rows(
     kept = _features(job, feature_set, images)
     rows = examples.training_rows(kept, images, verdicts)
     rows = examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
-    columns = [names.IMAGE_ID, names.BOARD_ID, examples.GROUP_DATE, examples.LABEL, names.FEATURES]
-    collected: pd.DataFrame = rows.select(columns).toPandas()
-    return collected.set_index(names.IMAGE_ID).sort_index()
+    collected: pd.DataFrame = rows.toPandas()
+    return collected.set_index(names.IMAGE_ID, drop=False).sort_index()
 
 
 def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
@@ -168,8 +169,7 @@ def _examples(
     dates = first[examples.GROUP_DATE].to_numpy()
     windows = plan_dates(job.config, dates.tolist())
     return tuning.Examples(
-        is_fail=first[examples.LABEL].to_numpy(dtype=bool),
-        board_id=first[names.BOARD_ID].to_numpy(dtype=object),
+        images=Judged.read(first.assign(**{names.PROBABILITY: np.nan, names.FOLD: 0})),
         folds=lightgbm_on_driver.row_numbers(dates, windows),
         tables=[
             tuning.FeatureTable(
@@ -182,9 +182,14 @@ def _examples(
 
 def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.Examples) -> str:
     """Name what trials can be compared: images, verdicts, folds, features, seed and policy."""
-    digest = hashlib.sha256(examples.is_fail.tobytes())
+    promise, judged = job.config.policy.promise, examples.images
+    digest = hashlib.sha256(judged.is_fail.tobytes())
     for train, test in examples.folds:
         digest.update(train.tobytes() + test.tobytes())
+    if promise.correlated_boards:
+        digest.update(json.dumps(judged.board_id.tolist()).encode())
+    if promise.segment_by:
+        digest.update(json.dumps(judged.segments(promise.segment_by).tolist()).encode())
     about = [[each.fingerprint for each in sets], job.config.seed, job.config.policy.model_dump()]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:12]
@@ -208,7 +213,7 @@ def _write(
                 trial.false_call_reduction, trial.review_reduction, spec.width, milliseconds,
             )
         )  # fmt: skip
-        scope = f"trial={trial.number}"
+        scope = Scope(TRIAL, str(trial.number))
         figures.append(
             metrics.Metric(scope, "roc_auc", trial.roc_auc, trial.lower, trial.upper, trial.n)
         )

@@ -127,6 +127,7 @@ def versions(evidence: Evidence) -> list[tuple[str, str]]:
             ("features", f"{spec}, {m.precision}; {m.feature_count:,} numbers"),
             ("feature set", m.feature_set),
             ("backbone", f"{m.backbone['source']} (sha256 {m.backbone['sha256']})"),
+            ("classifier", _settings(m.lineage.get("classifier", {}))),
             ("training run", m.lineage["run_id"]),
             ("configuration sha256", m.lineage["config_sha256"]),
             ("bundle made at", m.created_at),
@@ -140,3 +141,8 @@ def versions(evidence: Evidence) -> list[tuple[str, str]]:
             ("libraries", ", ".join(f"{name} {version}" for name, version in libraries.items())),
         ]
     return found
+
+
+def _settings(classifier: dict[str, Any]) -> str:
+    """What the trees were fitted with; bundles of earlier versions don't say it."""
+    return ", ".join(f"{name} {value}" for name, value in classifier.items()) or NONE

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from pcb_spark.core import names, policy
-from pcb_spark.learning import calibration, rates
+from pcb_spark.core import names
+from pcb_spark.lake.scopes import DEFECT, FOLD, HISTORY_DAYS
+from pcb_spark.learning import calibration, rates, thresholds
+from pcb_spark.learning.thresholds import Threshold
 from pcb_spark.report.drawing import Chart, chart
 
 if TYPE_CHECKING:
+    from pcb_spark.lake.scopes import Scope
     from pcb_spark.report.evidence import Evidence, Figure
     from pcb_spark.report.palette import Palette
 
@@ -23,24 +26,21 @@ _MOST_ROWS = 14
 
 def slip_against_review(evidence: Evidence) -> Chart | None:
     """Every threshold that could have been chosen, and the one that was."""
-    manifest, rows = evidence.manifest, evidence.judged
-    fails = np.count_nonzero(rows["is_fail"])
-    if manifest is None or not fails:
+    manifest, judged = evidence.manifest, evidence.judged
+    if manifest is None or not judged.is_fail.any():
         return None
-    promise, confidence = (manifest.threshold[key] for key in ("max_slip_rate", "confidence"))
-    cleared = (rows[names.DECISION] == policy.PASS).to_numpy()
-    slips = np.count_nonzero(cleared & rows["is_fail"])
-    point = (cleared.mean(), slips / fails)
-    ordered = rows.sort_values(names.PROBABILITY, kind="stable")["is_fail"].to_numpy()
-    shown = np.cumsum(ordered) <= max(4 * promise * fails, slips + 3)
-    counts = np.cumsum(ordered)[shown]
-    share = np.arange(1, len(counts) + 1) / len(ordered)
-    bounds = {k: rates.slip_upper_bound(k, fails, confidence=confidence) for k in set(counts)}
-    upper = np.array([bounds[k] for k in counts])
+    chosen = Threshold.of(manifest.threshold)
+    promise, confidence = chosen.max_slip_rate, chosen.confidence
+    outcome = rates.count_outcome(judged)
+    slips, fails = outcome.slips, outcome.defects
+    point = (rates.cleared(judged).mean(), slips / fails)
+    curve = thresholds.slip_curve(judged, chosen)
+    shown = curve.slips <= max(4 * promise * fails, slips + 3)
+    share, slipped, upper = curve.cleared[shown], curve.slips[shown] / fails, curve.upper[shown]
 
     def draw(axes: Any, palette: Palette) -> None:
-        axes.fill_between(share, counts / fails, upper, color=palette.accent, alpha=0.16, lw=0)
-        axes.plot(share, counts / fails, color=palette.accent, label="defects slipped")
+        axes.fill_between(share, slipped, upper, color=palette.accent, alpha=0.16, lw=0)
+        axes.plot(share, slipped, color=palette.accent, label="defects slipped")
         axes.plot(share, upper, color=palette.accent, lw=1, ls=":", label="its upper bound")
         axes.axhline(promise, color=palette.second, lw=1.2, ls="--", label="allowed")
         axes.plot(*point, "o", ms=8, color=palette.ink, label="chosen", clip_on=False, zorder=5)
@@ -54,8 +54,8 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
         draw,
         title="Slip against review",
         alt=f"Share of defects slipped over share of flags cleared. The chosen threshold clears "
-        f"{point[0]:.1%} of {len(rows):,} flags and lets {slips} of {fails:,} defects slip.",
-        caption=f"Each point of the curve is a threshold; out-of-fold scores of {len(rows):,} "
+        f"{point[0]:.1%} of {len(judged):,} flags and lets {slips} of {fails:,} defects slip.",
+        caption=f"Each point of the curve is a threshold; out-of-fold scores of {len(judged):,} "
         f"images, {fails:,} of them defects. The dotted line is the {confidence:.0%} upper bound, "
         "which has to stay within the dashed one at the chosen point.",
     )
@@ -63,12 +63,12 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
 
 def auc_by_fold(evidence: Evidence) -> Chart | None:
     """ROC AUC of every fold in the order of time, the pixel difference beside it."""
-    scopes = evidence.scopes("fold")
+    scopes = evidence.scopes(FOLD)
     own = evidence.figures(scopes, "roc_auc")
     pixels = evidence.figures(scopes, "baseline_roc_auc")
     if not own:
         return None
-    labels = [_period(evidence, int(scope[5:])) for scope in scopes]
+    labels = [_period(evidence, int(scope.value or 0)) for scope in scopes]
 
     def draw(axes: Any, palette: Palette) -> None:
         _errorbars(axes, scopes, own, palette.accent, "model", -0.08 if pixels else 0.0)
@@ -89,9 +89,9 @@ def auc_by_fold(evidence: Evidence) -> Chart | None:
     )
 
 
-def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
+def auc_by_segment(evidence: Evidence, kind: str, title: str) -> Chart | None:
     """ROC AUC by lot, line or defect kind, the lowest ones where there are many."""
-    every = evidence.figures(evidence.scopes(prefix), "roc_auc")
+    every = evidence.figures(evidence.scopes(kind), "roc_auc")
     if not every:
         return None
     lowest = sorted(every, key=lambda scope: every[scope].value or 0.0)[:_MOST_ROWS]
@@ -103,7 +103,7 @@ def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
             if figure.lower is not None and figure.upper is not None:
                 axes.plot([figure.lower, figure.upper], [height] * 2, color=palette.accent, lw=1.5)
             axes.plot(figure.value, height, "o", ms=6, color=palette.accent)
-        axes.set_yticks(range(len(shown)), [_short(scope.partition("=")[2]) for scope in shown])
+        axes.set_yticks(range(len(shown)), [_short(scope.value or "") for scope in shown])
         axes.set(xlabel="AUC", ylim=(-0.6, len(shown) - 0.4))
         axes.set_xlim(_floor([every[scope] for scope in shown]), 1.004)
         axes.grid(axis="x")
@@ -114,17 +114,14 @@ def auc_by_segment(evidence: Evidence, prefix: str, title: str) -> Chart | None:
         title=title,
         alt=f"{title}: " + _listed({scope: every[scope] for scope in reversed(shown)}),
         caption=f"Out-of-fold scores.{few}"
-        + (" Each kind is held against all good images." if prefix == "defect" else ""),
+        + (" Each kind is held against all good images." if kind == DEFECT else ""),
         height=max(1.2, 0.75 + 0.27 * len(shown)),
     )
 
 
 def reliability(evidence: Evidence) -> Chart | None:
     """Score against the share that failed."""
-    rows = evidence.judged
-    bins = (
-        calibration.reliability_bins(rows["is_fail"], rows[names.PROBABILITY]) if len(rows) else []
-    )
+    bins = calibration.reliability_bins(evidence.judged)
     if not bins:
         return None
     most = max(each.n for each in bins)
@@ -149,11 +146,11 @@ def reliability(evidence: Evidence) -> Chart | None:
 
 def scores_by_verdict(evidence: Evidence) -> Chart | None:
     """How scores spread, by verdict, with the threshold."""
-    rows = evidence.judged
-    if evidence.manifest is None or rows.empty:
+    judged = evidence.judged
+    if evidence.manifest is None or not len(judged):
         return None
     threshold = evidence.manifest.threshold["value"]
-    parts = [rows.loc[rows["is_fail"] == fail, names.PROBABILITY] for fail in (False, True)]
+    parts = [judged.score[judged.is_fail == fail] for fail in (False, True)]
 
     def draw(axes: Any, palette: Palette) -> None:
         edges = np.linspace(0, 1, 41)
@@ -178,8 +175,8 @@ def scores_by_verdict(evidence: Evidence) -> Chart | None:
 
 def learning_curve(evidence: Evidence) -> Chart | None:
     """ROC AUC of the last fold against the days of history."""
-    found = evidence.figures(evidence.scopes("history_days"), "roc_auc")
-    days = [int(scope.partition("=")[2]) for scope in found]
+    found = evidence.figures(evidence.scopes(HISTORY_DAYS), "roc_auc")
+    days = [int(scope.value or 0) for scope in found]
     if len(days) < 2:
         return None
 
@@ -204,8 +201,8 @@ def learning_curve(evidence: Evidence) -> Chart | None:
 
 def _errorbars(
     axes: Any,
-    scopes: Sequence[str],
-    figures: Mapping[str, Figure],
+    scopes: Sequence[Scope],
+    figures: Mapping[Scope, Figure],
     color: str,
     label: str,
     offset: float,
@@ -233,8 +230,8 @@ def _floor(figures: Sequence[Figure]) -> float:
     return max(0.0, math.floor(float(lowest or 0) * 20 - 0.2) / 20)
 
 
-def _listed(figures: Mapping[str, Figure], before: str = "") -> str:
-    labels = [f"{scope.partition('=')[2]} {figure.value:.3f}" for scope, figure in figures.items()]
+def _listed(figures: Mapping[Scope, Figure], before: str = "") -> str:
+    labels = [f"{scope.value} {figure.value:.3f}" for scope, figure in figures.items()]
     return before + ", ".join(labels) if labels else ""
 
 

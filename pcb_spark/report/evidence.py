@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pcb_spark.core import images, names, policy
+from pcb_spark.lake import schemas
+from pcb_spark.lake.scopes import Scope
+from pcb_spark.learning.judged import Judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,23 +107,23 @@ class Evidence:
         same_run = self.night.run_id == self.manifest.lineage["run_id"]
         return not same_run and self.night.scored_at >= trained_at
 
-    def figure(self, scope: str, metric: str) -> Figure | None:
+    def figure(self, scope: Scope, metric: str) -> Figure | None:
         """Return one figure of the training run."""
         return self.figures([scope], metric).get(scope)
 
-    def figures(self, scopes: Iterable[str], metric: str) -> dict[str, Figure]:
+    def figures(self, scopes: Iterable[Scope], metric: str) -> dict[Scope, Figure]:
         """Return a figure of each of these scopes that has it and has it defined."""
-        found = self.metrics[self.metrics["metric"] == metric].set_index("scope")
-        rows = {scope: found.loc[scope] for scope in scopes if scope in found.index}
+        rows = self.metrics[self.metrics["metric"] == metric]
+        found = dict(zip(_scopes(rows), rows.to_dict("records"), strict=True))
         return {
             scope: Figure(row["value"], _bound(row["lower"]), _bound(row["upper"]), int(row["n"]))
-            for scope, row in rows.items()
-            if _bound(row["value"]) is not None
+            for scope in scopes
+            if (row := found.get(scope)) and _bound(row["value"]) is not None
         }
 
-    def scopes(self, prefix: str) -> list[str]:
-        """Return the scopes of one kind, ``fold`` or ``lot``, folds in the order of time."""
-        every = {scope for scope in self.metrics["scope"] if scope.startswith(f"{prefix}=")}
+    def scopes(self, kind: str) -> list[Scope]:
+        """Return the scopes of one kind that have values, folds in the order of time."""
+        every = {scope for scope in _scopes(self.metrics) if scope.kind == kind and scope.value}
         return sorted(every, key=_in_order)
 
     @property
@@ -132,16 +135,26 @@ class Evidence:
         return found.values(self.out_of_fold[found.column or names.LINE])
 
     @property
-    def judged(self) -> pd.DataFrame:
+    def judged(self) -> Judged:
+        """``out_of_fold``, each image at its threshold."""
+        return Judged.read(self.out_of_fold).at(self.thresholds)
+
+    @property
+    def decided(self) -> pd.DataFrame:
         """``out_of_fold`` with ``threshold``, ``decision`` and ``is_fail``."""
-        thresholds = self.thresholds
+        judged = self.judged
         return self.out_of_fold.assign(
             **{
-                names.THRESHOLD: thresholds,
-                names.DECISION: policy.decide(self.out_of_fold[names.PROBABILITY], thresholds),
-                "is_fail": self.out_of_fold[names.VERDICT] == names.VERDICT_FAIL,
+                names.THRESHOLD: judged.threshold,
+                names.DECISION: policy.decide(judged.score, judged.threshold),
+                "is_fail": judged.is_fail,
             }
         )
+
+
+def _scopes(metrics: pd.DataFrame) -> list[Scope]:
+    columns = metrics[schemas.SCOPE_KIND], metrics[schemas.SCOPE_VALUE]
+    return [Scope(kind, value or None) for kind, value in zip(*columns, strict=True)]
 
 
 def _bound(value: Any) -> float | None:
@@ -149,6 +162,6 @@ def _bound(value: Any) -> float | None:
     return None if value is None or value != value else float(value)
 
 
-def _in_order(scope: str) -> tuple[int, str]:
-    label = scope.partition("=")[2]
-    return (int(label), "") if label.isdigit() else (0, label)
+def _in_order(scope: Scope) -> tuple[int, str]:
+    value = scope.value or ""
+    return (int(value), "") if value.isdigit() else (0, value)

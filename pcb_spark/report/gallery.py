@@ -84,7 +84,7 @@ def choose(evidence: Evidence) -> list[Choice]:
                 rows=evidence.night.nearest.head(most),
             )
         )
-    rows = evidence.judged
+    rows = evidence.decided
     gap = (rows[names.PROBABILITY] - rows[names.THRESHOLD]).abs()
     cleared = rows[names.DECISION] == policy.PASS
     slips = rows[rows["is_fail"] & cleared].sort_values(names.PROBABILITY)

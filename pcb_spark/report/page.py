@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from pcb_spark.core import names
+from pcb_spark.lake.scopes import DEFECT
 from pcb_spark.report import accounts, charts, gallery, words
 from pcb_spark.report.palette import DARK, LIGHT
 
@@ -64,9 +66,9 @@ def _context(evidence: Evidence) -> dict[str, Any]:
 def _charts(evidence: Evidence) -> dict[str, Any]:
     ranking = [
         charts.auc_by_fold(evidence),
-        charts.auc_by_segment(evidence, "defect", "AUC by defect kind"),
-        charts.auc_by_segment(evidence, "lot", "AUC by lot"),
-        charts.auc_by_segment(evidence, "line", "AUC by line"),
+        charts.auc_by_segment(evidence, DEFECT, "AUC by defect kind"),
+        charts.auc_by_segment(evidence, names.LOT, "AUC by lot"),
+        charts.auc_by_segment(evidence, names.LINE, "AUC by line"),
         charts.learning_curve(evidence),
     ]
     return {

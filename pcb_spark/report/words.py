@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pcb_spark.core import names, policy
+from pcb_spark.lake.scopes import FOLDS_MEAN, FORWARD, FORWARD_OVERALL, OVERALL
+from pcb_spark.learning import rates
 
 if TYPE_CHECKING:
+    from pcb_spark.lake.scopes import Scope
     from pcb_spark.report.evidence import Evidence, Figure, Night
 
 NONE = "n/a"
@@ -58,11 +61,10 @@ def headline(evidence: Evidence) -> Headline:
     )
     if not threshold["value"]:
         return Headline("Training run", "Nothing is cleared yet", f"{_capital(threshold)}. {seen}")
-    cleared = (evidence.judged[names.DECISION] == policy.PASS).mean()
     sentence = (
         f"At most {short_percent(threshold['max_slip_rate'])} of defects slip "
         f"({short_percent(threshold['confidence'])} confidence): "
-        f"{percent(cleared, 0)} of flags need no operator"
+        f"{percent(rates.cleared(evidence.judged).mean(), 0)} of flags need no operator"
     )
     return Headline("Training run", sentence, seen)
 
@@ -94,14 +96,14 @@ def notices(evidence: Evidence) -> Iterator[str]:
             "about your boards."
         )
     promise = manifest.threshold["max_slip_rate"]
-    folds = [row for row in forward(evidence) if row["scope"] != "forward"]
+    folds = [row for row in forward(evidence) if row["scope"] != FORWARD_OVERALL]
     broken = [row for row in folds if not row["within"]]
     if broken:
         yield (
             f"Forward in time more than {short_percent(promise)} of defects slipped in "
             f"{len(broken)} of {len(folds)} folds."
         )
-    own, pixels = (evidence.figure("folds_mean", f"{p}roc_auc") for p in ("", "baseline_"))
+    own, pixels = (evidence.figure(FOLDS_MEAN, f"{p}roc_auc") for p in ("", "baseline_"))
     if own and pixels and (own.value or 0) <= (pixels.value or 0):
         yield (
             f"The plain pixel difference ranks better (AUC {pixels.value:.3f}) than the network "
@@ -114,7 +116,7 @@ def notices(evidence: Evidence) -> Iterator[str]:
 
 def tiles(evidence: Evidence) -> list[Tile]:
     """Give the numbers that belong at the top."""
-    forward_rows = [row for row in forward(evidence) if row["scope"] == "forward"]
+    forward_rows = [row for row in forward(evidence) if row["scope"] == FORWARD_OVERALL]
     rows = forward_rows or _pooled(evidence)
     found = []
     for row in rows:
@@ -124,7 +126,7 @@ def tiles(evidence: Evidence) -> list[Tile]:
             Tile("False calls cleared, forward", row["false_call_reduction"], "of good components"),
             Tile("Fewer reviews, forward", row["review_reduction"], f"of {row['n']} flags"),
         ]
-    auc, pixels = (evidence.figure("folds_mean", f"{p}roc_auc") for p in ("", "baseline_"))
+    auc, pixels = (evidence.figure(FOLDS_MEAN, f"{p}roc_auc") for p in ("", "baseline_"))
     if auc:
         beside = f"pixel difference {pixels.value:.3f}" if pixels else "mean of the folds"
         found.append(Tile("AUC, mean of folds", f"{auc.value:.3f}", beside))
@@ -133,11 +135,11 @@ def tiles(evidence: Evidence) -> list[Tile]:
 
 def forward(evidence: Evidence) -> list[dict[str, Any]]:
     """Give a row for each fold: its threshold chosen on those before, its outcome counted."""
-    scopes = [*evidence.scopes("forward"), "forward"]
+    scopes = [*evidence.scopes(FORWARD), FORWARD_OVERALL]
     return [row for scope in scopes if (row := _forward_row(evidence, scope)) is not None]
 
 
-def _forward_row(evidence: Evidence, scope: str) -> dict[str, Any] | None:
+def _forward_row(evidence: Evidence, scope: Scope) -> dict[str, Any] | None:
     slip = evidence.figure(scope, "slip_rate")
     calls = evidence.figure(scope, "false_call_reduction")
     reviews = evidence.figure(scope, "review_reduction")
@@ -146,7 +148,7 @@ def _forward_row(evidence: Evidence, scope: str) -> dict[str, Any] | None:
     within = (slip.value or 0) <= evidence.manifest.threshold["max_slip_rate"]
     return {
         "scope": scope,
-        "fold": scope.partition("=")[2] or "all",
+        "fold": scope.value or "all",
         "slips": f"{round((slip.value or 0) * slip.n):,} of {slip.n:,}",
         "slip_rate": percent(slip.value) + ("" if within else TOO_HIGH),
         "false_call_reduction": percent(calls.value),
@@ -159,25 +161,25 @@ def _forward_row(evidence: Evidence, scope: str) -> dict[str, Any] | None:
 def _pooled(evidence: Evidence) -> list[dict[str, Any]]:
     """Add up the folds where the metrics have no row of their own for all of them."""
     rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
-    found = [evidence.figures(evidence.scopes("forward"), name) for name in rates_told]
+    found = [evidence.figures(evidence.scopes(FORWARD), name) for name in rates_told]
     if not all(found):
         return []
     hits = [sum((f.value or 0) * f.n for f in figures.values()) for figures in found]
     totals = [sum(f.n for f in figures.values()) for figures in found]
-    rates = {
+    shares = {
         name: percent(hit / n if n else None)
         for name, hit, n in zip(rates_told, hits, totals, strict=True)
     }
-    return [{**rates, "slips": f"{round(hits[0]):,} of {totals[0]:,}", "n": f"{totals[2]:,}"}]
+    return [{**shares, "slips": f"{round(hits[0]):,} of {totals[0]:,}", "n": f"{totals[2]:,}"}]
 
 
 def figures(evidence: Evidence) -> list[dict[str, str]]:
     """Give the pooled figures of the model, the pixel difference beside them."""
     labels = {
-        ("folds_mean", "roc_auc"): "AUC, mean of folds",
-        ("overall", "roc_auc"): "AUC, all folds pooled",
-        ("overall", "average_precision"): "Average precision",
-        ("overall", "brier"): "Brier score (lower is better)",
+        (FOLDS_MEAN, "roc_auc"): "AUC, mean of folds",
+        (OVERALL, "roc_auc"): "AUC, all folds pooled",
+        (OVERALL, "average_precision"): "Average precision",
+        (OVERALL, "brier"): "Brier score (lower is better)",
     }
     rows = []
     for (scope, metric), label in labels.items():

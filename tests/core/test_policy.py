@@ -3,31 +3,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
-from pcb_spark.core.errors import TrainingError
 from pcb_spark.core.policy import SegmentThresholds, decide
-from pcb_spark.learning.judged import known_verdicts
-from pcb_spark.learning.rates import Outcome, Rate, count_outcome, slip_upper_bound, total
-
-
-@pytest.mark.parametrize(
-    ("slips", "defects", "expected"),
-    [
-        # No slip: 1 - 0.05 ** (1 / n), by hand.
-        (0, 1, 0.95),
-        (0, 2, 0.776393),
-        (0, 299, 0.009969),
-        # All but one slipped: 0.95 ** (1 / n).
-        (1, 2, 0.974679),
-        # The textbook's table (Hahn and Meeker): 5 in 100.
-        (5, 100, 0.102253),
-        (3, 3, 1.0),
-        (0, 0, 1.0),
-    ],
-)
-def test_slip_upper_bound(slips: int, defects: int, expected: float) -> None:
-    assert slip_upper_bound(slips, defects) == pytest.approx(expected, abs=1e-6)
 
 
 def test_decide_clears_strictly_below_the_threshold_and_never_without_a_score() -> None:
@@ -63,37 +40,6 @@ def test_a_score_gets_one_decision_in_float32_and_float64() -> None:
     assert decide(narrow, 0.1).tolist() == ["fail"]
 
 
-def test_count_outcome_and_its_rates() -> None:
-    outcome = count_outcome(
-        [True, True, False, False, False], [0.1, 0.9, 0.1, 0.2, math.nan], threshold=0.2
-    )
-
-    assert outcome == Outcome(slips=1, defects=2, cleared_good=1, good=3)
-    rates = outcome.rates(confidence=0.9)
-    # slip_rate: 1 in 2, each side at 0.9: sqrt(0.9) above, 1 - sqrt(0.9) below.
-    assert rates["slip_rate"] == pytest.approx(Rate(0.5, 0.051317, 0.948683, 2), abs=1e-6)
-    # 1 in 3 at 0.95 a side: the lower bound is 1 - 0.95 ** (1 / 3).
-    assert rates["false_call_reduction"][:2] == pytest.approx((1 / 3, 0.016952), abs=1e-6)
-    assert rates["review_reduction"].value == 0.4
-    assert rates["review_reduction"].n == 5
-
-
-def test_rates_without_images_are_unknown() -> None:
-    rates = Outcome(slips=0, defects=0, cleared_good=0, good=0).rates()
-
-    assert set(rates.values()) == {Rate(None, 0.0, 1.0, 0)}
-
-
-def test_verdicts_of_another_length_are_refused() -> None:
-    with pytest.raises(TrainingError, match="each of 3 images"):
-        known_verdicts([True, False], 3)
-
-
-def test_bound_of_correlated_defects_is_that_of_fewer_independent_ones() -> None:
-    # 20 slips in 400 tell what 5 in 100 would, were they four alike each time.
-    assert slip_upper_bound(20, 400, design_effect=4.0) == pytest.approx(0.102253, abs=1e-6)
-
-
 def test_segments_are_read_off_the_manifest() -> None:
     evidence = {
         "value": 0.2,
@@ -110,11 +56,3 @@ def test_segments_are_read_off_the_manifest() -> None:
 
 def test_a_manifest_of_one_threshold_has_no_segments() -> None:
     assert SegmentThresholds.of({"value": 0.2}) == SegmentThresholds(0.2, None, {})
-
-
-def test_outcomes_add_up() -> None:
-    first = Outcome(slips=1, defects=10, cleared_good=5, good=8)
-    second = Outcome(slips=0, defects=4, cleared_good=1, good=2)
-
-    assert total([first, second]) == Outcome(slips=1, defects=14, cleared_good=6, good=10)
-    assert total([]).rates()["slip_rate"].value is None

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from pcb_spark.ingest import verdict_csv, verdict_files, verdict_paths, verdicts
 from tests.ingest import fuzzing_verdicts as fuzzing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import SparkSession
 
     from pcb_spark.ingest.verdict_form import Form, Row

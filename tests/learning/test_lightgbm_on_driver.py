@@ -16,7 +16,9 @@ from pcb_spark.learning.settings import ClassifierConfig
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-TREES = ClassifierConfig(num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0)
+TREES = ClassifierConfig(
+    num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0
+).for_reference_mode(difference=True)
 
 
 def day(number: int) -> date:

@@ -13,7 +13,7 @@ from pcb_spark.core import batches, names
 from pcb_spark.core.errors import TrainingError
 from pcb_spark.learning import examples, lightgbm_on_spark
 from pcb_spark.learning.folds import Fold
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs, trees
 from tests.rows import images_table, noise
 from tests.trunks import run_graph
@@ -21,7 +21,9 @@ from tests.trunks import run_graph
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-SMALL = ClassifierConfig(num_iterations=20, min_data_in_leaf=5, feature_fraction=0.5, num_tasks=2)
+SMALL = ClassifierConfig(
+    num_iterations=20, min_data_in_leaf=5, feature_fraction=0.5, num_tasks=2
+).for_reference_mode(difference=True)
 ROWS = "image_id string, features array<float>, label int"
 
 
@@ -235,7 +237,7 @@ class Spy:
         self.trained: list[list[str]] = []
         self.tested: list[list[str]] = []
 
-    def fit(self, rows: DataFrame, config: ClassifierConfig, *, seed: int) -> int:
+    def fit(self, rows: DataFrame, config: TreeSettings, *, seed: int) -> int:
         assert config == SMALL
         assert seed == 7
         self.trained.append(_ids(rows))

@@ -1,23 +1,42 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from pcb_spark.lake.scopes import FOLDS_MEAN, FORWARD_OVERALL, OVERALL, Scope
+from pcb_spark.learning.bootstrap import Resampling
 from pcb_spark.learning.metrics import (
     DECISIONS,
     RANKING,
     Metric,
-    average_precision,
-    brier,
     escape_ppm,
     evaluate_scope,
     evaluate_scores,
     roc_auc,
     suspected_wrong_verdicts,
 )
+from pcb_spark.learning.promise import Promise
+from tests.judged import judged
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+PROMISE = Promise(max_slip_rate=0.02)
+
+
+def drawn(seed: int, resamples: int) -> Resampling:
+    return Resampling(seed=seed, resamples=resamples)
+
+
+def ranking(is_fail: ArrayLike, scores: ArrayLike) -> list[float | None]:
+    """ROC AUC, average precision and Brier score of all images."""
+    rows = evaluate_scope(OVERALL, judged(is_fail, scores), PROMISE, drawn(0, 0), RANKING)
+    return [row.value for row in rows]
+
 
 # Two defects and two good ones, of which one of each scores 0.4.
 IS_FAIL = [True, False, True, False]
@@ -26,32 +45,32 @@ SCORES = [0.8, 0.4, 0.4, 0.1]
 
 def test_roc_auc_counts_ties_half() -> None:
     # Pairs: 0.8 > 0.4, 0.8 > 0.1, 0.4 = 0.4, 0.4 > 0.1.
-    assert roc_auc(IS_FAIL, SCORES) == 3.5 / 4
+    assert roc_auc(judged(IS_FAIL, SCORES)) == 3.5 / 4
 
 
 def test_average_precision_steps_over_the_distinct_scores() -> None:
     # At 0.8 recall 1/2 with precision 1, at 0.4 recall 1 with precision 2/3.
-    assert average_precision(IS_FAIL, SCORES) == pytest.approx(1 / 2 + 1 / 2 * 2 / 3)
+    assert ranking(IS_FAIL, SCORES)[1] == pytest.approx(1 / 2 + 1 / 2 * 2 / 3)
 
 
 def test_brier() -> None:
-    assert brier(IS_FAIL, SCORES) == pytest.approx((0.04 + 0.16 + 0.36 + 0.01) / 4)
+    assert ranking(IS_FAIL, SCORES)[2] == pytest.approx((0.04 + 0.16 + 0.36 + 0.01) / 4)
 
 
 @pytest.mark.parametrize("is_fail", [[True, True], [False, False], []])
 def test_one_class_has_no_ranking(is_fail: list[bool]) -> None:
     scores = [0.2, 0.8][: len(is_fail)]
 
-    assert roc_auc(is_fail, scores) is None
-    assert average_precision(is_fail, scores) is None
+    assert roc_auc(judged(is_fail, scores)) is None
+    assert ranking(is_fail, scores)[1] is None
 
 
 def test_images_without_a_score_are_left_out_of_the_ranking() -> None:
     is_fail = [*IS_FAIL, True, False]
     scores = [*SCORES, math.nan, math.nan]
 
-    assert roc_auc(is_fail, scores) == 3.5 / 4
-    assert brier(is_fail, scores) == pytest.approx(0.1425)
+    assert roc_auc(judged(is_fail, scores)) == 3.5 / 4
+    assert ranking(is_fail, scores)[2] == pytest.approx(0.1425)
 
 
 def test_ranking_agrees_with_scikit_learn_on_many_ties() -> None:
@@ -59,10 +78,9 @@ def test_ranking_agrees_with_scikit_learn_on_many_ties() -> None:
     is_fail = rng.random(500) < 0.3
     scores = np.round(np.clip(rng.normal(0.4 + 0.2 * is_fail, 0.2), 0, 1), 1)
 
-    assert roc_auc(is_fail, scores) == pytest.approx(roc_auc_score(is_fail, scores))
-    assert average_precision(is_fail, scores) == pytest.approx(
-        average_precision_score(is_fail, scores)
-    )
+    auc, precision, _ = ranking(is_fail, scores)
+    assert auc == pytest.approx(roc_auc_score(is_fail, scores))
+    assert precision == pytest.approx(average_precision_score(is_fail, scores))
 
 
 def test_auc_interval_by_board_is_wider_where_ten_defects_share_a_board() -> None:
@@ -71,17 +89,8 @@ def test_auc_interval_by_board_is_wider_where_ten_defects_share_a_board() -> Non
 
     widths = []
     for group in ([str(row // 10) for row in range(600)], [str(row) for row in range(600)]):
-        auc = evaluate_scores(
-            np.repeat([True, False], 300),
-            np.repeat(board_score, 10),
-            board_id=group,
-            fold=[1] * 600,
-            segments={},
-            defects=[None] * 600,
-            threshold=0.0,
-            seed=7,
-            resamples=300,
-        )[0]
+        table = judged(np.repeat([True, False], 300), np.repeat(board_score, 10), board_id=group)
+        auc = evaluate_scores(table, PROMISE, drawn(7, 300))[0]
         widths.append((auc.upper or math.nan) - (auc.lower or math.nan))
 
     assert widths[0] > 2 * widths[1]
@@ -105,18 +114,12 @@ ROWS = [
 
 def evaluate(threshold: float = 0.35, resamples: int = 40) -> dict[tuple[str, str], Metric]:
     is_fail, scores, boards, fold, lines, defects = zip(*ROWS, strict=True)
-    metrics = evaluate_scores(
-        is_fail,
-        scores,
-        board_id=boards,
-        fold=fold,
-        segments={"line": lines},
-        defects=defects,
+    table = judged(
+        is_fail, scores, board_id=boards, fold=fold, line=lines, defects=defects,
         threshold=threshold,
-        seed=7,
-        resamples=resamples,
-    )
-    found = {(metric.scope, metric.metric): metric for metric in metrics}
+    )  # fmt: skip
+    metrics = evaluate_scores(table, PROMISE, drawn(7, resamples))
+    found = {(str(metric.scope), metric.metric): metric for metric in metrics}
     assert len(found) == len(metrics)
     return found
 
@@ -178,14 +181,15 @@ def test_bounds_come_from_boards_where_the_scope_is_drawn_and_from_counts_elsewh
     assert auc.upper is not None
     assert auc.lower < 17 / 20 < auc.upper <= 1.0
     # Line L1's boards are both perfect; L2's fail and good images sit on different ones.
-    assert found["line=L1", "roc_auc"] == Metric("line=L1", "roc_auc", 1.0, 1.0, 1.0, 4)
+    assert found["line=L1", "roc_auc"] == Metric(Scope("line", "L1"), "roc_auc", 1.0, 1.0, 1.0, 4)
     assert found["defect=short", "roc_auc"].lower is not None
     # Line L1 clears both good ones: 0.025 ** (1 / 2) below.
     cleared = found["line=L1", "false_call_reduction"]
     assert (cleared.lower, cleared.upper) == pytest.approx((0.158114, 1.0), abs=1e-6)
     # What is undefined has no bounds.
-    assert found["fold=3", "roc_auc"] == Metric("fold=3", "roc_auc", None, None, None, 1)
-    assert found["fold=3", "slip_rate"] == Metric("fold=3", "slip_rate", None, None, None, 0)
+    third = Scope("fold", "3")
+    assert found["fold=3", "roc_auc"] == Metric(third, "roc_auc", None, None, None, 1)
+    assert found["fold=3", "slip_rate"] == Metric(third, "slip_rate", None, None, None, 0)
 
 
 def test_folds_mean_draws_the_boards_of_each_fold() -> None:
@@ -203,19 +207,12 @@ def test_without_resamples_the_values_stay_and_the_drawn_bounds_go() -> None:
 
 
 def test_no_fold_with_both_classes_has_no_mean() -> None:
-    metrics = evaluate_scores(
-        [True, False],
-        [0.8, 0.2],
-        board_id=["B1", "B2"],
-        fold=[1, 2],
-        segments={},
-        defects=["open", None],
-        threshold=[0.1, 0.3],
-        seed=7,
-        resamples=5,
+    table = judged(
+        [True, False], [0.8, 0.2], fold=[1, 2], defects=["open", None], threshold=[0.1, 0.3]
     )
+    metrics = evaluate_scores(table, PROMISE, drawn(7, 5))
 
-    assert Metric("folds_mean", "roc_auc", None, None, None, 0) in metrics
+    assert Metric(FOLDS_MEAN, "roc_auc", None, None, None, 0) in metrics
     assert [m.value for m in metrics if m.metric == "review_reduction"] == [0.5, 0.0, 1.0]
 
 
@@ -224,9 +221,10 @@ def test_suspected_wrong_verdicts_are_ranked_by_contradiction() -> None:
     scores = [0.3, 0.99, 0.2, 0.05, 0.5, 0.7, math.nan]
 
     # 0.7, 0.99, 0.2, 0.95, 0.5, 0.7 and none: positions 1, 3, then 0 and 5, which are equal.
-    assert suspected_wrong_verdicts(is_fail, scores, most=10).tolist() == [1, 3, 0, 5]
-    assert suspected_wrong_verdicts(is_fail, scores, most=2).tolist() == [1, 3]
-    assert suspected_wrong_verdicts([True], [0.9], most=2).tolist() == []
+    table = judged(is_fail, scores)
+    assert suspected_wrong_verdicts(table, most=10).tolist() == [1, 3, 0, 5]
+    assert suspected_wrong_verdicts(table, most=2).tolist() == [1, 3]
+    assert suspected_wrong_verdicts(judged([True], [0.9]), most=2).tolist() == []
 
 
 def test_decisions_of_a_scope_are_drawn_by_board() -> None:
@@ -234,13 +232,11 @@ def test_decisions_of_a_scope_are_drawn_by_board() -> None:
     cleared = np.repeat([0.1, 0.9] * 20, 10)
     boards = [f"b{row // 10}" for row in range(400)]
 
-    rows = evaluate_scope(
-        "forward", [False] * 400, cleared,
-        board_id=boards, names=DECISIONS, threshold=0.5, seed=3, resamples=2000,
-    )  # fmt: skip
+    table = judged([False] * 400, cleared, board_id=boards, threshold=0.5)
+    rows = evaluate_scope(FORWARD_OVERALL, table, PROMISE, drawn(3, 2000), DECISIONS)
 
     slips, good, review = rows
-    assert slips == Metric("forward", "slip_rate", None, None, None, 0)
+    assert slips == Metric(FORWARD_OVERALL, "slip_rate", None, None, None, 0)
     assert (good.metric, review.metric) == ("false_call_reduction", "review_reduction")
     assert (review.value, review.n) == (0.5, 400)
     width = (review.upper or math.nan) - (review.lower or math.nan)
@@ -248,24 +244,43 @@ def test_decisions_of_a_scope_are_drawn_by_board() -> None:
 
 
 def test_ranking_of_a_scope() -> None:
-    rows = evaluate_scope(
-        "history_days=3", IS_FAIL, SCORES,
-        board_id=["a", "a", "b", "b"], names=RANKING, seed=1, resamples=10,
-    )  # fmt: skip
+    days = Scope("history_days", "3")
+    table = judged(IS_FAIL, SCORES, board_id=["a", "a", "b", "b"])
+    rows = evaluate_scope(days, table, PROMISE, drawn(1, 10), RANKING)
 
     assert [(row.scope, row.metric, row.n) for row in rows] == [
-        ("history_days=3", "roc_auc", 4),
-        ("history_days=3", "average_precision", 4),
-        ("history_days=3", "brier", 4),
+        (days, "roc_auc", 4),
+        (days, "average_precision", 4),
+        (days, "brier", 4),
     ]
     assert rows[0].value == 3.5 / 4
 
 
 def test_escapes_in_ppm_are_slips_of_what_the_machine_catches() -> None:
     rows = [
-        Metric("forward", "slip_rate", 0.01, 0.0, 0.02, 400),
-        Metric("forward", "review_reduction", 0.6, 0.5, 0.7, 900),
-        Metric("line=L9", "slip_rate", None, None, None, 0),
+        Metric(FORWARD_OVERALL, "slip_rate", 0.01, 0.0, 0.02, 400),
+        Metric(FORWARD_OVERALL, "review_reduction", 0.6, 0.5, 0.7, 900),
+        Metric(Scope("line", "L9"), "slip_rate", None, None, None, 0),
     ]
 
-    assert escape_ppm(rows, 300.0) == [Metric("forward", "escape_ppm_added", 3.0, 0.0, 6.0, 400)]
+    assert escape_ppm(rows, 300.0) == [
+        Metric(FORWARD_OVERALL, "escape_ppm_added", 3.0, 0.0, 6.0, 400)
+    ]
+
+
+def test_bounds_on_slips_are_those_of_the_promise_where_boards_are_correlated() -> None:
+    # 400 defects, four alike a board, 20 slips: what 5 in 100 would tell (Hahn and Meeker).
+    boards = np.repeat(np.arange(100), 4)
+    table = judged(
+        [True] * 400, (boards + 1) / 101, board_id=boards.astype(str), line=["L1"] * 400,
+        defects=["open"] * 400, threshold=5.5 / 101,
+    )  # fmt: skip
+
+    def slips(*, correlated: bool) -> list[float | None]:
+        promise = Promise(max_slip_rate=0.1, correlated_boards=correlated)
+        rows = evaluate_scores(table, promise, drawn(1, 10))
+        return [row.upper for row in rows if row.metric == "slip_rate"]
+
+    # overall, fold 1, line L1, defect open
+    assert slips(correlated=True) == pytest.approx([0.102253] * 4, abs=1e-6)
+    assert slips(correlated=False) == pytest.approx([0.071829] * 4, abs=1e-6)

@@ -1,22 +1,43 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
+from pcb_spark.core.errors import TrainingError
+from pcb_spark.learning.bootstrap import Resampling
 from pcb_spark.learning.precision import Comparison, compare
+from pcb_spark.learning.promise import Promise
+from tests.judged import judged
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
-def compared(fp32: object, int8: object, **changes: object) -> Comparison:
+def compared(
+    fp32: ArrayLike,
+    int8: ArrayLike,
+    *,
+    fold: ArrayLike | None = None,
+    line: ArrayLike | None = None,
+    correlated_boards: bool = False,
+    resamples: int = 200,
+) -> Comparison:
     """Two folds of 400 images, 200 of them defects, ten images a board."""
-    settings = {
-        "fold": np.repeat([1, 2], 400),
-        "board_id": [f"B{i // 10}" for i in range(800)],
-        "max_slip_rate": 0.02,
-        "confidence": 0.95,
-        "resamples": 200,
-        "seed": 0,
-    }
-    return compare(FAILS, fp32, int8, **{**settings, **changes})  # type: ignore[arg-type]
+    boards = [f"B{i // 10}" for i in range(800)]
+    folds = np.repeat([1, 2], 400) if fold is None else fold
+    labels = {} if line is None else {"line": line}
+    promise = Promise(
+        max_slip_rate=0.02,
+        confidence=0.95,
+        segment_by=None if line is None else "line",
+        correlated_boards=correlated_boards,
+    )
+    one, other = (
+        judged(FAILS, scores, board_id=boards, fold=folds, **labels) for scores in (fp32, int8)
+    )
+    return compare(one, other, promise, Resampling(resamples=resamples, seed=0))
 
 
 FAILS = np.tile([False, True], 400)
@@ -84,7 +105,7 @@ def test_thresholds_are_those_of_the_policy() -> None:
     uneven = np.where(FAILS, np.where(first, 0.9, 0.3), np.where(first, 0.5, 0.4))
     lines = np.where(first, "L1", "L2").tolist()
     assert compared(uneven, uneven).cleared_int8 == 0.0
-    assert compared(uneven, uneven, segments=lines).cleared_int8 == 0.25
+    assert compared(uneven, uneven, line=lines).cleared_int8 == 0.25
 
 
 def test_a_fold_of_one_class_counts_for_nothing() -> None:
@@ -96,10 +117,22 @@ def test_a_fold_of_one_class_counts_for_nothing() -> None:
 
 def test_figures_are_told_by_precision() -> None:
     found = compared(GOOD_SCORES, GOOD_SCORES).as_metrics()
-    assert [(row.scope, row.metric, row.value, row.n) for row in found] == [
+    assert [(str(row.scope), row.metric, row.value, row.n) for row in found] == [
         ("precision=fp32", "roc_auc", 1.0, 800),
         ("precision=int8", "roc_auc", 1.0, 800),
         ("precision=fp32", "review_reduction", 0.5, 800),
         ("precision=int8", "review_reduction", 0.5, 800),
         ("precision=int8", "review_reduction_gain", 0.0, 800),
     ]
+
+
+def test_scores_of_other_images_are_not_compared() -> None:
+    table = judged(FAILS, GOOD_SCORES)
+
+    with pytest.raises(TrainingError, match="not of the same images"):
+        compare(
+            table,
+            table[np.arange(799, -1, -1)],
+            Promise(max_slip_rate=0.02),
+            Resampling(resamples=0, seed=0),
+        )

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from pcb_spark.learning import search_space
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs
 
 WIDEST = [
@@ -42,10 +42,11 @@ WIDEST = [
 def test_what_a_setting_would_have_drawn_comes_to_that_setting(
     spec: graphs.FeatureSpec, classifier: ClassifierConfig
 ) -> None:
-    trial = optuna.trial.FixedTrial(search_space.drawn(spec, classifier))
+    settings = classifier.for_reference_mode(difference=spec.difference)
+    trial = optuna.trial.FixedTrial(search_space.drawn(spec, settings))
 
     assert search_space.suggest_features(trial, WIDEST) == spec
-    assert search_space.suggest_classifier(trial, classifier) == classifier
+    assert search_space.suggest_classifier(trial, settings) == settings
 
 
 def test_a_trial_without_a_level_is_given_up() -> None:
@@ -55,10 +56,12 @@ def test_a_trial_without_a_level_is_given_up() -> None:
 
 
 def test_classes_are_weighted_one_way_at_most_and_a_seed_draws_the_same() -> None:
-    def drawn() -> list[ClassifierConfig]:
+    base = ClassifierConfig().for_reference_mode(difference=True)
+
+    def drawn() -> list[TreeSettings]:
         sampler = optuna.samplers.RandomSampler(seed=1)
         study = optuna.create_study(sampler=sampler)
-        return [search_space.suggest_classifier(study.ask(), ClassifierConfig()) for _ in range(30)]
+        return [search_space.suggest_classifier(study.ask(), base) for _ in range(30)]
 
     found = drawn()
 

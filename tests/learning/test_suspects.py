@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from pcb_spark.core import names
 from pcb_spark.lake import schemas
 from pcb_spark.learning.suspects import suspects
+from tests.judged import judged
 from tests.rows import images_table, noise
 
 if TYPE_CHECKING:
@@ -28,11 +27,13 @@ def test_verdicts_that_scores_or_twins_contradict(spark: SparkSession) -> None:
         ],
         schemas.VERDICTS,
     )
-    judged = [("i001", "fail", 0.4), ("i002", "fail", 0.9), ("i003", "fail", 0.1)]
-    judged.append(("i004", "pass", 0.8))
-    scores = pd.DataFrame(judged, columns=["image_id", "verdict", "probability"])
+    table = judged(
+        [True, True, True, False],
+        [0.4, 0.9, 0.1, 0.8],
+        image_id=["i001", "i002", "i003", "i004"],
+    )
 
-    found = suspects(images, verdicts, scores)
+    found = suspects(images, verdicts, table)
 
     rows = found.select("reason", "rank", "image_id", "verdict", "defects", "probability").collect()
     assert sorted((tuple(row) for row in rows), key=lambda row: row[:3]) == [

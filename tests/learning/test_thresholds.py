@@ -9,13 +9,14 @@ from scipy.special import betainc
 from pcb_spark.core.errors import ConfigError, TrainingError
 from pcb_spark.core.policy import decide
 from pcb_spark.learning.forward import evaluate_forward
+from pcb_spark.learning.promise import Promise, design_effect
 from pcb_spark.learning.rates import Outcome
-from pcb_spark.learning.thresholds import (
-    choose_threshold,
-    choose_thresholds,
-    defects_needed,
-    design_effect,
-)
+from pcb_spark.learning.thresholds import choose_threshold, choose_thresholds, slip_curve
+from tests.judged import judged
+
+PROMISE = Promise(max_slip_rate=0.02)
+BY_LINE = Promise(max_slip_rate=0.02, segment_by="line")
+BY_BOARD = Promise(max_slip_rate=0.02, correlated_boards=True)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from pcb_spark.learning.thresholds import (
     [(0.01, 0, 299), (0.001, 0, 2995), (0.02, 0, 149), (0.01, 1, 473), (0.02, 1, 236)],
 )
 def test_defects_needed(max_slip_rate: float, slips: int, expected: int) -> None:
-    assert defects_needed(max_slip_rate, slips=slips) == expected
+    assert Promise(max_slip_rate=max_slip_rate).defects_needed(slips=slips) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_defects_needed(max_slip_rate: float, slips: int, expected: int) -> None
 )
 def test_options_out_of_range_are_refused(max_slip_rate: float, confidence: float) -> None:
     with pytest.raises(ConfigError, match="above 0 and below 1"):
-        defects_needed(max_slip_rate, confidence=confidence)
+        Promise(max_slip_rate=max_slip_rate, confidence=confidence).defects_needed()
 
 
 def few_good_below(defect_scores: list[float]) -> tuple[list[bool], list[float]]:
@@ -44,7 +45,7 @@ def test_no_slip_allowed_puts_the_threshold_at_the_lowest_defect() -> None:
     # 149 defects allow no slip at 2 %; 0.2 clears the good ones at 0.05 and 0.15.
     is_fail, scores = few_good_below([0.5] * 148 + [0.2])
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert threshold.value == float(np.float32(0.2))
     assert (threshold.slips, threshold.defects) == (0, 149)
@@ -59,7 +60,7 @@ def test_no_slip_allowed_puts_the_threshold_at_the_lowest_defect() -> None:
 def test_one_slip_is_allowed_from_236_defects_on() -> None:
     is_fail, scores = few_good_below([0.5] * 233 + [0.1, 0.2, 0.3])
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert threshold.value == float(np.float32(0.2))
     assert (threshold.slips, threshold.cleared_good) == (1, 2)
@@ -68,7 +69,7 @@ def test_one_slip_is_allowed_from_236_defects_on() -> None:
 def test_defects_with_one_score_slip_together_or_not_at_all() -> None:
     is_fail, scores = few_good_below([0.5] * 234 + [0.1, 0.1])
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert threshold.value == float(np.float32(0.1))
     assert (threshold.slips, threshold.cleared_good) == (0, 1)
@@ -78,7 +79,7 @@ def test_scores_that_only_float64_tells_apart_go_together() -> None:
     is_fail, scores = few_good_below([0.5] * 148 + [0.2])
     scores[1] = 0.2 - 1e-12
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert (threshold.slips, threshold.cleared_good) == (0, 1)
     served = np.array(scores, dtype=np.float32)
@@ -88,7 +89,7 @@ def test_scores_that_only_float64_tells_apart_go_together() -> None:
 def test_too_few_defects_clear_nothing_and_say_how_many_are_missing() -> None:
     is_fail, scores = few_good_below([0.9] * 148)
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert threshold.value == 0.0
     assert (threshold.slips, threshold.cleared_good) == (0, 0)
@@ -100,7 +101,7 @@ def test_too_few_defects_clear_nothing_and_say_how_many_are_missing() -> None:
 
 
 def test_no_image_at_all_clears_nothing() -> None:
-    threshold = choose_threshold([], [], max_slip_rate=0.02)
+    threshold = choose_threshold(judged([], []), PROMISE)
 
     assert (threshold.value, threshold.slip_rate_upper) == (0.0, 1.0)
     assert "149 more are needed" in threshold.reason
@@ -109,7 +110,7 @@ def test_no_image_at_all_clears_nothing() -> None:
 def test_defects_without_a_score_prove_nothing() -> None:
     is_fail, scores = few_good_below([0.9] * 148 + [math.nan])
 
-    threshold = choose_threshold(is_fail, scores, max_slip_rate=0.02)
+    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
     assert (threshold.value, threshold.defects) == (0.0, 148)
 
@@ -117,7 +118,7 @@ def test_defects_without_a_score_prove_nothing() -> None:
 @pytest.mark.parametrize("verdict", [None, math.nan, 2])
 def test_an_unverified_image_is_never_taken_for_good(verdict: float | None) -> None:
     with pytest.raises(TrainingError, match="no operator has verified"):
-        choose_threshold(np.array([True, verdict]), [0.5, 0.5], max_slip_rate=0.02)
+        judged(np.array([True, verdict]), [0.5, 0.5])
 
 
 def test_a_line_with_defects_enough_gets_its_own_threshold_the_others_the_pooled_one() -> None:
@@ -126,7 +127,7 @@ def test_a_line_with_defects_enough_gets_its_own_threshold_the_others_the_pooled
     scores = [0.6] * 149 + [0.2] * 148 + [0.1, 0.1, 0.1]
     lines = ["L1"] * 149 + ["L2"] * 148 + ["L1", "L2", None]
 
-    chosen = choose_thresholds(is_fail, scores, lines, max_slip_rate=0.02)
+    chosen = choose_thresholds(judged(is_fail, scores, line=lines), BY_LINE)
 
     assert list(chosen.by_segment) == ["L1"]
     own, pooled = float(np.float32(0.6)), float(np.float32(0.2))
@@ -142,7 +143,7 @@ def test_forward_chooses_on_the_past_and_counts_on_the_present() -> None:
     scores = [0.5] * 149 + [0.4, 0.8, 0.3, 0.7] + [0.6, 0.45]
     fold = [1] * 149 + [2] * 4 + [3] * 2
 
-    second, third = evaluate_forward(is_fail, scores, fold, max_slip_rate=0.02)
+    second, third = evaluate_forward(judged(is_fail, scores, fold=fold), PROMISE)
 
     assert (second.fold, second.thresholds.pooled.value) == (2, 0.5)
     assert second.outcome == Outcome(slips=1, defects=2, cleared_good=1, good=2)
@@ -152,7 +153,7 @@ def test_forward_chooses_on_the_past_and_counts_on_the_present() -> None:
 
 
 def test_one_fold_has_no_past() -> None:
-    assert evaluate_forward([True, False], [0.9, 0.1], [1, 1], max_slip_rate=0.02) == ()
+    assert evaluate_forward(judged([True, False], [0.9, 0.1]), PROMISE) == ()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_the_promise_is_broken_in_no_more_than_one_world_in_twenty(
     is_fail = [True] * defects + [False] * 50
     for _ in range(worlds):
         scores = np.concatenate((rng.beta(4, 2, defects), rng.beta(1, 6, 50)))
-        threshold = choose_threshold(is_fail, scores, max_slip_rate=max_slip_rate)
+        threshold = choose_threshold(judged(is_fail, scores), Promise(max_slip_rate=max_slip_rate))
         assert threshold.value > 0
         # A new defect slips with the distribution function's value at the threshold.
         broken += betainc(4, 2, threshold.value) > max_slip_rate
@@ -186,7 +187,7 @@ def test_a_line_with_too_few_defects_says_so_and_uses_the_pooled_threshold() -> 
     scores = [0.6] * 149 + [0.2] * 148 + [0.1]
     lines = ["L1"] * 149 + ["L2"] * 148 + ["L3"]
 
-    chosen = choose_thresholds(is_fail, scores, lines, segment_by="line", max_slip_rate=0.02)
+    chosen = choose_thresholds(judged(is_fail, scores, line=lines), BY_LINE)
 
     assert list(chosen.pooled_segments) == ["L2", "L3"]
     assert chosen.pooled_segments["L2"].endswith("148 are there, 1 more are needed")
@@ -202,11 +203,12 @@ def test_forward_uses_the_thresholds_of_the_segments() -> None:
     lines = ["L1"] * 149 + ["L2"] * 149 + ["L1", "L2"]
     fold = [1] * 298 + [2, 2]
 
-    (own,) = evaluate_forward(is_fail, scores, fold, segments=lines, max_slip_rate=0.02)
-    (pooled,) = evaluate_forward(is_fail, scores, fold, max_slip_rate=0.02)
+    table = judged(is_fail, scores, fold=fold, line=lines)
+    (own,) = evaluate_forward(table, BY_LINE)
+    (pooled,) = evaluate_forward(table, PROMISE)
 
     assert own.outcome == Outcome(slips=0, defects=0, cleared_good=1, good=2)
-    assert own.values.tolist() == [float(np.float32(0.6)), float(np.float32(0.2))]
+    assert own.judged.threshold.tolist() == [float(np.float32(0.6)), float(np.float32(0.2))]
     assert pooled.outcome.cleared_good == 0
 
 
@@ -239,9 +241,8 @@ def clustered_worlds(worlds: int, *, by_board: bool) -> int:
     broken = 0
     for _ in range(worlds):
         scores = np.concatenate((np.repeat(rng.beta(4, 2, 100), 10), rng.beta(1, 6, 50)))
-        chosen = choose_threshold(
-            is_fail, scores, max_slip_rate=0.05, board_id=boards if by_board else None
-        )
+        table = judged(is_fail, scores, board_id=boards)
+        chosen = choose_threshold(table, Promise(max_slip_rate=0.05, correlated_boards=by_board))
         broken += betainc(4, 2, chosen.value) > 0.05
     return broken
 
@@ -257,7 +258,29 @@ def test_too_few_boards_say_how_many_defects_are_missing() -> None:
     scores[4:] = np.repeat(np.linspace(0.5, 0.9, 148), 2).tolist()
     boards = ["g"] * 4 + [f"b{row // 2}" for row in range(296)]
 
-    chosen = choose_threshold(is_fail, scores, max_slip_rate=0.02, board_id=boards)
+    chosen = choose_threshold(judged(is_fail, scores, board_id=boards), BY_BOARD)
 
     assert (chosen.value, chosen.design_effect) == (0.0, 2.0)
     assert chosen.reason.endswith("takes 297 defects, 296 are there, 1 more are needed")
+
+
+@pytest.mark.parametrize("correlated_boards", [False, True])
+def test_the_curve_meets_the_bound_of_the_chosen_threshold(*, correlated_boards: bool) -> None:
+    # 100 boards of four alike defects, and one good image below each.
+    defects, boards = np.repeat(np.arange(1, 101) / 101, 4), np.repeat(np.arange(100), 4)
+    table = judged(
+        [True] * 400 + [False] * 100,
+        [*defects, *(np.arange(1, 101) / 101 - 0.001)],
+        board_id=[*boards.astype(str), *map(str, range(100))],
+    )
+    promise = Promise(max_slip_rate=0.12, correlated_boards=correlated_boards)
+    chosen = choose_threshold(table, promise)
+
+    curve = slip_curve(table, chosen)
+
+    at = chosen.slips + chosen.cleared_good - 1  # the last image below the threshold
+    assert chosen.slips > 0
+    assert (curve.slips[at], curve.upper[at]) == (chosen.slips, chosen.slip_rate_upper)
+    assert curve.cleared[at] == (at + 1) / 500
+    assert curve.slips[-1] == 400
+    assert curve.upper[-1] == 1.0

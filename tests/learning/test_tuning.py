@@ -10,10 +10,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from pcb_spark.learning import tuning
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning import lightgbm_on_driver, tuning
+from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs
 from pcb_spark.pipeline import config
+from tests.judged import judged
 from tests.trunks import averaging_trunk
 
 ALL = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("mean", "max"), difference=False)
@@ -21,7 +22,7 @@ ALL = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("mean", "max"), d
 TELLING = 256 + 256 + 512 + 4
 TREES = ClassifierConfig(
     num_iterations=20, min_data_in_leaf=5, num_leaves=4, feature_fraction=1.0, num_tasks=2
-)
+).for_reference_mode(difference=False)
 
 
 def narrow(*levels: str, pooling: tuple[str, ...] = ("max",)) -> graphs.FeatureSpec:
@@ -36,18 +37,21 @@ def examples() -> tuning.Examples:
     is_fail = np.arange(120) % 3 == 0
     values[:, TELLING] += is_fail
     return tuning.Examples(
-        is_fail=is_fail,
-        board_id=np.array([f"b{row // 4}" for row in range(120)], dtype=object),
+        images=judged(
+            is_fail,
+            np.full(120, np.nan),
+            board_id=[f"b{row // 4}" for row in range(120)],
+            line=["L1", "L2"] * 60,
+        ),
         folds=[(np.arange(60), np.arange(60, 90)), (np.arange(90), np.arange(90, 120))],
         tables=[tuning.FeatureTable(spec=ALL, values=values)],
     )
 
 
-def settings(**tune: int) -> config.Config:
+def settings(*more: str, **tune: int) -> config.Config:
     overrides = [f"tune.{key}={value}" for key, value in tune.items()]
-    return config.load(
-        None, ["seed=4", "policy.bootstrap_resamples=20", "policy.max_slip_rate=0.3", *overrides]
-    )
+    policy = ["policy.bootstrap_resamples=20", "policy.max_slip_rate=0.3"]
+    return config.load(None, ["seed=4", *policy, *overrides, *more])
 
 
 def test_columns_are_taken_by_level_and_pooling() -> None:
@@ -76,13 +80,47 @@ def test_a_trial_is_judged_forward_in_time(examples: tuning.Examples) -> None:
     assert found["layer1"].roc_auc < 0.8
 
 
+@pytest.fixture
+def scored(examples: tuning.Examples, monkeypatch: pytest.MonkeyPatch) -> tuning.Examples:
+    """Examples whose two test windows score by line alike: L2's defects below L1's good images."""
+    is_fail, first = examples.images.is_fail, examples.images.labels["line"] == "L1"
+    scores = np.where(is_fail, np.where(first, 0.9, 0.3), np.where(first, 0.5, 0.1))
+    windows = [scores[test] for _, test in examples.folds]
+    monkeypatch.setattr(lightgbm_on_driver, "predict_forward", lambda *_, **__: windows)
+    return examples
+
+
+@pytest.mark.parametrize(
+    ("policy", "cleared"),
+    [
+        # Five defects of either line allow no slip at 0.5, ten allow one of the five at 0.3.
+        (("policy.segments=none",), 0.5),
+        (("policy.segments=line",), 1.0),
+        # All defects on one board tell what one does.
+        (("policy.bound=board",), 0.0),
+    ],
+)
+def test_a_trial_keeps_the_promise_of_the_policy(
+    scored: tuning.Examples, policy: tuple[str, ...], cleared: float
+) -> None:
+    boards = np.where(scored.images.is_fail, "bad", scored.images.board_id).astype(object)
+    images = dataclasses.replace(scored.images, board_id=boards)
+    examples = dataclasses.replace(scored, images=images)
+    wanted = settings("policy.max_slip_rate=0.5", *policy)
+
+    found = tuning.evaluate(examples, examples.tables[0].values, ALL, TREES, wanted)
+
+    assert found.false_call_reduction == cleared
+    assert found.slip_rate == 0.0
+
+
 def test_a_trial_that_keeps_few_features_chooses_them_in_each_training_window(
     examples: tuning.Examples,
 ) -> None:
     # In the first window layer1 tells defects, and nothing does in the images it is tested on.
     values = examples.tables[0].values.copy()
     values[:, TELLING] = 0
-    values[:60, 7] += 2 * examples.is_fail[:60]
+    values[:60, 7] += 2 * examples.images.is_fail[:60]
     kept = TREES.model_copy(update={"keep_features": 1})
 
     found = tuning.evaluate(examples, values, ALL, kept, settings())
@@ -123,7 +161,7 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     # nobody set, those of single images.
     start = min(both, key=lambda trial: trial.number)
     assert start.spec == configured
-    assert start.classifier == ClassifierConfig(
+    assert start.classifier == TreeSettings(
         lambda_l2=0.01, num_iterations=300, learning_rate=0.05, num_leaves=15
     )
 

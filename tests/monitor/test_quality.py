@@ -9,6 +9,7 @@ from pyspark.sql import types as t
 
 from pcb_spark.core import names
 from pcb_spark.lake import schemas
+from pcb_spark.lake.scopes import Scope
 from pcb_spark.monitor import quality
 from tests.rows import NO_IMAGE, images_table, png
 
@@ -43,7 +44,9 @@ def facts(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
 
 
 def figures(found: DataFrame) -> dict[tuple[str, str], tuple[float | None, int]]:
-    return {(row["scope"], row["metric"]): (row["value"], row["n"]) for row in found.collect()}
+    columns = ("scope_kind", "scope_value", "metric", "value", "n")
+    rows = [tuple(row[name] for name in columns) for row in found.collect()]
+    return {(str(Scope(*row[:2])), row[2]): row[3:] for row in rows}
 
 
 def test_facts_measure_every_image_and_keep_its_verdict(spark: SparkSession) -> None:
@@ -131,10 +134,10 @@ def test_drift_names_what_no_day_before_had(spark: SparkSession) -> None:
         )
     )
     assert found == {
-        ("day=2026-01-06", "new_size 448x320"): (1, 1),
-        ("day=2026-01-06", "new_format PNG colour"): (1, 1),
-        ("day=2026-01-06", "new_part_number filled"): (1, 1),
-        ("day=2026-01-06", "new_line empty"): (1, 1),
+        ("size=448x320", "first_day"): (20260106, 1),
+        ("format=PNG colour", "first_day"): (20260106, 1),
+        ("filled=part_number", "first_day"): (20260106, 1),
+        ("empty=line", "first_day"): (20260106, 1),
     }
 
 
@@ -149,8 +152,8 @@ def test_schema_drift_names_columns_and_types() -> None:
     stored = struct(image_id="string", width="long", colour="string")
     expected = struct(image_id="string", width="integer", height="integer")
     assert quality.schema_drift(stored, expected) == [
-        ("column=height", "missing"),
-        ("column=colour", "unexpected"),
-        ("column=width", "type_differs bigint"),
+        (Scope("column", "height"), "missing"),
+        (Scope("column", "colour"), "unexpected"),
+        (Scope("column", "width bigint"), "type_differs"),
     ]
     assert quality.schema_drift(expected, expected) == []

@@ -16,7 +16,9 @@ LINE = {
 
 
 def rows(scope: str, figures: Mapping[str, float | None], n: int) -> list[dict[str, Any]]:
-    return [{"scope": scope, "metric": m, "value": v, "n": n} for m, v in figures.items()]
+    kind, _, value = scope.partition("=")
+    described = {"scope_kind": kind, "scope_value": value or None, "n": n}
+    return [{**described, "metric": metric, "value": figures[metric]} for metric in figures]
 
 
 def test_what_describe_found_is_said_in_a_few_lines() -> None:
@@ -26,9 +28,10 @@ def test_what_describe_found_is_said_in_a_few_lines() -> None:
     found = [
         *rows("overall", OVERALL | verdicts, 300),
         *rows("day=2026-01-05", {"images": 100.0, "fail_share": None}, 100),
-        *rows("day=2026-01-06", {"images": 200.0, "new_size 448x320": 12.0}, 12),
+        *rows("day=2026-01-06", {"images": 200.0}, 200),
+        *rows("size=448x320", {"first_day": 20260106.0}, 12),
         *rows("line=L1", LINE, 300),
-        *rows("column=width", {"type_differs bigint": 1.0}, 1),
+        *rows("column=width bigint", {"type_differs": 1.0}, 1),
         *rows("fold=1", {"near_in_training": 5.0, "equal_in_training": 2.0}, 60),
     ]
     assert quality_lines.lines(found) == [
@@ -37,8 +40,8 @@ def test_what_describe_found_is_said_in_a_few_lines() -> None:
         "verified 90.0%, fail 35.8% of them, verdict after 2.0 h (median), 8.0 h (95 %)",
         "line=L1: 3 blurred, 2 too bright or dark, of 300; median sharpness 215, brightness 100, "
         "1.2% of pixels clipped",
-        "column=width: type_differs bigint",
-        "day=2026-01-06: new_size 448x320, 12 images",
+        "column=width bigint: type_differs",
+        "day=2026-01-06: first size=448x320, 12 images",
         "fold=1: 5 of 60 test images nearly as in training, 2 the same",
     ]
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path
 
 DAY = "images/line=L1/date=2026-01-05"
 HEADER = "image,reference,captured_at,verdict,verified_at\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pcb_spark import cli
+from pcb_spark.core import bundle
 from pcb_spark.lake import schemas, tables
 from tests import drops
 from tests.pipeline.commands import DAY, HEADER, command, error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import SparkSession
 
 # In this session; cli.main leaves it running.
@@ -122,11 +122,17 @@ def test_one_class_only_in_a_test_window(
     assert cli.main(command("train", tmp_path, *TRAIN)) == 0
     captured = capsys.readouterr()
     assert " ERROR " not in captured.err
-    found = drops.rows(spark, tmp_path, "metrics", "metric", "scope", "value", "n")
+    columns = ("metric", "scope_kind", "scope_value", "value", "n")
+    found = drops.rows(spark, tmp_path, "metrics", *columns)
     assert [row[1:] for row in found if row[0] == "roc_auc" and row[1].startswith("fold")] == [
-        ("fold=1", 1.0, 16), ("fold=2", None, 4), ("folds_mean", 1.0, 16),
+        ("fold", "1", 1.0, 16), ("fold", "2", None, 4), ("folds_mean", None, 1.0, 16),
     ]  # fmt: skip
     assert "AUC fold=2: undefined, one class only, n = 4" in captured.out
+    # single images: what the trees were fitted with is what measured best without references
+    model = bundle.read(tmp_path / "bundle")
+    trees = model.manifest.lineage["classifier"]
+    assert (trees["num_iterations"], trees["learning_rate"], trees["num_leaves"]) == (3, 0.05, 15)
+    assert b"shrinkage=0.05" in model.parts[bundle.CLASSIFIER]
 
 
 def test_one_class_only_in_every_test_window(

@@ -258,10 +258,26 @@ def test_jars_weights_and_trials_share_a_cache_that_xdg_moves(
 def test_classifier_defaults_follow_the_reference_mode_unless_set() -> None:
     found = load(None, ["classifier.num_leaves=7"]).classifier
 
-    without = found.settled(difference=False)
+    without = found.for_reference_mode(difference=False)
     assert (without.num_iterations, without.learning_rate, without.num_leaves) == (300, 0.05, 7)
-    assert found.settled(difference=True) == found
-    assert (found.num_iterations, found.learning_rate) == (200, 0.1)
+    with_reference = found.for_reference_mode(difference=True)
+    assert (with_reference.num_iterations, with_reference.learning_rate) == (200, 0.1)
+    assert with_reference.num_leaves == 7
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["classifier.num_iterations=200", "classifier.learning_rate=0.1", "classifier.num_leaves=31"],
+)
+def test_what_is_set_to_the_default_of_one_reference_mode_is_another_configuration(
+    override: str,
+) -> None:
+    found, plain = load(None, [override]), load(None)
+
+    trees = [each.classifier.for_reference_mode(difference=False) for each in (found, plain)]
+    assert trees[0] != trees[1]
+    assert found.sha256() != plain.sha256()
+    assert load(None, [override]).sha256() == found.sha256()
 
 
 @pytest.mark.parametrize(

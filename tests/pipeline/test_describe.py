@@ -37,19 +37,20 @@ def test_describe_writes_metrics_and_the_summary_shows_them(
     job = drops.job(spark, drop, out)
     assert run_describe(job) == Counts(rows_in=9, rows_out=9, rows_rejected=0)
     found = {
-        (scope, metric): (value, n)
-        for scope, metric, value, n in drops.rows(
-            spark, out, "metrics", "scope", "metric", "value", "n"
+        row[:3]: row[3:]
+        for row in drops.rows(
+            spark, out, "metrics", "scope_kind", "scope_value", "metric", "value", "n"
         )
     }
-    assert found["overall", "duplicates"] == (1, 9)
-    assert found["overall", "verdict_lag_hours_median"] == (6.0, 1)
-    assert found["day=2026-01-11", "new_size 20x16"] == (1, 1)
-    assert found["fold=4", "equal_in_training"] == (1, 3)
-    assert found["fold=4", "near_in_training"] == (1, 3)
+    assert found["overall", None, "duplicates"] == (1, 9)
+    assert found["overall", None, "verdict_lag_hours_median"] == (6.0, 1)
+    assert found["size", "20x16", "first_day"] == (20260111, 1)
+    assert found["fold", "4", "equal_in_training"] == (1, 3)
+    assert found["fold", "4", "near_in_training"] == (1, 3)
     text = summary.of_run(job)
     assert "describe        9 image rows in = 9 out + 0 rejected" in text
     assert "images 9 on 9 boards, 7 days of 1 to 3" in text
+    assert "day=2026-01-11: first size=20x16, 1 images" in text
     assert "fold=4: 1 of 3 test images nearly as in training, 1 the same" in text
 
 

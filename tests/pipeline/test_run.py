@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names, policy
 from pcb_spark.core.errors import BackboneError, BundleError
 from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.scopes import Scope
 from pcb_spark.learning import precision
 from pcb_spark.pipeline import Job, run_score, run_train
 from pcb_spark.pipeline.artifacts import read_bundle
@@ -162,7 +163,11 @@ def test_out_of_fold_scores_lie_forward_in_time_and_split_no_board(
 
 
 def test_metrics_are_told_by_scope(spark: SparkSession, out: Path, drop: Drop) -> None:
-    rows = drops.rows(spark, out, "metrics", "metric", "scope", "value", "lower", "upper", "n")
+    columns = ("metric", "scope_kind", "scope_value", "value", "lower", "upper", "n")
+    rows = [
+        (metric, str(Scope(kind, value)), *figures)
+        for metric, kind, value, *figures in drops.rows(spark, out, "metrics", *columns)
+    ]
     scopes: dict[str, set[str]] = {}
     for metric, scope, *_ in rows:
         scopes.setdefault(metric, set()).add(scope)
@@ -220,6 +225,9 @@ def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> Non
     assert manifest.training_window["boards"] == 20
     assert manifest.lineage["run_id"] == drops.RUN_ID
     assert manifest.lineage["config"]["seed"] == 11
+    trees = manifest.lineage["classifier"]
+    assert (trees["num_iterations"], trees["learning_rate"], trees["num_leaves"]) == (30, 0.1, 31)
+    assert trees["num_tasks"] > 0
     assert manifest.model_version.startswith("2026-01-16-")
     assert manifest.metrics["folds_mean roc_auc"] is not None
 
@@ -315,7 +323,8 @@ def test_auto_serves_int8_only_where_it_is_as_good(
     assert {manifest.feature_set} == made
     assert manifest.precision_comparison["images"] > 50
     told = spark.read.parquet(job.table("metrics")).where(f"run_id = '{job.run_id}'")
-    assert {row.scope for row in told.collect()} >= {"precision=fp32", "precision=int8"}
+    precisions = {row.scope_value for row in told.where("scope_kind = 'precision'").collect()}
+    assert precisions == {"fp32", "int8"}
     run_score(job)
     scores = spark.read.parquet(job.table("scores")).where(f"run_id = '{job.run_id}'")
     assert scores.where("probability IS NOT NULL").count() > IMAGES - 5

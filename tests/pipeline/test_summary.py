@@ -36,16 +36,16 @@ def write_runs(job: Job) -> None:
 
 def write_metrics(job: Job) -> None:
     rows = [
-        ("folds_mean", "roc_auc", 0.98765, 0.97, 0.995, 60),
-        ("overall", "roc_auc", 0.9, None, None, 60),
-        ("fold=2", "roc_auc", None, None, None, 20),
-        ("fold=1", "roc_auc", 0.95, 0.9, 0.99, 40),
-        ("folds_mean", "baseline_roc_auc", 0.75, 0.7, 0.8, 60),
-        ("overall", "slip_rate", 0.01, 0.0, 0.02, 30),
-        ("line=L1", "roc_auc", 0.5, None, None, 60),
+        ("folds_mean", None, "roc_auc", 0.98765, 0.97, 0.995, 60),
+        ("overall", None, "roc_auc", 0.9, None, None, 60),
+        ("fold", "2", "roc_auc", None, None, None, 20),
+        ("fold", "1", "roc_auc", 0.95, 0.9, 0.99, 40),
+        ("folds_mean", None, "baseline_roc_auc", 0.75, 0.7, 0.8, 60),
+        ("overall", None, "slip_rate", 0.01, 0.0, 0.02, 30),
+        ("line", "L1", "roc_auc", 0.5, None, None, 60),
     ]
     full = [(job.run_id, "v1", *row, NOW) for row in rows]
-    full.append((OTHER, "v0", "overall", "roc_auc", 0.1, None, None, 9, NOW))
+    full.append((OTHER, "v0", "overall", None, "roc_auc", 0.1, None, None, 9, NOW))
     tables.append_rows(job.spark, full, job.table("metrics"), schemas.METRICS)
 
 
@@ -89,7 +89,7 @@ def test_summary_of_an_ingest_alone_has_its_books(job: Job) -> None:
 def test_folds_are_told_in_their_order(job: Job) -> None:
     write_runs(job)
     rows = [
-        (job.run_id, "v1", f"fold={number}", "roc_auc", 0.9, None, None, 9, NOW)
+        (job.run_id, "v1", "fold", str(number), "roc_auc", 0.9, None, None, 9, NOW)
         for number in (10, 2, 1)
     ]
     tables.append_rows(job.spark, rows, job.table("metrics"), schemas.METRICS)
@@ -99,7 +99,7 @@ def test_folds_are_told_in_their_order(job: Job) -> None:
 
 def test_summary_of_an_older_runs_tables_tells_none_of_its_figures(job: Job) -> None:
     write_runs(job)
-    row = (OTHER, "v0", "overall", "roc_auc", 0.1, None, None, 9, NOW)
+    row = (OTHER, "v0", "overall", None, "roc_auc", 0.1, None, None, 9, NOW)
     tables.append_rows(job.spark, [row], job.table("metrics"), schemas.METRICS)
     assert "AUC" not in summary.of_run(job)
 
@@ -107,9 +107,9 @@ def test_summary_of_an_older_runs_tables_tells_none_of_its_figures(job: Job) -> 
 def test_forward_figures_stand_behind_the_auc(job: Job) -> None:
     rates = {"slip_rate": 0.0125, "false_call_reduction": 0.875, "review_reduction": 0.5}
     rows = [
-        *((f"fold={fold}", "roc_auc", 0.9, None, None, 10) for fold in (1, 2, 3)),
-        *(("forward=2", name, value, None, None, 80) for name, value in rates.items()),
-        *(("forward=3", name, None, None, None, 0) for name in rates),
+        *(("fold", str(fold), "roc_auc", 0.9, None, None, 10) for fold in (1, 2, 3)),
+        *(("forward", "2", name, value, None, None, 80) for name, value in rates.items()),
+        *(("forward", "3", name, None, None, None, 0) for name in rates),
     ]
     full = [(job.run_id, "v1", *row, NOW) for row in rows]
     write_runs(job)

@@ -50,9 +50,9 @@ def test_trials_of_both_reference_modes_and_a_search_that_finds_them_again(
         assert 0 <= auc <= 1
         assert milliseconds > 0
         assert "num_leaves" in json.loads(classifier)
-    figures = drops.rows(spark, out, "metrics", "scope", "metric", "value")
-    aucs = {scope: value for scope, metric, value in figures if metric == "roc_auc"}
-    assert aucs == {f"trial={row[0]}": row[4] for row in trials}
+    figures = drops.rows(spark, out, "metrics", "scope_kind", "scope_value", "metric", "value")
+    aucs = {row[:2]: row[3] for row in figures if row[2] == "roc_auc"}
+    assert aucs == {("trial", str(row[0])): row[4] for row in trials}
     assert "best of 2 trials" in summary.of_run(job)
     for mode in ("difference", "none"):
         features = drops.rows(spark, out, f"tune_features_{mode}", "image_id")

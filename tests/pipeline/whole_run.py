@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pcb_spark.demo.camera_drop import DropSummary, render_drop
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Ten working days of two boards with ten positions each.
 IMAGES = 200

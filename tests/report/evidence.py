@@ -27,22 +27,22 @@ JUDGED = [
 ]  # fmt: skip
 
 METRICS = [
-    ("folds_mean", "roc_auc", 0.9876, 0.97, 0.995, 12),
-    ("folds_mean", "baseline_roc_auc", 0.75, 0.7, 0.8, 12),
-    ("overall", "roc_auc", 0.98, 0.96, 0.99, 12),
-    ("overall", "brier", 0.05, None, None, 12),
-    ("fold=1", "roc_auc", 0.95, 0.9, 0.99, 6),
-    ("fold=2", "roc_auc", 0.99, 0.97, 1.0, 6),
-    ("fold=1", "baseline_roc_auc", 0.7, 0.6, 0.8, 6),
-    ("defect=open", "roc_auc", 0.9, None, None, 9),
-    ("lot=A", "roc_auc", 0.97, None, None, 6),
-    ("lot=B", "roc_auc", None, None, None, 6),
-    ("forward=2", "slip_rate", 0.04, 0.0, 0.1, 50),
-    ("forward=2", "false_call_reduction", 0.9, 0.8, 0.95, 60),
-    ("forward=2", "review_reduction", 0.5, 0.4, 0.6, 110),
-    ("forward", "slip_rate", 0.04, 0.0, 0.1, 50),
-    ("forward", "false_call_reduction", 0.9, 0.8, 0.95, 60),
-    ("forward", "review_reduction", 0.5, 0.4, 0.6, 110),
+    ("folds_mean", None, "roc_auc", 0.9876, 0.97, 0.995, 12),
+    ("folds_mean", None, "baseline_roc_auc", 0.75, 0.7, 0.8, 12),
+    ("overall", None, "roc_auc", 0.98, 0.96, 0.99, 12),
+    ("overall", None, "brier", 0.05, None, None, 12),
+    ("fold", "1", "roc_auc", 0.95, 0.9, 0.99, 6),
+    ("fold", "2", "roc_auc", 0.99, 0.97, 1.0, 6),
+    ("fold", "1", "baseline_roc_auc", 0.7, 0.6, 0.8, 6),
+    ("defect", "open", "roc_auc", 0.9, None, None, 9),
+    ("lot", "A", "roc_auc", 0.97, None, None, 6),
+    ("lot", "B", "roc_auc", None, None, None, 6),
+    ("forward", "2", "slip_rate", 0.04, 0.0, 0.1, 50),
+    ("forward", "2", "false_call_reduction", 0.9, 0.8, 0.95, 60),
+    ("forward", "2", "review_reduction", 0.5, 0.4, 0.6, 110),
+    ("forward", None, "slip_rate", 0.04, 0.0, 0.1, 50),
+    ("forward", None, "false_call_reduction", 0.9, 0.8, 0.95, 60),
+    ("forward", None, "review_reduction", 0.5, 0.4, 0.6, 110),
 ]
 
 
@@ -106,7 +106,8 @@ def pair(seed: int) -> PairFiles:
 
 def full(**changes: Any) -> Evidence:
     """A training run with everything in it, but the night."""
-    frame = pd.DataFrame(METRICS, columns=["scope", "metric", "value", "lower", "upper", "n"])
+    columns = ["scope_kind", "scope_value", "metric", "value", "lower", "upper", "n"]
+    frame = pd.DataFrame(METRICS, columns=columns)
     whole = Evidence(
         made_at=NOW,
         where="out/test",

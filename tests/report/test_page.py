@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pcb_spark.core import names
-from pcb_spark.report import render
+from pcb_spark.lake.scopes import Scope
+from pcb_spark.report import charts, render
 from tests.report import evidence
 
 
@@ -144,6 +145,18 @@ def test_segments_with_thresholds_of_their_own_are_shown_and_used() -> None:
     assert "17\u00a0% of flags need no operator" in page.text.replace("17 %", "17\u00a0%")
 
 
+def test_curve_is_drawn_by_the_bound_that_the_threshold_was_chosen_by() -> None:
+    known = evidence.model().manifest.threshold
+    drawn = [
+        charts.slip_against_review(
+            evidence.full(model=evidence.model(threshold={**known, "design_effect": effect}))
+        )
+        for effect in (1.0, 2.0)
+    ]
+    independent, correlated = (chart.light if chart else "" for chart in drawn)
+    assert independent != correlated
+
+
 def test_without_a_model_each_section_says_what_is_missing() -> None:
     page = Page(render(evidence.empty()))
     for sentence in (
@@ -220,9 +233,9 @@ def test_one_model_is_told_by_its_spec(page: Page) -> None:
 
 def test_nulls_of_parquet_are_no_figures() -> None:
     found = evidence.full()
-    assert found.figure("lot=B", "roc_auc") is None
-    assert found.figure("lot=C", "roc_auc") is None
-    bounds = found.figure("defect=open", "roc_auc")
+    assert found.figure(Scope("lot", "B"), "roc_auc") is None
+    assert found.figure(Scope("lot", "C"), "roc_auc") is None
+    bounds = found.figure(Scope("defect", "open"), "roc_auc")
     assert bounds is not None
     assert (bounds.value, bounds.lower, bounds.upper, bounds.n) == (0.9, None, None, 9)
     assert isinstance(found.metrics, pd.DataFrame)
