@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 import pcb_spark
 from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop
-from pcb_spark.lake import exchange, folders, leases, session, stores
+from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.network.backbone import UNTRAINED
 from pcb_spark.pipeline import (
     Job,
@@ -102,7 +102,8 @@ def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> in
     run_id = logs.new_run_id()
     logs.configure(run_id, verbose=options.verbose)
     try:
-        return int(options.command(options, run_id, host or Host()))
+        with failures.of_stores(f"{options.name} can't go on"):
+            return int(options.command(options, run_id, host or Host()))
     except PcbSparkError as error:
         log.error("%s: %s", type(error).__name__, error)
         return error.exit_code

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark.core.errors import InputError
+from pcb_spark.core.errors import StorageFault
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,12 +82,12 @@ def move(spark: SparkSession, source: str, target: str) -> None:
 
     Raises
     ------
-    InputError : the file system refuses.
+    StorageFault : the file system refuses.
     """
     filesystem, path = open_path(spark, source)
     if not filesystem.rename(path, open_path(spark, target)[1]):
         what = f"{source} can't be moved to {target}"
-        raise InputError(what, hint="check the rights on the output folder")
+        raise StorageFault(what, hint="check the rights on the output folder")
 
 
 def remove(spark: SparkSession, uri: str) -> None:

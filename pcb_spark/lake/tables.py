@@ -11,13 +11,12 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.lake import compaction, earlier, exchange, filesystem
+from pcb_spark.lake.failures import spark_failures as spark_failures
 from pcb_spark.lake.filesystem import download as download
 from pcb_spark.lake.filesystem import exists as exists
 from pcb_spark.lake.filesystem import qualified as qualified
@@ -117,25 +116,6 @@ def _staging(spark: SparkSession, uri: str) -> Iterator[str]:
     except BaseException:
         remove(spark, staging)
         raise
-
-
-@contextlib.contextmanager
-def spark_failures(what: str, *, hint: str) -> Iterator[None]:
-    """Turn a failure inside Spark into one InputError that names its root cause."""
-    try:
-        yield
-    except Py4JJavaError as error:
-        cause = _root_cause(error.java_exception)
-        raise InputError(what, got=cause, hint=hint) from None
-    except PySparkException as error:
-        message = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(what, got=message[0], hint=hint) from None
-
-
-def _root_cause(throwable: Any) -> str:
-    while throwable.getCause() is not None:
-        throwable = throwable.getCause()
-    return str(throwable.toString()).splitlines()[0]
 
 
 def writer(df: DataFrame, schema: StructType, *, by_date: bool, files: int = 1) -> Any:

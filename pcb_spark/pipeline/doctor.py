@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 from py4j.protocol import Py4JError
 
-from pcb_spark.core.errors import EnvironmentFault, InputError
+from pcb_spark.core.errors import EnvironmentFault, InputError, StorageFault, StoreUnreachable
 from pcb_spark.lake import class_archive, folders, session, tables
 from pcb_spark.network.backbone import SOURCES, UNTRAINED
 
@@ -65,12 +65,16 @@ _OUTPUT_HINT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at; ``hint`` says what to do where it isn't ``ok``."""
+    """One thing that was looked at; ``hint`` says what to do where it isn't ``ok``.
+
+    ``passes`` : it failed of what passes by itself, a store that doesn't answer.
+    """
 
     name: str
     ok: bool
     found: str
     hint: str
+    passes: bool = False
 
 
 def check_machine(config: Config) -> list[Check]:
@@ -107,12 +111,14 @@ def require(checks: Sequence[Check]) -> None:
     Raises
     ------
     EnvironmentFault : names each check that isn't, what was found, and what to do.
+    StoreUnreachable : the same, where all of it passes by itself.
     """
     failed = [check for check in checks if not check.ok]
     if failed:
+        kind = StoreUnreachable if all(check.passes for check in failed) else EnvironmentFault
         lines = [f"\n  {c.name}: {c.found}\n    next: {c.hint}" for c in failed]
         what = f"{len(failed)} of {len(checks)} checks of this machine failed"
-        raise EnvironmentFault(what + "".join(lines))
+        raise kind(what + "".join(lines))
 
 
 def report(checks: Sequence[Check]) -> str:
@@ -233,7 +239,9 @@ def _attempt(name: str, probe: Callable[[], str], hint: str) -> Check:
             return Check(name=name, ok=True, found=probe(), hint=hint)
     except EnvironmentFault as error:
         found = error.what
-    except InputError as error:
+    except StoreUnreachable as error:
+        return Check(name=name, ok=False, found=str(error.got), hint=hint, passes=True)
+    except (InputError, StorageFault) as error:
         found = str(error.got)
     except (Py4JError, OSError) as error:
         found = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -9,28 +9,42 @@ from pcb_spark.core.errors import (
     AccountingError,
     BackboneError,
     BundleError,
+    Busy,
     ConfigError,
     EnvironmentFault,
     ImageError,
     InputError,
+    LostLease,
     PcbSparkError,
+    StorageFault,
+    StoreUnreachable,
     TrainingError,
 )
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "remedy"),
     [
-        (PcbSparkError, 1), (ConfigError, 2), (EnvironmentFault, 3), (InputError, 4),
-        (ImageError, 4), (BackboneError, 5), (TrainingError, 6), (BundleError, 7),
-        (AccountingError, 8),
+        (PcbSparkError, 1, "look"), (ConfigError, 2, "repair"), (EnvironmentFault, 3, "repair"),
+        (InputError, 4, "repair"), (ImageError, 4, "repair"), (BackboneError, 5, "repair"),
+        (TrainingError, 6, "look"), (BundleError, 7, "repair"), (AccountingError, 8, "look"),
+        (Busy, 9, "again"), (LostLease, 10, "again"), (StorageFault, 11, "repair"),
+        (StoreUnreachable, 12, "again"),
     ],
 )  # fmt: skip
-def test_exit_codes_are_those_of_the_docstring(error: type[PcbSparkError], code: int) -> None:
-    assert error.exit_code == code
+def test_exit_codes_and_remedies_are_those_of_the_docstring(
+    error: type[PcbSparkError], code: int, remedy: str
+) -> None:
+    assert (error.exit_code, error.remedy) == (code, remedy)
     lines = [line for line in str(errors.__doc__).splitlines() if f" {error.__name__} " in line]
     assert len(lines) == 1
-    assert f" {code}   " in lines[0]
+    assert lines[0].replace("─", " ").split(error.__name__)[1].split()[:2] == [str(code), remedy]
+
+
+def test_each_code_has_one_meaning() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    found = [kind for kind in kinds if issubclass(kind, PcbSparkError) and kind is not ImageError]
+    assert len(found) == len({kind.exit_code for kind in found}) == 12
 
 
 def test_message_names_both_sides_and_the_next_step() -> None:

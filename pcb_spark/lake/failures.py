@@ -1,0 +1,129 @@
+"""What a failure inside Spark, Hadoop or the operating system means: repair, try again, or input.
+
+Stores say it in words of their own, and Spark puts those of an executor into the text of its own
+failure; so it is the text of the failure and of all its causes that tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from pcb_spark.core.errors import InputError, PcbSparkError, StorageFault, StoreUnreachable
+
+#: What Spark, Hadoop and the file system raise by themselves.
+_RAISED: Final = (Py4JJavaError, PySparkException, OSError)
+
+_FULL: Final = re.compile(
+    r"(?i)no space left on device|disk quota exceeded|file too large|quota ?exceeded|exceeds? quota"
+    r"|not enough space|insufficient ?storage|could only be (written|replicated) to 0 of"
+    r"|errno (28|122)\b"
+)
+_REFUSED: Final = re.compile(
+    r"(?i)permission denied|access ?denied|AccessControlException|operation not permitted"
+    r"|Authorization(Permission(Mismatch)?|Failure)|AuthenticationFailed|failed to authenticate"
+    r"|not authorized|InvalidAccessKeyId|SignatureDoesNotMatch|No ?AuthWithAWS|ExpiredToken"
+    r"|no aws credentials|read-only file system|status code:? ?40[13]\b|\", 40[13],"
+    r"|NoSuchBucket|(bucket|container|filesystem) (specified )?does not exist|ContainerNotFound"
+    r"|FilesystemNotFound|errno (1|13|30)\b"
+)
+_SILENT: Final = re.compile(
+    r"(?i)connection (refused|reset|timed out)|connect timed out|read timed out"
+    r"|ConnectException|ConnectTimeout|SocketTimeout|NoRouteToHost|UnknownHost|no route to host"
+    r"|network is unreachable|slow ?down|service ?unavailable|server ?(is )?busy"
+    r"|status code:? ?50[0234]\b|\", 50[0234],|safe ?mode|StandbyException"
+)
+_FULL_NUMBERS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED_NUMBERS: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_LONGEST: Final = 400
+
+
+@contextlib.contextmanager
+def spark_failures(what: str, *, hint: str) -> Iterator[None]:
+    """Turn a failure inside Spark into one error that names its cause.
+
+    Raises
+    ------
+    StorageFault, StoreUnreachable : the cause is the store's.
+    InputError : it is another one.
+    """
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        found = of_store(error, what)
+        raise found or InputError(what, got=_cause(error), hint=hint) from None
+    except OSError as error:
+        if (found := of_store(error, what)) is None:
+            raise
+        raise found from None
+
+
+@contextlib.contextmanager
+def of_stores(what: str) -> Iterator[None]:
+    """Turn a failure of a store into the error that it is; others pass as they are."""
+    try:
+        yield
+    except _RAISED as error:
+        found = of_store(error, what)
+        if found is None:
+            raise
+        raise found from error
+
+
+def of_store(error: Exception, what: str) -> PcbSparkError | None:
+    """The error that a store's failure is; None of any other failure."""
+    texts = _texts(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL_NUMBERS or (found := _line(_FULL, texts)):
+        return StorageFault(
+            f"{what}: there is no room left", got=found if number is None else str(error),
+            hint="free or add space, then start the job again; what it wrote so far is whole",
+        )  # fmt: skip
+    if number in _REFUSED_NUMBERS or (found := _line(_REFUSED, texts)):
+        return StorageFault(
+            f"{what}: the store refuses it", got=found if number is None else str(error),
+            hint="give the identity that runs the job the right to read and write there",
+        )  # fmt: skip
+    if found := _line(_SILENT, texts):
+        return StoreUnreachable(
+            f"{what}: the store doesn't answer", got=found,
+            hint="start the job again later; what it wrote so far is whole",
+        )  # fmt: skip
+    return None
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, Py4JJavaError):
+        return _texts(error)[-1].splitlines()[0]
+    message = str(error).strip().splitlines() or [type(error).__name__]
+    return message[0]
+
+
+def _texts(error: Exception) -> list[str]:
+    """What the failure says, then its cause, and so on to the root."""
+    if isinstance(error, Py4JJavaError):
+        return _of_causes(error.java_exception)
+    return [str(error), *_of_causes(getattr(error, "_origin", None))]
+
+
+def _of_causes(throwable: Any) -> list[str]:
+    texts = []
+    while throwable is not None:
+        texts.append(str(throwable.toString()))
+        throwable = throwable.getCause()
+    return texts
+
+
+def _line(wanted: re.Pattern[str], texts: list[str]) -> str | None:
+    """The line that says it, of the deepest cause that does."""
+    for text in reversed(texts):
+        for line in text.splitlines():
+            if wanted.search(line):
+                return line.strip()[:_LONGEST]
+    return None
