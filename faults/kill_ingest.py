@@ -109,7 +109,7 @@ def moments(kills: int, seed: int) -> Iterator[Moment]:
 
 def is_writing(out: Path) -> bool:
     """Whether additions to the table are being made; a service clears what others left."""
-    return (out / ".ingest").exists()
+    return any(out.glob(".ingest-*"))
 
 
 def run(

@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -25,54 +25,16 @@ from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.network.backbone import UNTRAINED
-from pcb_spark.pipeline import (
-    Job,
-    doctor,
-    logs,
-    run_compact,
-    run_describe,
-    run_featurize,
-    run_ingest,
-    run_ingest_continuously,
-    run_prune,
-    run_report,
-    run_score,
-    run_train,
-    run_tune,
-    summary,
-)
+from pcb_spark.pipeline import Job, doctor, logs, summary
 from pcb_spark.pipeline import config as configuration
-from pcb_spark.pipeline.job import load_backbone, required
+from pcb_spark.pipeline.job import Job, load_backbone, required
+from pcb_spark.pipeline.jobs import JOBS as JOBS
+from pcb_spark.pipeline.jobs import SERVICE, JobRecord
 
 if TYPE_CHECKING:
     from pcb_spark.pipeline.config import Config
 
 log = logging.getLogger(__name__)
-
-JOBS: dict[str, tuple[str, tuple[Callable[..., object], ...]]] = {
-    "ingest": ("camera drop to the tables images, verdicts and rejects", (run_ingest,)),
-    "featurize": ("images to features", (run_featurize,)),
-    "train": ("features and verdicts to a judged model bundle", (run_train, run_report)),
-    "score": ("images and a bundle to scores", (run_score, run_report)),
-    "report": ("tables and bundle to one HTML file", (run_report,)),
-    "tune": (
-        "images and verdicts to trials of features and trees, ranked forward in time",
-        (run_tune,),
-    ),
-    "describe": ("images and verdicts to metrics of how good the data are", (run_describe,)),
-    "compact": ("many small files of the tables to few large ones", (run_compact,)),
-    "prune": ("remove what was captured before a day", (run_prune,)),
-    "run": (
-        "ingest, featurize, train, score and report in one session",
-        (run_ingest, run_featurize, run_train, run_score, run_report),
-    ),
-}
-
-
-#: How a job goes together with others on the same tables; the rest goes with ingest.
-_MODES: dict[str, leases.Mode] = {
-    "ingest": "ingest", "run": "ingest", "demo": "ingest", "compact": "upkeep", "prune": "upkeep",
-}  # fmt: skip
 
 
 def _perform(stage: Callable[[Job], object], job: Job) -> None:
@@ -89,7 +51,7 @@ class Host:
     start_session: Callable[[Config], SparkSession] = session.get
     stop_session: Callable[[SparkSession], None] = session.stop
     hold_lease: Callable[..., AbstractContextManager[leases.Lease]] = leases.held
-    settle_tables: Callable[[SparkSession, str], object] = exchange.settle_all
+    mend_tables: Callable[..., object] = exchange.mend
     load_weights: Callable[[Config], object] = load_backbone
     render_drop: Callable[..., object] = camera_drop.render_drop
     perform: Callable[[Callable[[Job], object], Job], None] = _perform
@@ -116,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pcb-spark", description=pcb_spark.__doc__)
     parser.add_argument("--version", action="version", version=pcb_spark.__version__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    for name, (text, _) in JOBS.items():
-        command = commands.add_parser(name, help=text, description=text)
+    for name, record in JOBS.items():
+        command = commands.add_parser(name, help=record.help, description=record.help)
         _add(command, _run_job)
         if name == "ingest":
             _add_modes(command)
@@ -190,14 +152,23 @@ def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     required(config.paths.out, "paths.out")
     if options.name in ("run", "ingest"):
         required(config.paths.drop, "paths.drop")
-    stages = JOBS[options.name][1]
-    if getattr(options, "continuous", False):
-        stages = (run_ingest_continuously,)
-    if options.name == "prune":
-        limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
-        stages = tuple(partial(stage, **limits) for stage in stages)
-    _run(config, run_id, options, stages, host)
+    _run(config, run_id, _record(options), host)
     return 0
+
+
+def _record(options: argparse.Namespace) -> JobRecord:
+    """The record of a job as the flags change it."""
+    if getattr(options, "continuous", False):
+        return SERVICE
+    record = JOBS[options.name]
+    if options.name != "prune":
+        return record
+    limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
+    return replace(
+        record,
+        steps=tuple(partial(step, **limits) for step in record.steps),
+        claim=record.claim.looking_only() if options.dry_run else record.claim,
+    )
 
 
 def _run_demo(options: argparse.Namespace, run_id: str, host: Host) -> int:
@@ -210,13 +181,13 @@ def _run_demo(options: argparse.Namespace, run_id: str, host: Host) -> int:
     log.info("render %d component images into %s", options.images, folder / "drop")
     host.render_drop(folder / "drop", images=options.images, seed=config.seed)
     _forget_ingest(folder)
-    _run(config, run_id, options, JOBS["run"][1], host)
+    _run(config, run_id, replace(JOBS["run"], name="demo"), host)
     return 0
 
 
 def _forget_ingest(folder: Path) -> None:
     """Delete what an earlier demo took in: its drop has just been deleted too."""
-    for name in ("images", "verdicts", "rejects", "files", "sidecars", "checkpoints"):
+    for name in (*JOBS["ingest"].claim.updates, "checkpoints"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -248,29 +219,22 @@ def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
     return 0
 
 
-def _run(
-    config: Config,
-    run_id: str,
-    options: argparse.Namespace,
-    stages: Sequence[Callable[[Job], object]],
-    host: Host,
-) -> None:
-    """Check, run the stages of a command in one session, and say what came of it.
+def _run(config: Config, run_id: str, record: JobRecord, host: Host) -> None:
+    """Check, run the steps of a job in one session, and say what came of it.
 
     A session that was there before, a notebook's or a test's, is used and left running.
     """
     doctor.require(host.check_machine(config))
     found = host.running_session()
     spark = host.start_session(config)
-    name, out = options.name, config.paths.out
-    mode = "other" if getattr(options, "dry_run", False) else _MODES.get(name, "other")
+    name, out, claim = record.name, config.paths.out, record.claim
     try:
         doctor.require(host.check_session(spark, out))
-        with host.hold_lease(spark, out, mode=mode, job=name, run_id=run_id) as lease:
-            host.settle_tables(spark, out)
+        host.mend_tables(spark, out, claim, run_id=run_id)
+        with host.hold_lease(spark, out, claim=claim, job=name, run_id=run_id) as lease:
             job = Job(spark=spark, config=config, run_id=run_id, lease=lease)
-            for stage in stages:
-                host.perform(stage, job)
+            for step in record.steps:
+                host.perform(step, job)
             sys.stdout.write(host.summarise(job) + "\n")
     finally:
         if found is None:

@@ -10,12 +10,18 @@ from pcb_spark.core.errors import (
     AccountingError,
     BackboneError,
     BundleError,
+    Busy,
     ConfigError,
     EnvironmentFault,
     InputError,
+    LostLease,
     PcbSparkError,
+    StorageFault,
+    StoreUnreachable,
     TrainingError,
 )
+from pcb_spark.lake.claims import Claim
+from pcb_spark.pipeline.jobs import JOBS
 from tests.world import BAD, GOOD, IN_OUT, World, settings
 
 
@@ -36,7 +42,7 @@ def test_job_runs_its_stages_in_a_checked_session(
         "report",
         "stop",
     ]
-    assert world.settled == ["out"]
+    assert world.mended == [("out", JOBS["train"].claim)]
     job = world.jobs[0]
     assert job.config.paths.drop == "drop"
     assert job.config.folds.n == 7
@@ -76,19 +82,30 @@ def test_ingest_once_or_continuously(flags: list[str], stage: str, world: World)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "mode"),
+    ("arguments", "claim"),
     [
-        (["ingest"], "ingest"),
-        (["run"], "ingest"),
-        (["score"], "other"),
-        (["compact"], "upkeep"),
-        (["prune", "--before", "2026-01-31"], "upkeep"),
-        (["prune", "--before", "2026-01-31", "--dry-run"], "other"),
+        (["ingest"], JOBS["ingest"].claim),
+        (["run"], JOBS["run"].claim),
+        (["score"], JOBS["score"].claim),
+        (["compact"], JOBS["compact"].claim),
+        (["prune", "--before", "2026-01-31"], JOBS["prune"].claim),
+        (
+            ["prune", "--before", "2026-01-31", "--dry-run"],
+            Claim(reads=JOBS["prune"].claim.tables),
+        ),
     ],
 )
-def test_a_job_holds_a_lease_of_its_kind(arguments: list[str], mode: str, world: World) -> None:
+def test_a_job_holds_a_lease_for_what_it_claims(
+    arguments: list[str], claim: Claim, world: World
+) -> None:
     assert world.call(*arguments, *IN_OUT) == 0
-    assert world.leases == [(arguments[0], mode)]
+    assert world.leases == [(arguments[0], claim)]
+
+
+def test_the_service_pauses_for_upkeep(world: World) -> None:
+    assert world.call("ingest", "--continuous", *IN_OUT) == 0
+    ((job, claim),) = world.leases
+    assert (job, claim.pauses, claim.updates) == ("ingest", True, JOBS["ingest"].claim.updates)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +175,10 @@ def test_configuration_is_refused_before_anything_starts(
         (TrainingError, 6),
         (BundleError, 7),
         (AccountingError, 8),
+        (Busy, 9),
+        (LostLease, 10),
+        (StorageFault, 11),
+        (StoreUnreachable, 12),
     ],
 )
 def test_error_of_a_stage_becomes_its_exit_code(

@@ -14,6 +14,7 @@ from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
     from pcb_spark.core.errors import PcbSparkError
+    from pcb_spark.lake.claims import Claim
     from pcb_spark.pipeline import Job
     from pcb_spark.pipeline.config import Config
 
@@ -39,8 +40,8 @@ class World:
         self.events: list[str] = []
         self.jobs: list[Job] = []
         self.options: list[dict[str, Any]] = []
-        self.leases: list[tuple[str, str]] = []
-        self.settled: list[str] = []
+        self.leases: list[tuple[str, Claim]] = []
+        self.mended: list[tuple[str, Claim]] = []
         self.rendered: list[dict[str, Any]] = []
         self.machine = [GOOD]
         self.running = False
@@ -60,7 +61,7 @@ class World:
             start_session=self.start,
             stop_session=lambda _: self.events.append("stop"),
             hold_lease=self.hold,
-            settle_tables=self.settle,
+            mend_tables=self.mend,
             load_weights=self.load_weights,
             render_drop=self.render,
             perform=self.perform,
@@ -80,9 +81,9 @@ class World:
         self.events.append(f"check {out}")
         return [GOOD]
 
-    def settle(self, spark: object, out: str) -> None:
-        assert spark is self.spark
-        self.settled.append(out)
+    def mend(self, spark: object, out: str, claim: Claim, *, run_id: str) -> None:
+        assert (spark, bool(run_id)) == (self.spark, True)
+        self.mended.append((out, claim))
 
     def load_weights(self, _: Config) -> None:
         if self.weights_end:
@@ -103,7 +104,9 @@ class World:
             raise self.stage_ends[name]
 
     @contextmanager
-    def hold(self, spark: object, out: str, *, mode: str, job: str, run_id: str) -> Iterator[Any]:
+    def hold(
+        self, spark: object, out: str, *, claim: Claim, job: str, run_id: str
+    ) -> Iterator[Any]:
         assert (spark, bool(out), bool(run_id)) == (self.spark, True, True)
-        self.leases.append((job, mode))
+        self.leases.append((job, claim))
         yield None

@@ -140,7 +140,7 @@ def _judge(
     table = cached(settled.select(schemas.VERDICTS.names), caches)
     uri = intake.run.table(VERDICTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, table):
-        tables.replace(table, uri, schemas.VERDICTS)
+        tables.replace(table, uri, schemas.VERDICTS, lease=intake.run.lease)
     counts = Counts(
         rows_in=rows.count(), rows_out=intake.read(VERDICTS, schemas.VERDICTS).count(),
         rows_rejected=rejected.count(),
@@ -179,7 +179,7 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
     rejects = cached(kept.unionByName(dated), caches)
     uri = intake.run.table(REJECTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, rejects):
-        tables.replace(rejects.coalesce(1), uri, schemas.REJECTS)
+        tables.replace(rejects.coalesce(1), uri, schemas.REJECTS, lease=intake.run.lease)
 
 
 def _compact(intake: Intake) -> None:
@@ -187,7 +187,8 @@ def _compact(intake: Intake) -> None:
     for name, schema in ((FILES, schemas.FILES), (SIDECARS, schemas.SIDECARS)):
         rows = intake.read(name, schema)
         if len(rows.inputFiles()) > _MANY_FILES:
-            tables.replace(rows.distinct().coalesce(1), intake.run.table(name), schema)
+            few, uri = rows.distinct().coalesce(1), intake.run.table(name)
+            tables.replace(few, uri, schema, lease=intake.run.lease)
 
 
 def _differ(one: DataFrame, other: DataFrame) -> bool:

@@ -1,11 +1,93 @@
-"""The tables of one ``paths.out``, one record each, and what else lies beside them."""
+"""The tables below ``paths.out``, a record each: what they hold, and what upkeep does with them.
+
+Every one of them is exchanged as a whole, or day by day, by the job that replaces it.
+"""
 
 from __future__ import annotations
 
-IMAGES, REJECTS, VERDICTS = "images", "rejects", "verdicts"
-FILES, SIDECARS = "files", "sidecars"
-FEATURES, FEATURE_SET = "features", "feature_set"
-OUT_OF_FOLD, SCORES, METRICS, RUNS = "out_of_fold", "scores", "metrics", "runs"
-SUSPECTS, TRIALS = "suspects", "trials"
-BUNDLE = "bundle"
-REPORT, REPORTS = "report.html", "reports"
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pcb_spark.lake import schemas
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+IMAGES: Final = "images"
+VERDICTS: Final = "verdicts"
+REJECTS: Final = "rejects"
+FILES: Final = "files"
+SIDECARS: Final = "sidecars"
+FEATURES: Final = "features"
+FEATURE_SET: Final = "feature_set"
+OUT_OF_FOLD: Final = "out_of_fold"
+SUSPECTS: Final = "suspects"
+SCORES: Final = "scores"
+TRIALS: Final = "trials"
+METRICS: Final = "metrics"
+RUNS: Final = "runs"
+BUNDLE: Final = "bundle"
+REPORT: Final = "report.html"
+REPORTS: Final = "reports"
+#: Two tables of a search, ``tune_features_difference`` and ``tune_features_none``.
+TUNE_FEATURES: Final = "tune_features"
+
+#: What prune removes: folders of days, rows of days, rows of images that go, or all but a last row
+#: of these in the ledger.
+Retention = Literal["days", "rows", "images", "ledger"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What is known of a table.
+
+    ``schema`` is None where it is a folder of other files than Parquet, or one file. ``retention``
+    is None where everything stays. ``compacted`` says that its many small files become few.
+    """
+
+    name: str
+    schema: StructType | None
+    retention: Retention | None = None
+    compacted: bool = False
+
+    @property
+    def by_date(self) -> bool:
+        """Whether its files lie in folders by capture date."""
+        return self.retention == "days"
+
+
+TABLES: Final = (
+    Table(name=IMAGES, schema=schemas.IMAGES, retention="days", compacted=True),
+    Table(name=VERDICTS, schema=schemas.VERDICTS, retention="images", compacted=True),
+    Table(name=REJECTS, schema=schemas.REJECTS, retention="rows", compacted=True),
+    Table(name=FILES, schema=schemas.FILES, retention="ledger", compacted=True),
+    Table(name=SIDECARS, schema=schemas.SIDECARS, compacted=True),
+    # These have one file a day anyway.
+    Table(name=FEATURES, schema=schemas.FEATURES_TABLE, retention="days"),
+    Table(name=SCORES, schema=schemas.SCORES, retention="days"),
+    Table(name=OUT_OF_FOLD, schema=schemas.OUT_OF_FOLD, compacted=True),
+    Table(name=SUSPECTS, schema=schemas.SUSPECTS, compacted=True),
+    Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
+    Table(name=METRICS, schema=schemas.METRICS, compacted=True),
+    Table(name=RUNS, schema=schemas.RUNS, compacted=True),
+    Table(name=TUNE_FEATURES, schema=schemas.FEATURES_TABLE),
+    Table(name=FEATURE_SET, schema=None),
+    Table(name=BUNDLE, schema=None),
+    Table(name=REPORT, schema=None),
+    Table(name=REPORTS, schema=None),
+)
+
+
+def flat() -> dict[str, StructType]:
+    """Tables that compact writes anew as a whole, by their names."""
+    return {t.name: t.schema for t in TABLES if t.compacted and not t.by_date and t.schema}
+
+
+def retained(*how: Retention) -> dict[str, StructType]:
+    """Tables that prune treats in one of these ways, by their names."""
+    return {t.name: t.schema for t in TABLES if t.retention in how and t.schema}
+
+
+def family(name: str) -> str:
+    """The name under which a job declares the table ``name``."""
+    return TUNE_FEATURES if name.startswith(f"{TUNE_FEATURES}_") else name

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
 
 from pcb_spark.core.errors import StorageFault
 
@@ -37,6 +40,17 @@ def require(spark: SparkSession, uri: str) -> None:
     """Let Hadoop's FileNotFoundException through where there is nothing at ``uri``."""
     filesystem, path = open_path(spark, uri)
     filesystem.getFileStatus(path)
+
+
+def modified_ms(spark: SparkSession, uri: str) -> int | None:
+    """When the file at ``uri`` was written, by its store's clock; None where there is none."""
+    filesystem, path = open_path(spark, uri)
+    try:
+        return int(filesystem.getFileStatus(path).getModificationTime())
+    except Py4JJavaError:
+        if filesystem.exists(path):
+            raise
+        return None
 
 
 def scheme(spark: SparkSession, uri: str) -> str:
@@ -78,22 +92,44 @@ def below(spark: SparkSession, uri: str) -> list[str]:
 
 
 def move(spark: SparkSession, source: str, target: str) -> None:
-    """Rename a file or folder.
+    """Rename a file or folder; the folder that it goes into has to be there.
 
     Raises
     ------
     StorageFault : the file system refuses.
     """
     filesystem, path = open_path(spark, source)
-    if not filesystem.rename(path, open_path(spark, target)[1]):
+    onto = open_path(spark, target)[1]
+    reason = None
+    if _local(filesystem):
+        reason = _move_on_disk(Path(path.toUri().getPath()), Path(onto.toUri().getPath()))
+    elif not filesystem.rename(path, onto):
+        reason = "a refusal without a reason"
+    if reason is not None:
         what = f"{source} can't be moved to {target}"
-        raise StorageFault(what, hint="check the rights on the output folder")
+        raise StorageFault(what, got=reason, hint="check the rights on the output folder")
+
+
+def copy_over(spark: SparkSession, source: str, target: str) -> None:
+    """Write a copy of a file in the place of another one, which is never missing in between."""
+    (from_filesystem, path), (filesystem, onto) = (open_path(spark, u) for u in (source, target))
+    file_util = spark._jvm.org.apache.hadoop.fs.FileUtil  # type: ignore[union-attr]
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    file_util.copy(from_filesystem, path, filesystem, onto, False, True, conf)
 
 
 def remove(spark: SparkSession, uri: str) -> None:
     """Delete ``uri`` and all below it, if it is there."""
     filesystem, path = open_path(spark, uri)
     filesystem.delete(path, True)
+
+
+def remove_empty(spark: SparkSession, uri: str) -> None:
+    """Delete the folder ``uri`` where nothing is in it."""
+    filesystem, path = open_path(spark, uri)
+    if not entries(spark, uri):
+        with contextlib.suppress(Py4JJavaError):  # something has come into it meanwhile
+            filesystem.delete(path, False)
 
 
 def make_folder(spark: SparkSession, uri: str) -> None:
@@ -147,6 +183,22 @@ def write_whole(spark: SparkSession, uri: str, content: bytes) -> None:
     scratch.write_bytes(content)
     target.with_name(f".{target.name}.crc").unlink(missing_ok=True)
     scratch.replace(target)
+
+
+def _move_on_disk(source: Path, target: Path) -> str | None:
+    """Rename with the checksum that Hadoop keeps beside a file; the answer is what went wrong.
+
+    Hadoop's own rename copies, and makes folders, where the disk refuses.
+    """
+    checksums = [path.with_name(f".{path.name}.crc") for path in (source, target)]
+    try:
+        checksums[1].unlink(missing_ok=True)
+        source.rename(target)
+        if checksums[0].exists():
+            checksums[0].rename(checksums[1])
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _local_path(spark: SparkSession, path: Path) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,17 +21,15 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
-from pcb_spark.lake import compaction, exchange, filesystem, schemas, tables
+from pcb_spark.lake import catalogue, compaction, exchange, filesystem, schemas, tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
+    from pcb_spark.lake.leases import Lease
+
 _COMMON = "_common_metadata"
-#: Tables that are replaced as a whole while others may need them.
-_EXCHANGED = (
-    "images", "verdicts", "rejects", "files", "sidecars", "runs", "metrics", "trials",
-    "out_of_fold", "suspects",
-)  # fmt: skip
+_STAGING = ".ingest"
 #: What tells one version of a row from another: all but the pictures, of which there are hashes.
 _DIGESTED = [name for name in schemas.IMAGES.names if name not in (names.IMAGE, names.REFERENCE)]
 #: How Parquet's row groups of ``images`` are cut.
@@ -57,17 +56,21 @@ class ImageStore:
 
     spark: SparkSession
     out: str
+    lease: Lease | None = None
 
     @cached_property
     def uri(self) -> str:
         """Where the table is."""
-        return tables.locate(self.out, "images")
+        return tables.locate(self.out, catalogue.IMAGES)
 
     def recover(self) -> None:
         """Put right what a killed job left: unfinished exchanges, and unfinished files."""
-        for table in _EXCHANGED:
-            exchange.finish(self.spark, tables.locate(self.out, table))
-        tables.remove(self.spark, self._staging)
+        claimed = self.lease.holder.claim.exchanges if self.lease else {catalogue.IMAGES}
+        for table in sorted(claimed):
+            exchange.finish(self.spark, tables.locate(self.out, table), lease=self.lease)
+        for name in filesystem.names(self.spark, self.out):
+            if name == _STAGING or name.startswith(f"{_STAGING}-"):
+                tables.remove(self.spark, tables.locate(self.out, name))
         if tables.exists(self.spark, self.uri):
             self._seal()
 
@@ -129,7 +132,7 @@ class ImageStore:
         folders = [_folder(day) for day in dates]
         parts = [(folder, folder in filled) for folder in folders]
         filesystem.make_folder(self.spark, f"{self._staging}/rows")
-        exchange.swap(self.spark, self.uri, f"{self._staging}/rows", parts)
+        exchange.swap(self.spark, self.uri, f"{self._staging}/rows", parts, lease=self.lease)
         self._forget(dates, but=files)
         tables.remove(self.spark, self._staging)
 
@@ -138,7 +141,8 @@ class ImageStore:
 
     @cached_property
     def _staging(self) -> str:
-        return tables.locate(self.out, ".ingest")
+        run = self.lease.holder.run_id if self.lease else secrets.token_hex(6)
+        return tables.locate(self.out, f"{_STAGING}-{run}")
 
     def _stage(self, rows: DataFrame, files: int = 1) -> list[_File]:
         """Write rows beside the table and give each file the name of what is in it."""

@@ -2,181 +2,194 @@
 
 A job writes its lease and then looks at the others. Of two that exclude each other and start at
 once, the one that looks last sees the other: no file system has to lock for that, only to list what
-was written, which local disks, HDFS, S3 and Azure all do. A lease is renewed twice a minute. One
-that wasn't for five minutes, by the store's own clock, was left behind by a job that ended without
-a word, and so was one of this machine whose process is gone: these are removed.
+was written, which local disks, HDFS, S3 and Azure all do. A lease is renewed every ten seconds. One
+whose process is gone, or that nobody renews while a job that needs the tables looks on, was left
+behind by a job that ended without a word, and is taken away (``neighbours``).
+
+A service pauses for jobs that ask: it goes on once their leases are gone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
-import socket
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import psutil
 from py4j.protocol import Py4JError
 
-from pcb_spark.core.errors import InputError
-from pcb_spark.lake import filesystem, tables
+from pcb_spark.core.errors import Busy, LostLease
+from pcb_spark.lake import catalogue, filesystem, holders, neighbours
+from pcb_spark.lake.holders import Holder, Watch
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from pcb_spark.lake.claims import Claim
+    from pcb_spark.lake.neighbours import Neighbour
+
 log = logging.getLogger(__name__)
 
-#: Ingest goes with every job but another ingest; upkeep (compact, prune) goes with none.
-Mode = Literal["ingest", "upkeep", "other"]
-
-FOLDER = ".leases"
-RENEW_SECONDS = 30.0
-STALE_SECONDS = 300.0
+#: How long a job that asks waits for a service to pause.
+PATIENCE_SECONDS = 1800.0
+_POLL_SECONDS = 1.0
+_LOG_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who holds a lease: the job, and the process that runs it.
-
-    ``place`` is the machine, and the container in it; ``pid`` says something there only.
-    """
-
-    mode: Mode
-    job: str
-    run_id: str
-    host: str
-    place: str
-    pid: int
-    process_started: float
-    started_at: str
-
-    def gone(self) -> bool:
-        """Whether it ran on this machine and its process is there no more."""
-        if self.place != _place():
-            return False
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.process_started) < 1
-            return not same or process.status() == psutil.STATUS_ZOMBIE
-        return True
-
-
-@dataclass(frozen=True)
+@dataclass
 class Lease:
-    """The lease of this process; ``uri`` is its file."""
+    """The lease of this process on tables below ``out``; ``asked`` is set when it shall pause."""
 
     spark: SparkSession
-    uri: str
+    out: str
     holder: Holder
+    beside: Lease | None = None
+    asked: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def write(self) -> None:
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.holder.run_id}.json"
+
+    @property
+    def uri(self) -> str:
+        """Where its file is."""
+        return f"{neighbours.folder(self.out)}/{self.name}"
+
+    def write(self, *, paused: bool | None = None) -> None:
         """Write the file, or write it again to show that its holder is alive."""
-        content = json.dumps(asdict(self.holder), indent=1).encode()
-        filesystem.write_whole(self.spark, self.uri, content)
+        with self._lock:
+            if paused is not None:
+                self.holder = replace(self.holder, paused=paused)
+            filesystem.write_whole(self.spark, self.uri, holders.to_bytes(self.holder))
 
     def require(self) -> None:
         """Stop before the next write where others took this process for dead.
 
         Raises
         ------
-        InputError : the lease is gone.
+        LostLease : the lease is gone.
         """
-        if not tables.exists(self.spark, self.uri):
-            raise InputError(
-                f"{self.holder.job} lost its lease {self.uri}",
-                expected=f"a process that goes on without a pause of {STALE_SECONDS:.0f} s",
-                got="another job that took it for dead, or somebody who deleted the file",
-                hint="start it again; what it wrote so far is whole",
-            )
+        if not neighbours.is_held(self.spark, self.out, self.name):
+            raise lost(self.holder.job, self.uri)
+
+    def require_claim(self, uri: str) -> None:
+        """Stop where the job doesn't say that it exchanges the table at ``uri``.
+
+        Raises
+        ------
+        RuntimeError : a fault of the job's record.
+        """
+        out = filesystem.qualified(self.spark, self.out).rstrip("/") + "/"
+        table = filesystem.qualified(self.spark, uri).removeprefix(out)
+        if catalogue.family(table) not in self.holder.claim.exchanges:
+            msg = f"{self.holder.job} exchanges {table} and doesn't claim it"
+            raise RuntimeError(msg)
+
+    def make_way(self, stop: threading.Event) -> bool:
+        """Pause until no job is there that asked; False where ``stop`` came first."""
+        watch = Watch()
+        self.write(paused=True)
+        log.info("%s pauses: another job asked for the tables", self.holder.job)
+        while not stop.is_set():
+            if not _askers(self, watch):
+                self.write(paused=False)
+                if not _askers(self, watch):
+                    self.asked.clear()
+                    log.info("%s goes on", self.holder.job)
+                    return True
+                self.write(paused=True)
+            stop.wait(_POLL_SECONDS)
+        return False
 
 
 @contextlib.contextmanager
-def held(spark: SparkSession, out: str, *, mode: Mode, job: str, run_id: str) -> Iterator[Lease]:
-    """Hold a lease on the tables below ``out``.
+def held(
+    spark: SparkSession,
+    out: str,
+    *,
+    claim: Claim,
+    job: str,
+    run_id: str,
+    beside: Lease | None = None,
+) -> Iterator[Lease]:
+    """Hold a lease on tables below ``out``.
+
+    A lease from another machine may have been left behind: for half a minute this looks on whether
+    it is renewed. ``beside`` is a lease that this process has already.
 
     Raises
     ------
-    InputError : a job is at work there that excludes this one.
+    Busy : a job is at work there that excludes this one.
     """
-    folder = tables.locate(out, FOLDER)
-    lease = Lease(spark, tables.locate(folder, f"{run_id}.json"), _myself(mode, job, run_id))
-    filesystem.make_folder(spark, folder)
+    lease = Lease(spark, out, holders.myself(claim, job=job, run_id=run_id), beside)
+    filesystem.make_folder(spark, neighbours.folder(out))
     lease.write()
     try:
-        _refuse_beside_others(lease, folder)
         with _renewed(lease):
+            _wait_for_others(lease)
+            lease.require()
             yield lease
     finally:
         # Where Spark itself ended, the file stays, and counts for no longer than this process.
         with contextlib.suppress(OSError, Py4JError):
-            tables.remove(spark, lease.uri)
+            filesystem.remove(spark, lease.uri)
 
 
-def excludes(one: Mode, other: Mode) -> bool:
-    """Whether two jobs may not work on the same tables at the same time."""
-    return "upkeep" in (one, other) or one == other == "ingest"
+def lost(job: str, where: str) -> LostLease:
+    """The error of a job that others took for dead."""
+    return LostLease(
+        f"{job} lost its lease {where}",
+        expected=f"a process that goes on without a pause of {holders.WATCH_SECONDS:.0f} s",
+        got="another job that took it for dead, or somebody who deleted the file",
+        hint="start it again; what it wrote so far is whole",
+    )
 
 
-def _refuse_beside_others(lease: Lease, folder: str) -> None:
-    found = [e for e in filesystem.entries(lease.spark, folder) if e.name.endswith(".json")]
-    written = {entry.name: entry.modified_ms for entry in found}
-    now = written.pop(lease.uri.rpartition("/")[2])
-    for name, at in written.items():
-        uri = tables.locate(folder, name)
-        holder = _read(lease.spark, uri)
-        if now - at > STALE_SECONDS * 1000 or (holder and holder.gone()):
-            log.warning("removed %s: its job ended without a word", uri)
-            tables.remove(lease.spark, uri)
-        elif (holder is None or excludes(lease.holder.mode, holder.mode)) and tables.exists(
-            lease.spark, uri
-        ):
-            raise _refusal(lease.holder, holder, uri)
+def _wait_for_others(lease: Lease) -> None:
+    """Return once no lease that excludes this one is in the way, or only paused ones."""
+    watch, began, spoke = Watch(), time.monotonic(), 0.0
+    claim = lease.holder.claim
+    while True:
+        found = _others(lease, watch)
+        found = [other for other in found if not (other.makes_way(claim) and other.paused)]
+        if not found:
+            return
+        waited = time.monotonic() - began
+        for other in found:
+            if (other.alive and not other.makes_way(claim)) or waited > PATIENCE_SECONDS:
+                raise _refusal(lease.holder, other)
+        if not spoke or waited - spoke > _LOG_SECONDS:
+            spoke = waited or _POLL_SECONDS
+            what = "pauses" if found[0].alive else "still renews its lease"
+            log.info("%s waits to see whether %s %s", lease.holder.job, found[0], what)
+        time.sleep(_POLL_SECONDS)
 
 
-def _refusal(own: Holder, other: Holder | None, uri: str) -> InputError:
-    got = "a lease that can't be read"
-    if other is not None:
-        got = f"{other.job} on {other.host}, process {other.pid}, since {other.started_at}"
-    return InputError(
+def _refusal(own: Holder, other: Neighbour) -> Busy:
+    return Busy(
         f"{own.job} can't work on these tables beside another job",
-        expected="a second ingest never, compact and prune alone",
-        got=got,
-        hint=f"wait for its end or stop it; if it surely is gone, delete {uri} "
-        f"(it counts as gone after {STALE_SECONDS:.0f} s)",
+        expected="no other job that changes what this one reads or writes",
+        got=str(other),
+        hint=f"wait for its end or stop it, then start again; its lease is {other.uri}",
     )
 
 
-def _read(spark: SparkSession, uri: str) -> Holder | None:
-    """Who holds a lease; None where it was just given back, or can't be understood."""
-    try:
-        return Holder(**json.loads(filesystem.read_whole(spark, uri)))
-    except (OSError, Py4JError, ValueError, TypeError):
-        return None
+def _others(lease: Lease, watch: Watch) -> list[Neighbour]:
+    own = [each.name for each in (lease, lease.beside) if each]
+    found = neighbours.look(lease.spark, lease.out, own, watch)
+    if found is None:
+        raise lost(lease.holder.job, lease.uri)
+    return [other for other in found if other.excludes(lease.holder.claim)]
 
 
-def _myself(mode: Mode, job: str, run_id: str) -> Holder:
-    return Holder(
-        mode=mode,
-        job=job,
-        run_id=run_id,
-        host=socket.gethostname(),
-        place=_place(),
-        pid=os.getpid(),
-        process_started=psutil.Process().create_time(),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _place() -> str:
-    """Name the machine, and the container in it, which has process ids of its own."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()} {namespace.readlink() if namespace.is_symlink() else ''}"
+def _askers(lease: Lease, watch: Watch) -> list[Neighbour]:
+    """Leases of jobs that ask this one to pause."""
+    return [each for each in _others(lease, watch) if each.holder and each.holder.claim.asks]
 
 
 @contextlib.contextmanager
@@ -192,11 +205,13 @@ def _renewed(lease: Lease) -> Iterator[None]:
 
 
 def _renew(lease: Lease, done: threading.Event) -> None:
-    while not done.wait(RENEW_SECONDS):
+    while not done.wait(holders.RENEW_SECONDS):
         try:
             lease.require()
             lease.write()
-        except InputError:
+            if lease.holder.claim.pauses and _askers(lease, Watch()):
+                lease.asked.set()
+        except LostLease:
             return
         except (OSError, Py4JError) as error:
             log.warning("the lease %s can't be renewed: %s", lease.uri, error)

@@ -2,7 +2,8 @@
 
 A table is a folder of Parquet files below ``paths.out``, named after its schema. Whole tables, and
 whole days of one, are written beside their place and then exchanged (``exchange``): a reader finds
-the old one or the new one, or the journal that says that it has to wait.
+the old one or the new one, or the journal that says that it has to wait. A job passes its ``lease``
+where it replaces something; without one nothing that others left unfinished is touched.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pcb_spark.lake.filesystem import upload as upload
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
+
+    from pcb_spark.lake.leases import Lease
 
 
 def locate(out: str, table: str) -> str:
@@ -54,13 +57,22 @@ def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
     return kept
 
 
-def replace(df: DataFrame, uri: str, schema: StructType, *, by_date: bool = False) -> None:
+def replace(
+    df: DataFrame,
+    uri: str,
+    schema: StructType,
+    *,
+    by_date: bool = False,
+    lease: Lease | None = None,
+) -> None:
     """Write ``df`` as the whole of the table at ``uri``."""
-    with staged(df.sparkSession, uri) as staging:
+    with staged(df.sparkSession, uri, lease) as staging:
         writer(df, schema, by_date=by_date).parquet(staging)
 
 
-def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
+def rewrite(
+    df: DataFrame, uri: str, schema: StructType, *, files: int, lease: Lease | None = None
+) -> None:
     """Write the table ``df`` at ``uri`` anew, in so many files.
 
     Raises
@@ -68,26 +80,29 @@ def rewrite(df: DataFrame, uri: str, schema: StructType, *, files: int) -> None:
     AccountingError : the rows are not the same; the table stays as it was.
     """
     spark, before = df.sparkSession, compaction.checksum(df)
-    with staged(spark, uri) as staging:
+    with staged(spark, uri, lease) as staging:
         writer(df.repartition(files), schema, by_date=False).parquet(staging)
         after = compaction.checksum(read(spark, staging, schema))
         compaction.require_same(before, after, uri)
 
 
-def replace_dates(df: DataFrame, uri: str, schema: StructType) -> None:
+def replace_dates(
+    df: DataFrame, uri: str, schema: StructType, *, lease: Lease | None = None
+) -> None:
     """Write ``df`` over those capture dates of the table at ``uri`` that it holds."""
-    with _staging(df.sparkSession, uri) as staging:
+    with _staging(df.sparkSession, uri, lease) as staging:
         writer(df, schema, by_date=True).parquet(staging)
         days = [
             (name, True)
             for name in filesystem.names(df.sparkSession, staging)
             if name.startswith(f"{names.CAPTURE_DATE}=")
         ]
-    exchange.swap(df.sparkSession, uri, staging, days)
+    exchange.swap(df.sparkSession, uri, staging, days, lease=lease)
 
 
 def append(df: DataFrame, uri: str, schema: StructType) -> None:
     """Add the rows of ``df`` to the table at ``uri``."""
+    exchange.settle(df.sparkSession, uri)
     writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
 
 
@@ -99,18 +114,18 @@ def append_rows(
 
 
 @contextlib.contextmanager
-def staged(spark: SparkSession, uri: str) -> Iterator[str]:
+def staged(spark: SparkSession, uri: str, lease: Lease | None = None) -> Iterator[str]:
     """Yield a folder beside ``uri``; on success it takes the place of ``uri``, else it goes."""
-    with _staging(spark, uri) as staging:
+    with _staging(spark, uri, lease) as staging:
         yield staging
-    exchange.swap(spark, uri, staging)
+    exchange.swap(spark, uri, staging, lease=lease)
 
 
 @contextlib.contextmanager
-def _staging(spark: SparkSession, uri: str) -> Iterator[str]:
-    exchange.finish(spark, uri)
-    staging = exchange.staging(uri)
-    remove(spark, staging)
+def _staging(spark: SparkSession, uri: str, lease: Lease | None) -> Iterator[str]:
+    exchange.finish(spark, uri, lease=lease)
+    exchange.tidy(spark, uri, lease)
+    staging = exchange.staging(uri, lease)
     try:
         yield staging
     except BaseException:

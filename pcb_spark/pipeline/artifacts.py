@@ -16,7 +16,22 @@ from pcb_spark.core.errors import (
     InputError,
 )
 from pcb_spark.lake import tables
-from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET
+from pcb_spark.lake.catalogue import BUNDLE as BUNDLE
+from pcb_spark.lake.catalogue import FEATURE_SET as FEATURE_SET
+from pcb_spark.lake.catalogue import FEATURES as FEATURES
+from pcb_spark.lake.catalogue import FILES as FILES
+from pcb_spark.lake.catalogue import IMAGES as IMAGES
+from pcb_spark.lake.catalogue import METRICS as METRICS
+from pcb_spark.lake.catalogue import OUT_OF_FOLD as OUT_OF_FOLD
+from pcb_spark.lake.catalogue import REJECTS as REJECTS
+from pcb_spark.lake.catalogue import REPORT as REPORT
+from pcb_spark.lake.catalogue import REPORTS as REPORTS
+from pcb_spark.lake.catalogue import RUNS as RUNS
+from pcb_spark.lake.catalogue import SCORES as SCORES
+from pcb_spark.lake.catalogue import SIDECARS as SIDECARS
+from pcb_spark.lake.catalogue import SUSPECTS as SUSPECTS
+from pcb_spark.lake.catalogue import TRIALS as TRIALS
+from pcb_spark.lake.catalogue import VERDICTS as VERDICTS
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
 
@@ -51,7 +66,7 @@ def write_bundle(
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / BUNDLE
         written = bundle.write(local, manifest, parts)
-        with tables.staged(run.spark, run.table(BUNDLE)) as staging:
+        with tables.staged(run.spark, run.table(BUNDLE), run.lease) as staging:
             tables.upload(run.spark, local, staging)
     return written
 
@@ -74,7 +89,7 @@ def write_feature_set(run: Run, feature_set: FeatureSet) -> None:
         local.mkdir()
         (local / "features.onnx").write_bytes(feature_set.graph.SerializeToString())
         (local / "feature_set.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-        with tables.staged(run.spark, run.table(FEATURE_SET)) as staging:
+        with tables.staged(run.spark, run.table(FEATURE_SET), run.lease) as staging:
             tables.upload(run.spark, local, staging)
 
 

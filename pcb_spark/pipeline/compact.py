@@ -7,19 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcb_spark.lake import compaction, schemas, tables
-from pcb_spark.lake.catalogue import (
-    FILES,
-    IMAGES,
-    METRICS,
-    OUT_OF_FOLD,
-    REJECTS,
-    RUNS,
-    SIDECARS,
-    SUSPECTS,
-    TRIALS,
-    VERDICTS,
-)
+from pcb_spark.lake import catalogue, compaction, tables
+from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.pipeline import logs
@@ -30,13 +19,6 @@ if TYPE_CHECKING:
     from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
-
-#: Tables whose files lie in one folder. ``features`` and ``scores`` have one file a day anyway.
-_FLAT: dict[str, StructType] = {
-    VERDICTS: schemas.VERDICTS, REJECTS: schemas.REJECTS, FILES: schemas.FILES,
-    SIDECARS: schemas.SIDECARS, OUT_OF_FOLD: schemas.OUT_OF_FOLD, SUSPECTS: schemas.SUSPECTS,
-    TRIALS: schemas.TRIALS, METRICS: schemas.METRICS, RUNS: schemas.RUNS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +42,11 @@ def run_compact(job: Job) -> list[Compacted]:
     """
     began = time.monotonic()
     with logs.progress(job.spark, "compact"), writing(job):
-        store = ImageStore(job.spark, job.config.paths.out)
+        store = ImageStore(job.spark, job.config.paths.out, job.lease)
         store.recover()
         done = [_compact_images(job, store)] if _is_there(job, IMAGES) else []
-        done += [_compact_flat(job, name) for name in _FLAT if _is_there(job, name)]
+        flat = catalogue.flat()
+        done += [_compact_flat(job, name, flat[name]) for name in flat if _is_there(job, name)]
     counts = {
         each.table: Counts(rows_in=each.rows_before, rows_out=each.rows_after, rows_rejected=0)
         for each in done
@@ -96,8 +79,8 @@ def _compact_images(job: Job, store: ImageStore) -> Compacted:
     return _compacted(IMAGES, before, compaction.files_of(store.read()), left_alone)
 
 
-def _compact_flat(job: Job, name: str) -> Compacted:
-    uri, schema = job.table(name), _FLAT[name]
+def _compact_flat(job: Job, name: str, schema: StructType) -> Compacted:
+    uri = job.table(name)
     before = compaction.files_of(tables.read(job.spark, uri, schema))
     left_alone = 0
     for found in before:
@@ -106,7 +89,8 @@ def _compact_flat(job: Job, name: str) -> Compacted:
             left_alone += found.files
             continue
         with writing(job):
-            tables.rewrite(tables.read(job.spark, uri, schema), uri, schema, files=count)
+            rows = tables.read(job.spark, uri, schema)
+            tables.rewrite(rows, uri, schema, files=count, lease=job.lease)
     after = compaction.files_of(tables.read(job.spark, uri, schema))
     return _compacted(name, before, after, left_alone)
 

@@ -52,8 +52,9 @@ def run_featurize(job: Job) -> Counts:
         made = made.persist(StorageLevel.DISK_ONLY)
         usable = F.col(names.REASON).isNull()
         tables.replace(
-            made.where(usable), job.table(FEATURES), schemas.FEATURES_TABLE, by_date=True
-        )
+            made.where(usable), job.table(FEATURES), schemas.FEATURES_TABLE,
+            by_date=True, lease=job.lease,
+        )  # fmt: skip
         rejected = made.where(~usable).withColumns(
             {
                 names.KIND: F.lit(names.KIND_IMAGE),

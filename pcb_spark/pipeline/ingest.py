@@ -21,7 +21,7 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.ingest.drop import Drop
 from pcb_spark.ingest.intake import Intake
 from pcb_spark.ingest.latecomers import attach
-from pcb_spark.lake import tables
+from pcb_spark.lake import exchange, tables
 from pcb_spark.lake.catalogue import IMAGES, REJECTS
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, few_shuffle_partitions, writing
@@ -51,12 +51,12 @@ def run_ingest(job: Job) -> Counts:
             _await(query, intake, threading.Event())
             intake.look()
         _refuse_nothing(intake)
-        return _settle(intake, began)
+        return _settle(intake, began)[0]
 
 
 def run_ingest_continuously(job: Job) -> Counts:
     """Take in what arrives until SIGTERM or SIGINT, and finish what was begun."""
-    total = Counts(rows_in=0, rows_out=0, rows_rejected=0)
+    total, verdicts = Counts(rows_in=0, rows_out=0, rows_rejected=0), None
     with (
         _stop_signals() as stop,
         few_shuffle_partitions(job.spark),
@@ -69,29 +69,49 @@ def run_ingest_continuously(job: Job) -> Counts:
             while not stop.is_set():
                 began = time.monotonic()
                 _await(query, intake, stop, seconds=job.config.ingest.look_seconds)
+                if not _make_way(intake, stop):
+                    break
                 intake.refresh()
                 intake.look()
-                total = _sum(total, _settle(intake, began))
+                images, verdicts = _settle(intake, began, booked=verdicts)
+                total = _sum(total, images)
         finally:
             _end(query, intake)
     return total
 
 
-def _settle(intake: Intake, began: float) -> Counts:
-    """Bring the tables up to date with what came late, and close the books of this pass."""
+def _settle(intake: Intake, began: float, booked: Counts | None = None) -> tuple[Counts, Counts]:
+    """Bring the tables up to date with what came late, and close the books of this pass.
+
+    Where nothing came, and the verdicts are those ``booked`` last, there is nothing to close. The
+    answer is the books of images and of verdicts.
+    """
     with writing(intake.run):
         verdicts = attach(intake)
     images = intake.take_books()
-    counts = {names.KIND_IMAGE: images, names.KIND_VERDICT: verdicts}
-    close_books(intake.run, "ingest", counts, intake.drop.root, began)
-    return images
+    if images.rows_in or verdicts != booked:
+        counts = {names.KIND_IMAGE: images, names.KIND_VERDICT: verdicts}
+        close_books(intake.run, "ingest", counts, intake.drop.root, began)
+    return images, verdicts
+
+
+def _make_way(intake: Intake, stop: threading.Event) -> bool:
+    """Pause between two micro-batches where a job asked for it; False where it's time to end."""
+    run, lease = intake.run, intake.run.lease
+    if lease is None or not lease.asked.is_set():
+        return True
+    with intake.lock:
+        if not lease.make_way(stop):
+            return False
+        exchange.mend(run.spark, lease.out, lease.holder.claim, run_id=run.run_id, beside=lease)
+        return True
 
 
 @contextlib.contextmanager
 def _intake(job: Job) -> Iterator[Intake]:
     """Open the drop and put right what an earlier run left unfinished."""
     drop = required(job.config.paths.drop, "paths.drop")
-    store = ImageStore(job.spark, job.config.paths.out)
+    store = ImageStore(job.spark, job.config.paths.out, job.lease)
     with writing(job):
         store.recover()
     with _reading(job):
@@ -131,6 +151,8 @@ def _await(
     deadline = None if seconds is None else time.monotonic() + seconds
     while not query.awaitTermination(_POLL_SECONDS):  # type: ignore[arg-type]
         if intake.fault or stop.is_set() or (deadline and time.monotonic() > deadline):
+            break
+        if intake.run.lease is not None and intake.run.lease.asked.is_set():
             break
     if intake.fault is not None:
         raise intake.fault

@@ -81,8 +81,9 @@ def featurize_again(job: Job, images: DataFrame, feature_set: FeatureSet) -> Fea
     """Replace the ``features`` table by float32 features of the same images and specification."""
     exact = features.build(load_backbone(job.config), feature_set.spec)
     tables.replace(
-        _featurize(job, images, exact), job.table(FEATURES), schemas.FEATURES_TABLE, by_date=True
-    )
+        _featurize(job, images, exact), job.table(FEATURES), schemas.FEATURES_TABLE,
+        by_date=True, lease=job.lease,
+    )  # fmt: skip
     write_feature_set(job, exact)
     return exact
 

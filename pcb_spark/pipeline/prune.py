@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import ledger
-from pcb_spark.lake import schemas, tables
+from pcb_spark.lake import catalogue, schemas, tables
 from pcb_spark.lake.catalogue import BUNDLE, FEATURES, FILES, IMAGES, REJECTS, SCORES, VERDICTS
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
@@ -36,11 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Tables whose rows have a capture date; the first three lie in folders by it.
-_DATED: dict[str, StructType] = {
-    IMAGES: schemas.IMAGES, FEATURES: schemas.FEATURES_TABLE, SCORES: schemas.SCORES,
-    REJECTS: schemas.REJECTS,
-}  # fmt: skip
+#: Tables of which rows with an earlier capture date go.
+_DATED: dict[str, StructType] = catalogue.retained("days", "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def run_prune(
     with logs.progress(job.spark, "prune"), contextlib.ExitStack() as caches:
         if not dry_run:
             with writing(job):
-                ImageStore(job.spark, job.config.paths.out).recover()
+                ImageStore(job.spark, job.config.paths.out, job.lease).recover()
         gone = cached(_ledger_going(job, before), caches)
         going = {name: _going(_read(job, name), before) for name in _DATED}
         going |= {VERDICTS: Going(_verdicts(job, gone).count(), ()), FILES: Going(gone.count(), ())}
@@ -95,17 +92,17 @@ def _remove(
             _bury(job, gone)
         if going[REJECTS].rows:
             kept = _read(job, REJECTS).where(stays)
-            tables.replace(kept.coalesce(1), job.table(REJECTS), schemas.REJECTS)
+            tables.replace(kept.coalesce(1), job.table(REJECTS), schemas.REJECTS, lease=job.lease)
         if going[VERDICTS].rows:
             kept = _read(job, VERDICTS).join(
                 gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti"
             )
-            tables.replace(kept, job.table(VERDICTS), schemas.VERDICTS)
+            tables.replace(kept, job.table(VERDICTS), schemas.VERDICTS, lease=job.lease)
         for name in (SCORES, FEATURES):
             for day in going[name].days:
                 tables.remove(job.spark, f"{job.table(name)}/{names.CAPTURE_DATE}={day}")
         if going[IMAGES].days:
-            ImageStore(job.spark, job.config.paths.out).drop(going[IMAGES].days)
+            ImageStore(job.spark, job.config.paths.out, job.lease).drop(going[IMAGES].days)
     return {
         name: Counts(
             rows_in=had[name], rows_out=_read(job, name).count(), rows_rejected=going[name].rows
@@ -125,7 +122,8 @@ def _bury(job: Job, gone: DataFrame) -> None:
         schemas.FILES.names
     )
     marked = ledger.tombstones(gone, run_id=job.run_id, now=datetime.now(UTC))
-    tables.replace(others.unionByName(marked), job.table(FILES), schemas.FILES)
+    rows = others.unionByName(marked)
+    tables.replace(rows, job.table(FILES), schemas.FILES, lease=job.lease)
 
 
 def _read(job: Job, name: str, schema: StructType | None = None) -> DataFrame:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -19,7 +17,7 @@ from pyspark.sql import functions as F
 from pcb_spark import report
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
-from pcb_spark.lake import schemas, tables
+from pcb_spark.lake import filesystem, schemas, tables
 from pcb_spark.lake.catalogue import (
     BUNDLE,
     IMAGES,
@@ -152,9 +150,6 @@ def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.PairFiles]:
 
 
 def _write(job: Job, html: str) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        local = Path(scratch) / REPORT
-        local.write_text(html, encoding="utf-8")
-        for name in (f"{REPORTS}/{job.run_id}.html", REPORT):
-            with tables.staged(job.spark, job.table(name)) as staging:
-                tables.upload(job.spark, local, staging)
+    filesystem.make_folder(job.spark, job.table(REPORTS))
+    for name in (f"{REPORTS}/{job.run_id}.html", REPORT):
+        filesystem.write_whole(job.spark, job.table(name), html.encode())

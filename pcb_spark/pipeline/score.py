@@ -41,7 +41,7 @@ def run_score(job: Job) -> Counts:
             audit_share=job.config.scoring.audit_share,
             seed=job.config.seed,
         ).withColumns({names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)})
-        tables.replace_dates(decided, job.table(SCORES), schemas.SCORES)
+        tables.replace_dates(decided, job.table(SCORES), schemas.SCORES, lease=job.lease)
     written = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
     out = written.where(F.col(names.RUN_ID) == job.run_id).count()
     counts = Counts(rows_in=total, rows_out=out, rows_rejected=0)

@@ -26,7 +26,9 @@ _BEST_TRIALS = 10
 
 def of_run(job: Job) -> str:
     """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
-    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job), *_decisions(job)]
+    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job)]
+    if job.lease is None or catalogue.SCORES in job.lease.holder.claim.tables:
+        lines += _decisions(job)  # of tables that another job may be exchanging
     lines.append(f"tables  {job.config.paths.out}")
     if tables.exists(job.spark, job.table(catalogue.REPORT)):
         lines.append(f"report  {job.table(catalogue.REPORT)}")
@@ -34,6 +36,8 @@ def of_run(job: Job) -> str:
 
 
 def _books(job: Job) -> list[str]:
+    if not tables.exists(job.spark, job.table(catalogue.RUNS)):
+        return []  # a service that was stopped before its first look
     runs = tables.read(job.spark, job.table(catalogue.RUNS), schemas.RUNS)
     own = runs.where(F.col(names.RUN_ID) == job.run_id).collect()
     own.sort(key=lambda row: (_ORDER.index(row["job"]), row[names.KIND]))

@@ -123,11 +123,11 @@ def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: D
     """Write the out-of-fold scores and the verdicts that they cast doubt on; log the thresholds."""
     run_id = F.lit(job.run_id)
     marked = judgement.out_of_fold.withColumns({names.RUN_ID: run_id, names.MODEL_VERSION: run_id})
-    tables.replace(marked, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD)
+    tables.replace(marked, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD, lease=job.lease)
     doubtful = suspects.suspects(images, verdicts, judgement.judged).withColumn(
         names.RUN_ID, run_id
     )
-    tables.replace(doubtful, job.table(SUSPECTS), schemas.SUSPECTS)
+    tables.replace(doubtful, job.table(SUSPECTS), schemas.SUSPECTS, lease=job.lease)
     chosen = judgement.thresholds
     log.info("policy: %s", chosen.pooled.reason)
     for name, threshold in chosen.by_segment.items():

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.lake import schemas, session, tables
-from pcb_spark.lake.catalogue import IMAGES, TRIALS, VERDICTS
+from pcb_spark.lake.catalogue import IMAGES, TRIALS, TUNE_FEATURES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.lake.scopes import TRIAL, Scope
 from pcb_spark.learning import examples, lightgbm_on_driver, metrics, tuning
@@ -129,7 +129,7 @@ def _rows(
 def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
     """Features of ``images``; what a search before made of them by the same graph is used again."""
     difference = feature_set.spec.difference
-    uri = job.table(f"tune_features_{'difference' if difference else 'none'}")
+    uri = job.table(f"{TUNE_FEATURES}_{'difference' if difference else 'none'}")
     made_before = _made_before(job, uri, feature_set.fingerprint)
     missing = images
     if made_before is not None:
@@ -141,7 +141,7 @@ def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> 
         made = features.featurize(missing, feature_set, job.plan(count))
         usable = made.where(F.col(names.REASON).isNull())
         if made_before is None:
-            tables.replace(usable, uri, schemas.FEATURES_TABLE)
+            tables.replace(usable, uri, schemas.FEATURES_TABLE, lease=job.lease)
         else:
             tables.append(usable, uri, schemas.FEATURES_TABLE)
     return features.current(

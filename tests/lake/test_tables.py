@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from pcb_spark.core.errors import AccountingError, InputError
-from pcb_spark.lake import tables
+from pcb_spark.lake import exchange, tables
 from tests import drops
+from tests.leased import writer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -97,12 +98,36 @@ def test_readers_see_the_old_table_until_the_new_one_is_whole(
     assert content(spark, tmp_path) == [("b", 2, MONDAY)]
 
 
-def test_what_an_interrupted_run_left_behind_is_removed(
+def test_what_interrupted_runs_left_behind_is_removed_by_who_holds_a_lease(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    drops.write(tmp_path, {".staging-table/part-0.parquet": b"half a file"})
-    tables.replace(frame(spark, ("a", 1, MONDAY)), str(tmp_path / "table"), SCHEMA)
+    left = [".staging-table", ".staging-table-run-7", ".staging-table.old", ".staging-tables-run-7"]
+    drops.write(tmp_path, {f"{name}/part-0.parquet": b"half a file" for name in left})
+    with writer(spark, tmp_path, "train") as lease:
+        one = frame(spark, ("a", 1, MONDAY))
+        tables.replace(one, str(tmp_path / "table"), SCHEMA, lease=lease)
     assert content(spark, tmp_path) == [("a", 1, MONDAY)]
+    assert [path.name for path in tmp_path.glob(".staging*")] == [".staging-tables-run-7"]
+
+
+def test_runs_at_the_same_time_write_into_folders_of_their_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    uri = str(tmp_path / "table")
+    with tables.staged(spark, uri) as one, tables.staged(spark, uri) as other:
+        frame(spark, ("a", 1, MONDAY)).write.parquet(one)
+        frame(spark, ("b", 2, MONDAY)).write.parquet(other)
+    assert content(spark, tmp_path) == [("a", 1, MONDAY)]
+    assert not list(tmp_path.glob(".staging*"))
+
+
+def test_append_waits_for_an_exchange(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(exchange, "settle", lambda _, uri: waited.append(uri))
+    tables.append_rows(spark, [("a", 1, MONDAY)], str(tmp_path / "table"), SCHEMA)
+    assert waited == [str(tmp_path / "table")]
 
 
 def test_interrupted_write_leaves_the_old_table(spark: SparkSession, tmp_path: Path) -> None:

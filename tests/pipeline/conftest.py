@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.pipeline import Job, run_featurize, run_ingest, run_score, run_train
+from pcb_spark.pipeline import Job
+from pcb_spark.pipeline.jobs import JOBS
 from tests import drops
+from tests.leased import claimed
 from tests.pipeline.whole_run import SETTINGS, Drop, spoiled_drop
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ def outputs(
     for number, reuse in enumerate(("true", "false")):
         out = tmp_path_factory.mktemp(f"run{number}")
         job = drops.job(spark, drop.root, out, *SETTINGS, f"scoring.reuse_features={reuse}")
-        for stage in (run_ingest, run_featurize, run_train, run_score):
-            stage(job)
+        for name in ("ingest", "featurize", "train", "score"):
+            with claimed(job, name) as own:
+                JOBS[name].steps[0](own)
         outs.append(out)
     return outs[0], outs[1]
 

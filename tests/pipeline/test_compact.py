@@ -15,6 +15,7 @@ from pcb_spark.lake import filesystem, image_table, schemas, tables
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.pipeline import run_compact, summary
 from tests import drops
+from tests.leased import claimed
 from tests.rows import images_table
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def test_small_files_become_few_with_the_same_rows(
     assert (len(files(tmp_path, MONDAY)), len(files(tmp_path, TUESDAY))) == (6, 6)
 
     job = drops.job(spark, "", tmp_path, "compact.target_mb=1")
-    done = {each.table: each for each in run_compact(job)}
+    with claimed(job, "compact") as own:
+        done = {each.table: each for each in run_compact(own)}
     assert (done["images"].files_before, done["images"].rows_before) == (12, 24)
     assert (done["verdicts"].files_before, done["verdicts"].files_after) == (3, 1)
     monday, tuesday = files(tmp_path, MONDAY), files(tmp_path, TUESDAY)
@@ -120,15 +122,16 @@ def test_what_a_kill_leaves_is_put_right(
     before = content(store)
     drops.kill_at(monkeypatch, filesystem, "move", call)
     job = drops.job(spark, "", tmp_path)
-    with pytest.raises(drops.Killed):
-        run_compact(job)
+    with claimed(job, "compact") as own, pytest.raises(drops.Killed):
+        run_compact(own)
     monkeypatch.undo()
-    store.recover()
+    with claimed(job, "ingest") as own:
+        ImageStore(spark, str(tmp_path), own.lease).recover()
     assert content(store) == before
     run_compact(job)
     assert len(files(tmp_path, MONDAY)) == 1
     assert content(store) == before
-    assert not (tmp_path / ".ingest").exists()
+    assert not list(tmp_path.glob(".ingest*"))
 
 
 @pytest.mark.slow

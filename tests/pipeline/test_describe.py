@@ -9,6 +9,7 @@ import pytest
 from pcb_spark.core.errors import InputError
 from pcb_spark.pipeline import Counts, run_describe, summary
 from tests import drops
+from tests.leased import claimed
 from tests.rows import png
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def test_describe_writes_metrics_and_the_summary_shows_them(
     drop, out = drops.write(tmp_path / "drop", layout), tmp_path / "out"
     drops.ingest(spark, drop, out)
     job = drops.job(spark, drop, out)
-    assert run_describe(job) == Counts(rows_in=9, rows_out=9, rows_rejected=0)
+    with claimed(job, "describe") as own:
+        assert run_describe(own) == Counts(rows_in=9, rows_out=9, rows_rejected=0)
     found = {
         row[:3]: row[3:]
         for row in drops.rows(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark.lake import filesystem, tables
+from pcb_spark.lake import filesystem, leases, tables
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.pipeline import run_ingest
+from pcb_spark.pipeline.jobs import JOBS
 from tests import drops
 
 if TYPE_CHECKING:
@@ -255,6 +256,8 @@ def test_exchange_that_a_killed_job_left_is_finished(spark: SparkSession, tmp_pa
         ".exchange-images/plan.json": plan, f"images/{day}/part-1.parquet": b"old",
         f".ingest/rows/{day}/part-2.parquet": b"new", ".ingest/rows/part-3": b"half",
     })  # fmt: skip
-    ImageStore(spark, str(tmp_path)).recover()
+    claim = JOBS["ingest"].claim
+    with leases.held(spark, str(tmp_path), claim=claim, job="ingest", run_id="run-2") as lease:
+        ImageStore(spark, str(tmp_path), lease).recover()
     assert [path.name for path in (tmp_path / "images" / day).iterdir()] == ["part-2.parquet"]
     assert not (tmp_path / ".ingest").exists()

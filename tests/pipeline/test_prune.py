@@ -15,6 +15,7 @@ from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.pipeline import run_describe, run_prune, summary
 from tests import drops
+from tests.leased import claimed
 from tests.models import MANIFEST
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def ingest(spark: SparkSession, plant: Path, *, anew: bool = False) -> tuple[int
 
 def prune(spark: SparkSession, plant: Path, before: date, **options: bool) -> dict[str, str]:
     job = drops.job(spark, plant / "drop", plant / "out")
-    going = run_prune(job, before=before, **options)
+    with claimed(job, "prune") as own:
+        going = run_prune(own, before=before, **options)
     return {name: str(what) for name, what in going.items() if what.rows}
 
 

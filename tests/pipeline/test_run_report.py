@@ -15,6 +15,7 @@ import pytest
 from pcb_spark.core.errors import InputError
 from pcb_spark.pipeline import Job, run_report, run_score
 from tests import drops
+from tests.leased import claimed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,7 +26,8 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "explore.ipynb"
 
 
 def test_report_shows_the_run_and_its_images(copy: Job) -> None:
-    assert run_report(copy) == f"{copy.config.paths.out}/report.html"
+    with claimed(copy, "report") as own:
+        assert run_report(own) == f"{copy.config.paths.out}/report.html"
     out = Path(copy.config.paths.out)
     html = (out / "report.html").read_text(encoding="utf-8")
     assert (out / "reports" / f"{copy.run_id}.html").read_text(encoding="utf-8") == html

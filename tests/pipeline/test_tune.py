@@ -12,6 +12,7 @@ from pcb_spark.core.errors import BackboneError
 from pcb_spark.demo.camera_drop import render_drop
 from pcb_spark.pipeline import Job, run_ingest, run_tune, summary
 from tests import drops
+from tests.leased import claimed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,7 +39,8 @@ def test_trials_of_both_reference_modes_and_a_search_that_finds_them_again(
 ) -> None:
     out = Path(job.config.paths.out)
 
-    counts = run_tune(job)
+    with claimed(job, "tune") as own:
+        counts = run_tune(own)
 
     assert counts.rows_in == counts.rows_out > 70
     columns = ("trial", "levels", "difference", "feature_count", "roc_auc", "milliseconds")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from pcb_spark.core import names
+from pcb_spark.lake import catalogue, schemas
+from pcb_spark.pipeline.jobs import JOBS, SERVICE, JobRecord
+
+NAMES = {table.name for table in catalogue.TABLES}
+
+
+def test_each_table_has_one_record() -> None:
+    assert len(NAMES) == len(catalogue.TABLES)
+
+
+def test_compact_writes_anew_what_grows_by_small_files_in_one_folder() -> None:
+    assert catalogue.flat() == {
+        "verdicts": schemas.VERDICTS, "rejects": schemas.REJECTS, "files": schemas.FILES, "sidecars": schemas.SIDECARS,
+        "out_of_fold": schemas.OUT_OF_FOLD, "suspects": schemas.SUSPECTS, "trials": schemas.TRIALS,
+        "metrics": schemas.METRICS, "runs": schemas.RUNS,
+    }  # fmt: skip
+
+
+def test_what_prune_removes_has_a_capture_date() -> None:
+    dated = catalogue.retained("days", "rows")
+    assert set(dated) == {"images", "features", "scores", "rejects"}
+    assert all(names.CAPTURE_DATE in schema.names for schema in dated.values())
+    assert set(catalogue.retained("images", "ledger")) == {"verdicts", "files"}
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("tune_features_difference", "tune_features"),
+        ("tune_features_none", "tune_features"),
+        ("features", "features"),
+        ("feature_set", "feature_set"),
+    ],
+)
+def test_tables_of_a_search_are_claimed_together(name: str, family: str) -> None:
+    assert catalogue.family(name) == family
+
+
+@pytest.mark.parametrize("record", [*JOBS.values(), SERVICE], ids=lambda record: record.name)
+def test_jobs_claim_tables_of_the_catalogue(record: JobRecord) -> None:
+    assert record.claim.tables <= NAMES
+
+
+def test_every_table_is_written_by_some_job() -> None:
+    claims = [record.claim for record in JOBS.values()]
+    assert {name for claim in claims for name in claim.exchanges | claim.appends} == NAMES
