@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -22,11 +21,11 @@ from pyspark.sql import SparkSession
 
 import pcb_spark
 from pcb_spark.core.errors import BackboneError, PcbSparkError
-from pcb_spark.demo import camera_drop
+from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.network.backbone import UNTRAINED
-from pcb_spark.pipeline import Job, doctor, logs, summary
 from pcb_spark.pipeline import config as configuration
+from pcb_spark.pipeline import doctor, logs, summary
 from pcb_spark.pipeline.job import Job, load_backbone, required
 from pcb_spark.pipeline.jobs import JOBS as JOBS
 from pcb_spark.pipeline.jobs import SERVICE, JobRecord
@@ -172,23 +171,22 @@ def _record(options: argparse.Namespace) -> JobRecord:
 
 
 def _run_demo(options: argparse.Namespace, run_id: str, host: Host) -> int:
-    folder = Path(options.out)
+    out = Path(options.out)
     path = options.config or folders.conf_folder() / "demo.toml"
-    paths = {"drop": folder / "drop", "out": folder}
+    paths = {"drop": out / "drop", "out": out}
     quoted = [f"paths.{k}={json.dumps(str(v), ensure_ascii=False)}" for k, v in paths.items()]
     config = configuration.load(path, [*quoted, *options.overrides])
+    folder.claim(out)
     config = _with_weights_if_possible(config, host)
-    log.info("render %d component images into %s", options.images, folder / "drop")
-    host.render_drop(folder / "drop", images=options.images, seed=config.seed)
-    _forget_ingest(folder)
-    _run(config, run_id, replace(JOBS["run"], name="demo"), host)
+    whole = JOBS["run"]
+
+    def render(job: Job) -> None:
+        log.info("render %d component images into %s", options.images, paths["drop"])
+        folder.forget(out, [*JOBS["ingest"].claim.updates, "checkpoints"])
+        host.render_drop(paths["drop"], images=options.images, seed=job.config.seed)
+
+    _run(config, run_id, replace(whole, name="demo", steps=(render, *whole.steps)), host)
     return 0
-
-
-def _forget_ingest(folder: Path) -> None:
-    """Delete what an earlier demo took in: its drop has just been deleted too."""
-    for name in (*JOBS["ingest"].claim.updates, "checkpoints"):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _run_jars(options: argparse.Namespace, _run_id: str, _host: Host) -> int:

@@ -1,22 +1,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from pcb_spark.core.errors import BackboneError
+from pcb_spark.pipeline.jobs import JOBS
+from tests import drops
 from tests.world import World, settings
 
-if TYPE_CHECKING:
-    import pytest
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative folders of these tests lie in a folder that goes."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_demo_forgets_what_an_earlier_demo_took_in(tmp_path: Path) -> None:
-    world = World()
+    out = tmp_path / "demo"
+    assert World().call("demo", "--out", str(out)) == 0
     for name in ("images", "files", "checkpoints", "metrics"):
-        (tmp_path / name).mkdir()
-    assert world.call("demo", "--out", str(tmp_path)) == 0
-    assert (len(world.rendered), "ingest" in world.events) == (1, True)
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics"]
+        (out / name).mkdir()
+    world = World()
+    assert world.call("demo", "--out", str(out)) == 0
+    assert world.leases_of_rendering == [("demo", JOBS["run"].claim)]
+    assert (len(world.rendered), world.events.count("ingest")) == (1, 1)
+    assert sorted(path.name for path in out.iterdir()) == [".demo", "metrics"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"images/capture_date=2026-01-05/part-0.parquet": b"", "files/part-0.parquet": b""},
+        {"drop/.rendered": b"", "images/part-0.parquet": b""},
+        {".leases/run.json": b""},
+        {"notes.txt": b""},
+    ],
+)
+def test_demo_touches_no_folder_that_it_has_not_made(
+    files: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, out = World(), tmp_path / "tables"
+    drops.write(out, files)
+    assert world.call("demo", "--out", str(out)) == 2
+    assert (world.events, world.rendered) == ([], [])
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == sorted(files)
+    assert "wasn't made by the demo" in capsys.readouterr().err
 
 
 def test_demo_without_weights_goes_on_untrained_and_says_so(
@@ -32,7 +61,7 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
     config = world.jobs[0].config
     assert (config.paths.drop, config.paths.out) == ("some/where/drop", "some/where")
     assert config.backbone.weights == "untrained"
-    assert config.policy.max_slip_rate == 0.05  # conf/demo.toml
+    assert config.policy.max_slip_rate == 0.05  # demo.toml
     stderr = capsys.readouterr().err
     assert "WARNING" in stderr
     assert "the download failed" in stderr

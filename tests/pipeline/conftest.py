@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.pipeline import Job
 from pcb_spark.pipeline.jobs import JOBS
 from tests import drops
 from tests.leased import claimed
@@ -17,6 +16,8 @@ from tests.pipeline.whole_run import SETTINGS, Drop, spoiled_drop
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from pcb_spark.pipeline import Job
 
 
 @pytest.fixture(scope="session")
