@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -300,3 +302,13 @@ def test_secret_is_refused_and_not_repeated() -> None:
     assert "spark.conf holds a secret: spark.hadoop.fs.s3a.secret.key" in message
     assert "hunter2" not in message
     load(None, ['spark.conf={"spark.hadoop.fs.s3a.secret.key" = "${env.PLANT_KEY}"}'])
+
+
+def test_a_configuration_is_read_without_spark() -> None:
+    """Nor with anything else that takes seconds to import, or that an edge machine lacks."""
+    code = (
+        "import sys; from pcb_spark.pipeline import config; config.load(None, [])\n"
+        "print(sorted({'pyspark', 'py4j', 'pandas', 'onnx', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
