@@ -38,8 +38,8 @@ WHOLE: Final[tuple[Part, ...]] = (("", True),)
 
 _STAGING: Final = ".staging-"
 #: How long a reader waits for the end of an exchange, and for somebody to go on with one.
-_PATIENCE_SECONDS: Final = 1800.0
-_ABANDONED_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 1800.0
+ABANDONED_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 1.0
 _LOG_SECONDS: Final = 30.0
 
@@ -117,10 +117,10 @@ def settle(spark: SparkSession, uri: str) -> None:
     while found := journal.begun(spark, uri):
         waited = time.monotonic() - began
         alive = found[0].owner_alive(watch)
-        if alive is False and waited > _ABANDONED_SECONDS:
+        if alive is False and waited > ABANDONED_SECONDS:
             hint = "start that job, or any that writes the table: it goes on with the exchange"
             raise _busy(found[0], "a job that is gone left it half exchanged", hint)
-        if waited > _PATIENCE_SECONDS:
+        if waited > PATIENCE_SECONDS:
             raise _busy(found[0], "it is being exchanged", "start again once that job is done")
         if waited - spoke > _LOG_SECONDS:
             spoke = waited

@@ -78,24 +78,33 @@ def of_stores(what: str) -> Iterator[None]:
 
 def of_store(error: Exception, what: str) -> PcbSparkError | None:
     """The error that a store's failure is; None of any other failure."""
-    texts = _texts(error)
-    number = error.errno if isinstance(error, OSError) else None
-    if number in _FULL_NUMBERS or (found := _line(_FULL, texts)):
+    full, refused, silent = _tell(error)
+    if full:
         return StorageFault(
-            f"{what}: there is no room left", got=found if number is None else str(error),
+            f"{what}: there is no room left", got=full,
             hint="free or add space, then start the job again; what it wrote so far is whole",
         )  # fmt: skip
-    if number in _REFUSED_NUMBERS or (found := _line(_REFUSED, texts)):
+    if refused:
         return StorageFault(
-            f"{what}: the store refuses it", got=found if number is None else str(error),
+            f"{what}: the store refuses it", got=refused,
             hint="give the identity that runs the job the right to read and write there",
         )  # fmt: skip
-    if found := _line(_SILENT, texts):
+    if silent:
         return StoreUnreachable(
-            f"{what}: the store doesn't answer", got=found,
+            f"{what}: the store doesn't answer", got=silent,
             hint="start the job again later; what it wrote so far is whole",
         )  # fmt: skip
     return None
+
+
+def _tell(error: Exception) -> tuple[str | None, str | None, str | None]:
+    """What says that a store is full, that it refuses, that it is silent."""
+    if not isinstance(error, OSError):
+        texts = _texts(error)
+        return _line(_FULL, texts), _line(_REFUSED, texts), _line(_SILENT, texts)
+    # Python itself reaches disks only; what doesn't answer it is the JVM.
+    full, refused = error.errno in _FULL_NUMBERS, error.errno in _REFUSED_NUMBERS
+    return str(error) if full else None, str(error) if refused else None, None
 
 
 def _cause(error: Exception) -> str:
