@@ -34,8 +34,8 @@ class Manifest:
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
-    ``lineage.classifier`` is what the trees were fitted with. ``max_offset`` is that of
-    ``graphs.FeatureSpec``.
+    ``lineage.classifier`` is what the trees were fitted with. ``max_offset`` and
+    ``bit_depth`` are those of ``graphs.FeatureSpec``.
     """
 
     format: int
@@ -58,6 +58,7 @@ class Manifest:
     created_at: str
     files: dict[str, str]
     max_offset: float = 0.0
+    bit_depth: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

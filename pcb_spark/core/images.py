@@ -11,15 +11,16 @@ warning filters are left as they are, since threads share them.
 from __future__ import annotations
 
 import io
-import operator
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from pcb_spark.core import wholeness
 from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SIDE: Final = 224  # height and width of a decoded image, px: the input of ResNet-50
 WORDS: Final = SIDE * SIDE // 8  # of one packed channel: 6,272
 DEFAULT_MAX_PIXELS: Final = 50_000_000  # width x height of the largest image that is read
+FULL_DEPTH: Final = 16  # bits of a 16-bit file that a camera uses, where nothing else is said
 
 _FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 
@@ -50,6 +52,9 @@ _TARGET_MODE: Final = dict.fromkeys(("1", "L", "LA"), "L") | dict.fromkeys(
     ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"), "RGB"
 )
 
+# What Pillow says of sound files of a kind that it doesn't read.
+_UNKNOWN_KIND: Final = ("unsupported", "unknown raw mode", "codec configuration")
+
 # EXIF 2.32, tag 0x0112; the values that leave an image as it is are not listed.
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,8 +67,9 @@ _UPRIGHT: Final = {
 }
 _SWAPS_SIDES: Final = (5, 6, 7, 8)
 
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0, section 8
-_TIFF_UNITS: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _PREDICTOR = 258, 259, 262, 284, 317
+_PALETTE, _SAMPLE_FORMAT, _SUBSAMPLING = 320, 339, 530
+_WHITE_IS_ZERO, _PALETTE_COLOUR, _YCBCR, _SIGNED, _SEPARATE = 0, 3, 6, 2, 2  # TIFF 6.0, section 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +92,15 @@ class _Picture:
     format: str
 
 
-def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, bit_depth: int = FULL_DEPTH
+) -> NDArray[np.uint8]:
     """Decode an image file and fit all of it, uncropped, into 224 x 224.
 
-    Grey becomes three views of one channel. 16-bit grey keeps its high byte (value // 256). CMYK is
-    converted as Pillow does, without a profile. EXIF rotation is applied.
+    Grey becomes three views of one channel. 16-bit grey keeps its high byte (value // 256), or with
+    a ``bit_depth`` of 12 the upper 8 of its lower 12 bits. CMYK is converted as Pillow does. EXIF
+    rotation is applied. Refused is what Pillow would show with wrong brightness or planes, and a
+    file whose end was never written (``wholeness``).
 
     The resize is bilinear with antialiasing: Pillow widens the filter by the reduction factor, so
     that every source pixel counts and a bridge 2 px wide doesn't fall between the samples.
@@ -104,6 +114,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
     data : the whole file.
     max_pixels : limit on width x height, checked on the header. Pillow's own limit of 178,956,970
         holds as well, and one of 65,535 a side.
+    bit_depth : how many bits of a 16-bit file the camera uses, the lowest ones; 8 to 16.
 
     Returns
     -------
@@ -114,7 +125,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
     ImageError
         With a reason out of ``names.IMAGE_REASONS``.
     """
-    picture = _read(data, max_pixels)
+    picture = _read(data, max_pixels, bit_depth)
     square = picture.pixels.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=picture.box)
     if picture.orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[picture.orientation])
@@ -123,12 +134,14 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.u
     return np.stack([np.asarray(channel, dtype=np.uint8) for channel in square.split()])
 
 
-def inspect(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageInfo:
+def inspect(
+    data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, bit_depth: int = FULL_DEPTH
+) -> ImageInfo:
     """Read size and format; fails where, and as, ``decode`` would.
 
     All pixels are decoded, since a truncated file shows only then.
     """
-    picture = _read(data, max_pixels)
+    picture = _read(data, max_pixels, bit_depth)
     width, height = picture.size
     if picture.orientation in _SWAPS_SIDES:
         width, height = height, width
@@ -162,39 +175,44 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     return pixels.strides[0] == 0 or (np.array_equal(red, green) and np.array_equal(red, blue))
 
 
-def _read(data: bytes, max_pixels: int) -> _Picture:
+def _read(data: bytes, max_pixels: int, bit_depth: int = FULL_DEPTH) -> _Picture:
     """Load the first frame, turning every fault of Pillow into an ``ImageError``."""
     if not data:
         raise ImageError("empty_file", "the file has no bytes")
     if not _SIGNATURE.match(data):
         raise ImageError("not_an_image", f"begins with {data[:8]!r}, none of {_FORMATS}")
     try:
-        return _load(data, max_pixels)
+        return _load(data, max_pixels, bit_depth)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise ImageError("too_many_pixels", f"{type(error).__name__} {error}") from error
     except UnidentifiedImageError as error:
-        if _ends_early(data):
+        if wholeness.ends_early(data):
             raise ImageError("truncated_image", "the header is incomplete") from error
         raise ImageError("unsupported_image", "the header is damaged or unknown") from error
     except Exception as error:  # Pillow's parsers raise whatever bad bytes lead them to
-        early = "truncated" in str(error).lower() or _ends_early(data)
-        reason = "truncated_image" if early else "damaged_image"
+        message = str(error).lower()
+        unknown = any(words in message for words in _UNKNOWN_KIND)
+        reason = "unsupported_image" if unknown else "damaged_image"
+        if "truncated" in message or wholeness.ends_early(data):
+            reason = "truncated_image"
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
 
 
-def _load(data: bytes, max_pixels: int) -> _Picture:
+def _load(data: bytes, max_pixels: int, bit_depth: int) -> _Picture:
     """Check the header, then decode the first frame, a JPEG at reduced size."""
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ImageError("unsupported_image", f"a JPEG of more than {_MAX_JPEG_SCANS} scans")
     image = Image.open(io.BytesIO(data), formats=_FORMATS)
     size = image.size
-    _check_header(image, max_pixels)
+    _check_header(image, max_pixels, bit_depth)
+    if wholeness.ends_early(data):
+        raise ImageError("truncated_image", "its end is missing, or zeros stand in its place")
     draft = image.draft(None, (SIDE, SIDE))
     image.load()
     return _Picture(
-        pixels=_three_bytes(image),
+        pixels=_three_bytes(image, bit_depth),
         size=size,
         box=draft[1] if draft else None,
         orientation=_orientation(image),
@@ -202,7 +220,7 @@ def _load(data: bytes, max_pixels: int) -> _Picture:
     )
 
 
-def _check_header(image: ImageFile.ImageFile, max_pixels: int) -> None:
+def _check_header(image: ImageFile.ImageFile, max_pixels: int, bit_depth: int) -> None:
     """Refuse what is too large, and what Pillow would show with wrong brightness."""
     width, height = image.size
     if width * height > max_pixels or max(width, height) > _MAX_SIDE:
@@ -210,20 +228,44 @@ def _check_header(image: ImageFile.ImageFile, max_pixels: int) -> None:
         raise ImageError("too_many_pixels", f"{width} x {height}, more than {limits}")
     if image.mode not in _TARGET_MODE and not image.mode.startswith("I"):
         raise ImageError("unsupported_image", f"pixels of mode {image.mode}")
-    tags = getattr(image, "tag_v2", {})
-    if image.mode.startswith("I") and (
-        tags.get(_TIFF_BITS) == (12,) or tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
-    ):
-        raise ImageError("unsupported_image", "grey of 12 bits, or of 16 bits with white as zero")
+    if image.format == "TIFF":
+        fault = _tiff_fault(image.mode, image.tag_v2)  # type: ignore[attr-defined]
+        if fault:
+            raise ImageError("unsupported_image", fault)
+    deep_colour = image.format in ("PNG", "TIFF") and ";16" in str(image.tile)
+    if bit_depth < FULL_DEPTH and deep_colour and not image.mode.startswith("I"):
+        raise ImageError("unsupported_image", f"16-bit colour, of which {bit_depth} bits are used")
 
 
-def _three_bytes(image: Image.Image) -> Image.Image:
+def _tiff_fault(mode: str, tags: Mapping[int, Any]) -> str | None:
+    """What Pillow would show with another scale, inverted, or as other planes."""
+    bits, photometric = tags.get(_BITS, (1,)), tags.get(_PHOTOMETRIC)
+    if mode.startswith("I") and (bits == (12,) or photometric == _WHITE_IS_ZERO):
+        return "grey of 12 bits, or of 16 bits with white as zero"
+    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and max(bits) < 32:
+        return "signed samples"
+    if photometric is None and mode in ("1", "L"):
+        return "nothing says whether zero is black or white"
+    if photometric == _PALETTE_COLOUR and max(tags[_PALETTE]) < 256:
+        return "a palette of 8 bits, where TIFF asks for 16"
+    if tags.get(_COMPRESSION, 1) != 1:
+        return None
+    if tags.get(_PREDICTOR, 1) != 1:
+        return "a predictor without compression"
+    if tags.get(_PLANAR) == _SEPARATE and (set(bits) != {8} or photometric == _WHITE_IS_ZERO):
+        return "uncompressed planes that aren't of 8 bits, or inverted"
+    if photometric == _YCBCR and len(bits) > 1 and tags.get(_SUBSAMPLING) != (1, 1):
+        return "subsampled colour without compression"
+    return None
+
+
+def _three_bytes(image: Image.Image, bit_depth: int) -> Image.Image:
     """Bring loaded pixels to mode ``L`` or ``RGB``, 8 bits a channel."""
     if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if image.mode == "I" and (values.min() < 0 or values.max() > 0xFFFF):
-            raise ImageError("unsupported_image", "grey values outside 0..65535")
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        values, top = np.asarray(image), 2**bit_depth - 1
+        if values.min() < 0 or values.max() > top:
+            raise ImageError("unsupported_image", f"grey values outside 0..{top}")
+        return Image.fromarray((values >> (bit_depth - 8)).astype(np.uint8))
     image.info.pop("transparency", None)  # else Pillow weighs it, and warns
     target = _TARGET_MODE[image.mode]
     return image if image.mode == target else image.convert(target)
@@ -239,47 +281,3 @@ def _orientation(image: Image.Image) -> int:
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _ends_early(data: bytes) -> bool:
-    """Whether a file that could not be read lacks its end, by its format's own marks."""
-    match data[:2]:
-        case b"\xff\xd8":
-            return not data.rstrip(b"\0").endswith(b"\xff\xd9")
-        case b"\x89P":
-            return b"IEND" not in data[-64:]
-        case b"RI":
-            return int.from_bytes(data[4:8], "little") + 8 > len(data)
-        case b"BM":
-            return int.from_bytes(data[2:6], "little") > len(data)
-        case _:
-            return _tiff_end(data) > len(data)
-
-
-def _tiff_end(data: bytes) -> int:
-    """Where a TIFF's or BigTIFF's first directory, its values and its pixels end (TIFF 6.0)."""
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    wide, narrow = (8, 8) if b"\x2b" in data[2:4] else (4, 2)
-
-    def number(at: int, width: int) -> int:
-        return int.from_bytes(data[at : at + width], order)
-
-    begin = number(wide, wide) + narrow
-    step = 4 + 2 * wide
-    ends = [2 * wide, begin + number(begin - narrow, narrow) * step]
-    if ends[1] > len(data):
-        return ends[1]
-    starts: list[int] = []
-    lengths: list[int] = []
-    extents = {273: starts, 324: starts, 279: lengths, 325: lengths}  # of strips, of tiles
-    for entry in range(begin, ends[1], step):
-        tag, kind, count = number(entry, 2), number(entry + 2, 2), number(entry + 4, wide)
-        unit = _TIFF_UNITS.get(kind, 1)
-        at = entry + 4 + wide
-        if unit * count > wide:
-            at = number(at, wide)
-        ends.append(at + unit * count)
-        if tag in extents and ends[-1] <= len(data):
-            extents[tag].extend(number(value, unit) for value in range(at, ends[-1], unit))
-    ends.extend(map(operator.add, starts, lengths))
-    return max(ends)

@@ -28,11 +28,14 @@ class Measures:
         autofocusing in brightfield microscopy", 2000), grey levels squared; small where blurred.
     brightness : mean grey, 0..255.
     clipped : share of pixels that are 0 or 255 in every channel.
+    darkest, brightest : grey, 0..255.
     """
 
     sharpness: float
     brightness: float
     clipped: float
+    darkest: float
+    brightest: float
 
 
 def measure(pixels: NDArray[np.uint8]) -> Measures:
@@ -45,6 +48,8 @@ def measure(pixels: NDArray[np.uint8]) -> Measures:
         sharpness=float(laplacian.var()),
         brightness=float(grey.mean()),
         clipped=float((dark | bright).mean()),
+        darkest=float(grey.min()),
+        brightest=float(grey.max()),
     )
 
 

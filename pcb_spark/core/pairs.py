@@ -34,6 +34,7 @@ class PairReader:
     max_offset : by how much of its side an image is moved onto its reference
         (``registration.align``), 0..0.2; 0: not at all.
     max_pixels : width x height of the largest image that is read.
+    bit_depth : how many bits of a 16-bit file the camera uses, 8..16.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class PairReader:
         difference: bool,
         max_offset: float = 0.0,
         max_pixels: int = images.DEFAULT_MAX_PIXELS,
+        bit_depth: int = images.FULL_DEPTH,
     ) -> None:
         self.difference = difference
         self.max_offset = max_offset
         self.max_pixels = max_pixels
+        self.bit_depth = bit_depth
         self._last: tuple[bytes | str, Pixels] | None = None
 
     def read(self, image: bytes, reference: bytes | None = None, *, key: str | None = None) -> Pair:
@@ -62,13 +65,17 @@ class PairReader:
         ImageError : with the reason of the image, or why its reference is of no use:
             ``reference_missing``, ``reference_unusable``, ``reference_misaligned``.
         """
-        pixels = images.decode(image, max_pixels=self.max_pixels)
+        pixels = self.decode(image)
         if not self.difference:
             return Pair(pixels, None)
         golden = self._reference(reference, key)
         if self.max_offset:
             pixels = registration.align(pixels, golden, limit=self.max_offset)
         return Pair(pixels, golden)
+
+    def decode(self, data: bytes) -> Pixels:
+        """Decode one file as the model sees it; raises what ``images.decode`` raises."""
+        return images.decode(data, max_pixels=self.max_pixels, bit_depth=self.bit_depth)
 
     def is_last(self, key: str | None) -> bool:
         """Say whether the reference of this key was decoded last, or none was yet."""
@@ -85,7 +92,7 @@ class PairReader:
         known = reference if key is None else key
         if self._last is None or self._last[0] != known:
             try:
-                pixels = images.decode(reference, max_pixels=self.max_pixels)
+                pixels = self.decode(reference)
             except ImageError as error:
                 raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
             self._last = (known, pixels)

@@ -62,6 +62,7 @@ class Scorer:
             difference=model.manifest.difference,
             max_offset=model.manifest.max_offset,
             max_pixels=max_pixels,
+            bit_depth=model.manifest.bit_depth,
         )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

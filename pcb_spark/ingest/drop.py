@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from pyspark.sql import functions as F
 
 from pcb_spark.ingest import (
     image_files,
+    listing,
+    named_files,
     reference_windows,
     times,
     verdict_files,
@@ -28,33 +30,25 @@ from pcb_spark.lake.tables import cached
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+    from pcb_spark.ingest.listing import Listed
     from pcb_spark.ingest.settings import IngestConfig
 
 _PICTURES = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)(\.json)?$"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STATUS = re.compile(
-    r"path=((?:(?!; isDirectory=).)*); isDirectory=false; length=(\d+);"
-    r" .*?modification_time=(\d+);",
-    re.DOTALL,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A file of a listing: its qualified URI, its size in bytes, when it was last written."""
-
-    uri: str
-    length: int
-    modified_at: datetime
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A camera drop below ``root``, a qualified URI."""
+    """A camera drop below ``root``, a qualified URI.
+
+    ``links`` are the symbolic links that were seen and not followed, ``unread`` the files that only
+    their capitals keep from being read beside one that has the configured name.
+    """
 
     spark: SparkSession
     settings: IngestConfig
     root: str
+    links: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
 
     @cached_property
     def layout(self) -> Layout:
@@ -99,9 +93,9 @@ class Drop:
         return files.where(self._wanted(F.col("path")))
 
     def list_images(self) -> list[Listed]:
-        """Every image file and sidecar that lies there now, in one call to the JVM.
+        """Every image file and sidecar that lies there now.
 
-        Raises whatever Spark raises where the folder can't be listed.
+        Raises whatever ``listing.list_files`` raises where the folder can't be listed.
         """
         found = self._list(self._images_folder)
         return [file for file in found if self._is_wanted(file.uri)]
@@ -112,6 +106,45 @@ class Drop:
         paths = [(file.uri[root:],) for file in self.list_images()]
         rows = self.spark.createDataFrame(paths, f"{verdict_paths.PATH} string")
         return verdict_paths.files(rows)
+
+    def settled_images(self) -> listing.Settled:
+        """Those of them that are old enough to be whole, and how many wait."""
+        seconds = self.settings.settle_seconds
+        return listing.settled(self.list_images(), now=datetime.now(UTC), seconds=seconds)
+
+    def linked(self, uris: Iterable[str]) -> set[str]:
+        """Which of these files are reached by a symbolic link below the drop; notes the links."""
+        root = filesystem.local_path(self.spark, self.root)
+        if root is None:
+            return set()
+        found = listing.linked(uris, root=self.root.rstrip("/"), local=root)
+        self.links.update(found.values())
+        return set(found)
+
+    def forget(self) -> None:
+        """Forget what was passed over, before the next look."""
+        self.links.clear()
+        self.unread.clear()
+
+    def passed_over(self) -> list[str]:
+        """What was seen and not read, as lines to read."""
+        kinds = {
+            "symbolic links are not followed": self.links,
+            "files are not read, others have their names in the capitals that are configured":
+            self.unread,
+        }  # fmt: skip
+        root = len(self.root.rstrip("/")) + 1
+        return [
+            f"{len(uris)} {what}: {_some(sorted(uri[root:] for uri in uris))}"
+            for what, uris in kinds.items()
+            if uris
+        ]
+
+    def has_linked_folders(self) -> bool:
+        """Whether a folder is linked below the images; Spark's stream would follow the link."""
+        if filesystem.local_path(self.spark, self._images_folder) is None:
+            return False
+        return listing.list_files(self.spark, self._images_folder).folders_are_linked
 
     def open_files(self, files: Sequence[Listed]) -> DataFrame:
         """Read files of a listing; what can't be opened is missing from the answer."""
@@ -127,6 +160,7 @@ class Drop:
             files,
             root=self.root,
             max_pixels=self.settings.max_pixels,
+            bit_depth=self.settings.bit_depth,
             layout=self.layout,
         )
 
@@ -149,7 +183,8 @@ class Drop:
     ) -> tuple[DataFrame, list[DataFrame]]:
         """Images with the reference that is theirs, and rejects of those that don't fit."""
         wanted = self.settings
-        uri = tables.locate(self.root, wanted.reference_windows)
+        name = wanted.reference_windows
+        uri = self._place(name) or tables.locate(self.root, name)
         found = reference_windows.choose(
             images, references, self._windows(uri),
             where=uri, root=self.root, tolerance=wanted.reference_size_tolerance,
@@ -183,17 +218,27 @@ class Drop:
 
     def _readable(self, reader: Any) -> Any:
         """Leave out what vanished or can't be read; the listing shows that it is missing."""
-        options = {"ignoreMissingFiles": "true", "ignoreCorruptFiles": "true"}
+        options = filesystem.NO_CHECKSUMS | {
+            "ignoreMissingFiles": "true", "ignoreCorruptFiles": "true",
+        }  # fmt: skip
         return reader.options(recursiveFileLookup="true", **options)
 
     @cached_property
     def _images_folder(self) -> str:
-        folder = tables.locate(self.root, self.settings.images)
-        return folder if tables.exists(self.spark, folder) else self.root
+        return self._place(self.settings.images) or self.root
 
     @cached_property
     def _references_folder(self) -> str:
-        return tables.locate(self.root, self.settings.references)
+        name = self.settings.references
+        return self._place(name) or tables.locate(self.root, name)
+
+    def _place(self, name: str) -> str | None:
+        """The file or folder of a configured name, in other capitals where that one isn't there."""
+        uri = tables.locate(self.root, name)
+        if tables.exists(self.spark, uri):
+            return uri
+        found = named_files.find(self.spark, self.root, name).found
+        return found[0].uri if len(found) == 1 else None
 
     def _wanted(self, path: Column) -> Column:
         if self._images_folder != self.root:
@@ -207,23 +252,20 @@ class Drop:
         return re.search(_PICTURES, uri) is not None and not below
 
     def _list(self, folder: str) -> list[Listed]:
-        reader = self.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-        found = reader.load(verdict_files.escaped(folder))._jdf.queryExecution().analyzed()
-        text = found.relation().location().allFiles().mkString("\n")
-        return [
-            Listed(uri, int(length), _EPOCH + timedelta(milliseconds=int(moment)))
-            for uri, length, moment in _STATUS.findall(text)
-        ]
+        found = listing.list_files(self.spark, folder)
+        self.links.update(found.links)
+        return found.files
 
     def _match(self, name: str) -> list[tuple[str, int]]:
         """The files that a configured name stands for: itself, those in its folder, or a glob's."""
-        store, path = filesystem.open_path(self.spark, tables.locate(self.root, name))
+        matches = named_files.find(self.spark, self.root, name)
+        self.unread.update(other.uri for other in matches.others)
         found: list[tuple[str, int]] = []
-        for status in store.globStatus(path) or ():
-            if status.isDirectory():
-                found += [
-                    (file.uri, file.length) for file in self._list(status.getPath().toString())
-                ]
-            else:
-                found.append((str(status.getPath().toString()), int(status.getLen())))
+        for named in matches.found:
+            files = self._list(named.uri) if named.is_folder else [named]
+            found += [(file.uri, file.length) for file in files]
         return sorted(found)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

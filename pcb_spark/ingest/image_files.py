@@ -6,8 +6,9 @@ hidden, as for all of Spark's file sources.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +73,12 @@ _INSPECTED: Final = t.StructType([
 
 
 def inspect_files(
-    files: DataFrame, *, root: str, max_pixels: int, layout: Layout | None = None
+    files: DataFrame,
+    *,
+    root: str,
+    max_pixels: int,
+    bit_depth: int = images.FULL_DEPTH,
+    layout: Layout | None = None,
 ) -> DataFrame:
     """Open every file of Spark's binaryFile source once.
 
@@ -83,13 +89,17 @@ def inspect_files(
     reads off it, ``captured_at_fault`` where that is a time which can't be read.
     """
     named = files.select(
-        relative(root).alias(KEY), F.col("modificationTime").alias(names.MODIFIED_AT), CONTENT
+        relative(root).alias(KEY),
+        # As listing.modified_at: Parquet refuses what lies before 1900.
+        F.greatest("modificationTime", F.timestamp_seconds(F.lit(0))).alias(names.MODIFIED_AT),
+        CONTENT,
     )
     known = layout or Layout()
+    look = functools.partial(images.inspect, max_pixels=max_pixels, bit_depth=bit_depth)
 
     def inspect(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         path, content = row[KEY], row[CONTENT]
-        described = _inspect(path, content, max_pixels, known)
+        described = _inspect(path, content, look, known)
         yield path, len(content), row[names.MODIFIED_AT], content, *described
 
     return arrow.map_rows(named, inspect, _INSPECTED)
@@ -233,11 +243,14 @@ def attach_references(images: DataFrame, references: DataFrame, root: str) -> Da
     return images.join(golden, REFERENCE_KEY, "left")
 
 
-def _inspect(path: str, content: bytes, max_pixels: int, layout: Layout) -> tuple[Any, ...]:
+Look = Callable[[bytes], images.ImageInfo]
+
+
+def _inspect(path: str, content: bytes, look: Look, layout: Layout) -> tuple[Any, ...]:
     """Size, hash, fault and traits of one file, in the order of ``_INSPECTED``."""
     width, height, reason, detail = None, None, None, None
     try:
-        info = images.inspect(content, max_pixels=max_pixels)
+        info = look(content)
         width, height = info.width, info.height
     except ImageError as error:
         reason, detail = error.reason, error.detail

@@ -24,25 +24,26 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.core.errors import PcbSparkError
 from pcb_spark.ingest import image_files, ledger, verdict_paths, verdicts
-from pcb_spark.ingest.drop import Drop, Listed
 from pcb_spark.ingest.layouts import SIDECAR, is_sidecar
-from pcb_spark.ingest.paths import image_id, relative
+from pcb_spark.ingest.listing import Listed, Settled
+from pcb_spark.ingest.notes import Notes
+from pcb_spark.ingest.paths import relative
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS
+from pcb_spark.lake.catalogue import FILES, SIDECARS
 from pcb_spark.lake.run import Counts, writing
 from pcb_spark.lake.tables import cached
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
 
+    from pcb_spark.ingest.drop import Drop
     from pcb_spark.lake.image_table import ImageStore
     from pcb_spark.lake.run import Run
 
 log = logging.getLogger(__name__)
 
-STAGE, _CAME = "ingest", "came"
+_CAME = "came"
 
 
 @dataclass
@@ -56,12 +57,13 @@ class Intake:
     drop: Drop
     store: ImageStore
     books: Counter[str] = field(default_factory=Counter)
-    young: int = 0
+    waiting: Settled = field(default_factory=Settled)
     fault: PcbSparkError | None = None
     closed: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
+        self.notes = Notes(self.run)
         self._caches = contextlib.ExitStack()
         self.refresh()
 
@@ -73,6 +75,7 @@ class Intake:
         """Read verdict files, manifests and references as they are now."""
         with self.lock:
             self._caches.close()
+            self.drop.forget()
             self.references = self.drop.references(self._caches)
             golden = verdict_paths.files(self.references, KEY)
             told = cached(self.drop.manifest(), self._caches)
@@ -104,10 +107,15 @@ class Intake:
     def absorb(self, files: DataFrame) -> None:
         """Take in files as Spark's binaryFile source reads them, but those too young."""
         with self.lock, contextlib.ExitStack() as caches:
-            settled = files.where(F.col("modificationTime") <= F.lit(self._settled_before()))
+            young = timedelta(seconds=self.drop.settings.settle_seconds)
+            settled = files.where(F.col("modificationTime") <= F.lit(datetime.now(UTC) - young))
             kept = cached(settled, caches)
+            paths = {row["path"] for row in kept.select("path").collect()}
+            linked = self.drop.linked(paths)
+            if linked:
+                kept = kept.where(~F.col("path").isin(*linked))
+            came = {is_sidecar(path) for path in paths - linked}
             sidecar = F.col("path").rlike(SIDECAR)
-            came = {row[0]: row["count"] for row in kept.groupBy(sidecar).count().collect()}
             if True in came:
                 self._keep_sidecars(kept.where(sidecar))
             if False in came:
@@ -117,7 +125,8 @@ class Intake:
     def look(self) -> None:
         """Take in what the stream passed over: empty, changed and late files, failed ones again."""
         with self.lock:
-            waiting = self._waiting(self.drop.list_images())
+            self.waiting = self.drop.settled_images()
+            waiting = self._waiting(self.waiting.files)
             size = self.drop.settings.files_per_batch
             with writing(self.run):
                 for first in range(0, len(waiting), size):
@@ -131,26 +140,20 @@ class Intake:
         out = books[image_files.NEW] + books[image_files.SAME] + books[image_files.CHANGED]
         return Counts(rows_in=books[_CAME], rows_out=out, rows_rejected=rejected)
 
+    def passed_over(self) -> list[str]:
+        """What lies in the drop and wasn't taken in, as lines to read."""
+        return [*self.drop.passed_over(), *self.waiting.lines()]
+
     def seen(self) -> int:
         """How many files the ledger knows."""
-        return self.ledger().count()
-
-    def _settled_before(self) -> datetime:
-        return datetime.now(UTC) - timedelta(seconds=self.drop.settings.settle_seconds)
-
-    def read(self, name: str, schema: StructType) -> DataFrame:
-        """A table of this output; empty where there is none yet."""
-        uri = self.run.table(name)
-        if not tables.exists(self.run.spark, uri):
-            return self.run.spark.createDataFrame([], schema)
-        return tables.read(self.run.spark, uri, schema)
+        return self.notes.ledger().count()
 
     def told(self) -> DataFrame:
         """The rows of manifests and verdict files, then those of sidecars."""
         if not tables.exists(self.run.spark, self.run.table(SIDECARS)):
             return self.manifest
         newest = Window.partitionBy(names.SOURCE_URI).orderBy(F.desc(names.SEEN_AT))
-        kept = self.read(SIDECARS, schemas.SIDECARS).withColumn(
+        kept = self.notes.read(SIDECARS, schemas.SIDECARS).withColumn(
             "place", F.row_number().over(newest)
         )
         return self.manifest.unionByName(self.drop.sidecars(kept.where("place = 1")))
@@ -158,7 +161,7 @@ class Intake:
     def located(self) -> DataFrame:
         """What is told, with the paths of the files that the ledger knows."""
         path = relative(self.drop.root, names.SOURCE_URI).alias(verdict_paths.PATH)
-        known = self.ledger().select(names.IMAGE_ID, path)
+        known = self.notes.ledger().select(names.IMAGE_ID, path)
         return verdict_paths.correct(self.told(), KEY, self._readings, known, strict=True)
 
     def _keep_sidecars(self, files: DataFrame) -> None:
@@ -169,7 +172,7 @@ class Intake:
             F.lit(datetime.now(UTC)).alias(names.SEEN_AT),
         )
         key = [names.SOURCE_URI, names.CONTENT_SHA256]
-        news = rows.join(self.read(SIDECARS, schemas.SIDECARS), key, "left_anti")
+        news = rows.join(self.notes.read(SIDECARS, schemas.SIDECARS), key, "left_anti")
         if not news.isEmpty():
             tables.append(news, self.run.table(SIDECARS), schemas.SIDECARS)
 
@@ -192,30 +195,17 @@ class Intake:
 
     def _waiting(self, listed: Sequence[Listed]) -> list[Listed]:
         """The files of a listing whose present version the ledger doesn't have, or has to retry."""
-        settled = self._settled_before()
-        old_enough = [file for file in listed if file.modified_at <= settled]
-        self.young = len(listed) - len(old_enough)
         root = len(self.drop.root.rstrip("/")) + 1
-        rows = [(f.uri[root:], f.uri, f.length, f.modified_at) for f in old_enough]
+        rows = [(f.uri[root:], f.uri, f.length, f.modified_at) for f in listed]
         files = self.run.spark.createDataFrame(
             rows, f"{KEY} string, uri string, {names.LENGTH} long, {names.MODIFIED_AT} timestamp"
         )
-        noted = self.read(FILES, schemas.FILES)
-        done = ledger.done(noted, run_id=self.run.run_id, now=datetime.now(UTC))
-        sidecars = self.read(SIDECARS, schemas.SIDECARS).select(
-            F.col(names.SOURCE_URI).alias("uri")
-        )
-        waiting = (
-            files.withColumn(names.IMAGE_ID, image_id(F.col(KEY)))
-            .join(done, [names.IMAGE_ID, names.LENGTH, names.MODIFIED_AT], "left_anti")
-            .join(sidecars, "uri", "left_anti")
-        )
-        found = waiting.select("uri", names.LENGTH, names.MODIFIED_AT).collect()
-        return [Listed(uri, length, moment.astimezone(UTC)) for uri, length, moment in found]
-
-    def ledger(self) -> DataFrame:
-        """What became of the newest version of every file."""
-        return ledger.newest(self.read(FILES, schemas.FILES))
+        waiting = ledger.waiting(
+            files, self.notes.read(FILES, schemas.FILES), self.notes.read(SIDECARS, schemas.SIDECARS),
+            run_id=self.run.run_id, now=datetime.now(UTC),
+        )  # fmt: skip
+        by_uri = {file.uri: file for file in listed}
+        return [by_uri[row["uri"]] for row in waiting.collect()]
 
     def _take_in(self, inspected: DataFrame, caches: contextlib.ExitStack) -> None:
         """Write what became of inspected files: images, then rejects, then the ledger."""
@@ -228,7 +218,7 @@ class Intake:
             inspected, told, root=self.drop.root, timezone=wanted.timezone,
             latest=self.drop.latest(),
         )  # fmt: skip
-        pruned = ledger.pruned(self.read(FILES, schemas.FILES))
+        pruned = ledger.pruned(self.notes.read(FILES, schemas.FILES))
         compared = image_files.compare(described, cached(self._existing(described), caches), pruned)
         judged = cached(compared.drop(image_files.CONTENT), caches)
         counted = judged.groupBy(image_files.STATE).count().collect()
@@ -236,7 +226,7 @@ class Intake:
         if not states:
             return
         self._write(compared, judged, states)
-        self._note(judged)
+        self.notes.note(judged)
         left_out = states.pop(image_files.PRUNED, 0)
         if left_out:
             log.info("ingest: %d files were pruned once and stay out", left_out)
@@ -247,7 +237,9 @@ class Intake:
         usable = described.where(F.col(names.REASON).isNull())
         days = {row[0] for row in usable.select(names.CAPTURE_DATE).distinct().collect()}
         if tables.exists(self.run.spark, self.run.table(FILES)):
-            noted = self.read(FILES, schemas.FILES).join(described, names.IMAGE_ID, "left_semi")
+            noted = self.notes.read(FILES, schemas.FILES).join(
+                described, names.IMAGE_ID, "left_semi"
+            )
             days |= {row[0] for row in noted.select(names.CAPTURE_DATE).distinct().collect()}
             rows = self.store.read(days - {None})
         else:
@@ -272,37 +264,8 @@ class Intake:
             self.store.revise(self._rows(rows), changed, days)
             log.info("ingest: %d images have new content", states[image_files.CHANGED])
         if states[image_files.BAD]:
-            self._reject(image_files.image_rejects(judged))
+            self.notes.reject(image_files.image_rejects(judged))
 
     def _rows(self, compared: DataFrame) -> DataFrame:
         images, _ = self.drop.resolve(compared, self.references)
         return image_files.image_rows(images, self.references, root=self.drop.root)
-
-    def _reject(self, rows: DataFrame) -> None:
-        """Append rejects of files, each file and reason once."""
-        had = self.read(REJECTS, schemas.REJECTS).where(
-            (F.col(names.STAGE) == STAGE) & (F.col(names.KIND) == names.KIND_IMAGE)
-        )
-        news = rows.join(had, [names.SOURCE_URI, names.REASON], "left_anti")
-        if not news.isEmpty():
-            tables.append(self.marked(news), self.run.table(REJECTS), schemas.REJECTS)
-
-    def marked(self, rejects: DataFrame) -> DataFrame:
-        """Rejects with this job's stage, run and time."""
-        return rejects.withColumns({
-            names.STAGE: F.lit(STAGE),
-            names.SEEN_AT: F.lit(datetime.now(UTC)),
-            names.RUN_ID: F.lit(self.run.run_id),
-        })  # fmt: skip
-
-    def _note(self, judged: DataFrame) -> None:
-        """Put into the ledger what became of each file."""
-        outcome = F.when(F.col(image_files.STATE) == image_files.PRUNED, names.PRUNED).otherwise(
-            image_files.OK
-        )
-        noted = judged.withColumns({
-            names.OUTCOME: F.coalesce(names.REASON, outcome),
-            names.SEEN_AT: F.lit(datetime.now(UTC)),
-            names.RUN_ID: F.lit(self.run.run_id),
-        })  # fmt: skip
-        tables.append(noted, self.run.table(FILES), schemas.FILES)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.ingest import image_files, ledger, revisions, verdicts
-from pcb_spark.ingest.intake import STAGE
+from pcb_spark.ingest.notes import STAGE
 from pcb_spark.ingest.paths import image_id, relative
 from pcb_spark.ingest.verdicts import KEY
 from pcb_spark.lake import schemas, tables
@@ -63,7 +63,7 @@ def attach(intake: Intake) -> Counts:
 
 def _without_pruned(intake: Intake) -> DataFrame:
     """What the drop tells, but of images that retention removed."""
-    gone = ledger.pruned(intake.read(FILES, schemas.FILES)).select(
+    gone = ledger.pruned(intake.notes.read(FILES, schemas.FILES)).select(
         F.col(names.IMAGE_ID).alias("gone")
     )
     told = intake.located()
@@ -85,7 +85,7 @@ def _known(intake: Intake, told: DataFrame) -> DataFrame:
     )
     images = intake.store.read().withColumn(names.REASON, F.lit(None).cast("string"))
     rejected = (
-        intake.ledger()
+        intake.notes.ledger()
         .where(~F.col(names.OUTCOME).isin(image_files.OK, names.PRUNED))
         .select(
             names.IMAGE_ID,
@@ -134,15 +134,16 @@ def _judge(
 ) -> tuple[DataFrame, Counts]:
     """Write the verdicts that count; the others are the answer."""
     paths = known.select(names.IMAGE_ID, KEY)
-    had = intake.read(VERDICTS, schemas.VERDICTS)
+    had = intake.notes.read(VERDICTS, schemas.VERDICTS)
     rows = cached(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
-    settled, rejected = verdicts.effective(rows, known, root=intake.drop.root)
+    root, latest = intake.drop.root, intake.drop.latest()
+    settled, rejected = verdicts.effective(rows, known, root=root, latest=latest)
     table = cached(settled.select(schemas.VERDICTS.names), caches)
     uri = intake.run.table(VERDICTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, table):
         tables.replace(table, uri, schemas.VERDICTS, lease=intake.run.lease)
     counts = Counts(
-        rows_in=rows.count(), rows_out=intake.read(VERDICTS, schemas.VERDICTS).count(),
+        rows_in=rows.count(), rows_out=intake.notes.read(VERDICTS, schemas.VERDICTS).count(),
         rows_rejected=rejected.count(),
     )  # fmt: skip
     return rejected, counts
@@ -153,7 +154,7 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
 
     Rows that stay keep the run that saw them first.
     """
-    had = cached(intake.read(REJECTS, schemas.REJECTS), caches)
+    had = cached(intake.notes.read(REJECTS, schemas.REJECTS), caches)
     own, image = F.col(names.STAGE) == STAGE, F.col(names.KIND) == names.KIND_IMAGE
     first = (
         had.where(own & ~image)
@@ -163,14 +164,14 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
             F.min_by(names.RUN_ID, names.SEEN_AT).alias("first_run"),
         )
     )
-    marked = intake.marked(derived).alias("new")
+    marked = intake.notes.marked(derived).alias("new")
     same = [F.col(f"new.{n}").eqNullSafe(F.col(f"first.{n}")) for n in _SAME_REJECT]
     dated = marked.join(first.alias("first"), reduce(operator.and_, same), "left").select(
         *(F.col(f"new.{n}") for n in (*_SAME_REJECT, names.STAGE)),
         F.coalesce("first_at", names.SEEN_AT).alias(names.SEEN_AT),
         F.coalesce("first_run", f"new.{names.RUN_ID}").alias(names.RUN_ID),
     )
-    now = intake.ledger().select(names.SOURCE_URI, names.OUTCOME)
+    now = intake.notes.ledger().select(names.SOURCE_URI, names.OUTCOME)
     holds = F.col(names.OUTCOME).isNull() | (F.col(names.OUTCOME) == F.col(names.REASON))
     files = had.where(own & image).join(now, names.SOURCE_URI, "left").where(holds)
     kept = had.where(~own).unionByName(
@@ -185,7 +186,7 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
 def _compact(intake: Intake) -> None:
     """Write the ledger and the sidecars as one file once they are many."""
     for name, schema in ((FILES, schemas.FILES), (SIDECARS, schemas.SIDECARS)):
-        rows = intake.read(name, schema)
+        rows = intake.notes.read(name, schema)
         if len(rows.inputFiles()) > _MANY_FILES:
             few, uri = rows.distinct().coalesce(1), intake.run.table(name)
             tables.replace(few, uri, schema, lease=intake.run.lease)

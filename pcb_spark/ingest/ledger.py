@@ -13,6 +13,8 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
+from pcb_spark.ingest.paths import image_id
+from pcb_spark.ingest.verdicts import KEY
 from pcb_spark.lake import schemas
 
 if TYPE_CHECKING:
@@ -42,6 +44,23 @@ def done(files: DataFrame, *, run_id: str, now: datetime) -> DataFrame:
         (F.col(names.RUN_ID) != run_id) | (F.col(names.SEEN_AT) < F.lit(now - _RETRY_AFTER))
     )
     return newest(files).where(~again).select(names.IMAGE_ID, names.LENGTH, names.MODIFIED_AT)
+
+
+def waiting(
+    listed: DataFrame, files: DataFrame, sidecars: DataFrame, *, run_id: str, now: datetime
+) -> DataFrame:
+    """The ``uri`` of listed files whose present version isn't known yet, or is to be tried again.
+
+    Parameters
+    ----------
+    listed : ``relative_path``, ``uri``, ``length`` and ``modified_at``.
+    files, sidecars : the tables.
+    """
+    known = done(files, run_id=run_id, now=now)
+    kept = sidecars.select(F.col(names.SOURCE_URI).alias("uri"))
+    named = listed.withColumn(names.IMAGE_ID, image_id(F.col(KEY)))
+    news = named.join(known, [names.IMAGE_ID, names.LENGTH, names.MODIFIED_AT], "left_anti")
+    return news.join(kept, "uri", "left_anti").select("uri")
 
 
 def pruned(files: DataFrame) -> DataFrame:

@@ -52,6 +52,8 @@ class IngestConfig(Section):
     """The encoding of CSV files without a byte order mark that aren't what is found."""
     max_pixels: int = Field(default=50_000_000, gt=0)
     """Largest width x height in pixels; larger images are rejected before they are decompressed."""
+    bit_depth: int = Field(default=16, ge=8, le=16)
+    """How many bits of a 16-bit file the camera uses, the lowest ones: 12 for Mono12."""
     settle_seconds: int = Field(default=0, ge=0)
     """Files younger than so many seconds may still be being written and are left for later."""
     files_per_batch: int = Field(default=5000, gt=0)

@@ -16,6 +16,7 @@ from pcb_spark.ingest import verdict_csv, verdict_json, verdict_parquet
 from pcb_spark.ingest.paths import relative
 from pcb_spark.ingest.verdict_encoding import UnreadableTextError, decode
 from pcb_spark.ingest.verdict_form import FAULT, NO_IMAGE_COLUMN, TEXTS, Form, Row, unreadable
+from pcb_spark.lake import filesystem
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +80,7 @@ def parse(name: str, content: bytes, form: Form | None = None) -> Iterator[Row]:
 
 def _read_whole(spark: SparkSession, files: list[tuple[int, str]], form: Form) -> DataFrame:
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+    reader = reader.options(**filesystem.NO_CHECKSUMS)
     contents = reader.load([escaped(uri) for _, uri in files]).select(
         F.col("path").alias(FILE), "content"
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql.window import WindowSpec
 
 _IMAGE_FAULT = "image_fault"
-_CAPTURED = "captured"
+_CAPTURED, _LATE = "captured", "late"
 _CAPTURED_FAULT, _VERIFIED_FAULT = fault_of(names.CAPTURED_AT), fault_of(names.VERIFIED_AT)
 KEY = "relative_path"
 REFERENCE_KEY = "reference_path"
@@ -152,7 +152,7 @@ def traceability(manifest: DataFrame) -> DataFrame:
 
 
 def effective(
-    manifest: DataFrame, described: DataFrame, *, root: str
+    manifest: DataFrame, described: DataFrame, *, root: str, latest: datetime | None = None
 ) -> tuple[DataFrame, DataFrame]:
     """One row an image; a row of the verdict file that doesn't become it goes to the rejects.
 
@@ -164,14 +164,16 @@ def effective(
     ----------
     described : ``relative_path``, ``image_id``, ``capture_date`` and ``reason`` of every image that
         came, in the table or rejected.
+    latest : a row that says its image was captured after it isn't believed.
     """
     found = described.select(
         KEY, names.IMAGE_ID, names.CAPTURE_DATE, F.col(names.REASON).alias(_IMAGE_FAULT)
     )
     verdict = F.col(names.VERDICT)
-    timed = F.col(_CAPTURED_FAULT).isNull() & F.col(_VERIFIED_FAULT).isNull()
+    late = F.coalesce(F.col(names.CAPTURED_AT) > F.lit(latest), F.lit(False))
+    timed = F.col(_CAPTURED_FAULT).isNull() & F.col(_VERIFIED_FAULT).isNull() & ~late
     known = timed & (verdict.isNull() | verdict.isin(names.VERDICT_PASS, names.VERDICT_FAIL))
-    joined = manifest.join(found, KEY, "left").withColumn("known", known)
+    joined = manifest.join(found, KEY, "left").withColumns({"known": known, _LATE: late})
     opinion = F.when(F.col("known"), verdict)
     per_image = Window.partitionBy(KEY)
     newest = F.max(F.when(opinion.isNotNull(), F.col(names.VERIFIED_AT))).over(per_image)
@@ -231,6 +233,7 @@ def _verdict_fault() -> Column:
             F.col(names.IMAGE_ID).isNull() | F.col(_IMAGE_FAULT).isNotNull(),
             names.VERDICT_WITHOUT_IMAGE,
         )
+        .when(F.col(_LATE), names.CAPTURE_TIME_IN_FUTURE)
         .when(F.col(_CAPTURED_FAULT).isNotNull(), names.CAPTURE_TIME_UNREADABLE)
         .when(F.col(_VERIFIED_FAULT).isNotNull(), names.VERIFIED_AT_UNREADABLE)
         .when(~F.col("known"), names.VERDICT_UNKNOWN)
@@ -241,12 +244,17 @@ def _verdict_fault() -> Column:
 
 def _verdict_detail() -> Column:
     fault = F.col(_IMAGE_FAULT)
+    taken = F.date_format(names.CAPTURED_AT, "yyyy-MM-dd'T'HH:mm:ssX")
     said = F.concat_ws(" ", names.VERDICT, F.concat(F.lit("by "), names.OPERATOR_ID))
     placed = F.concat(
         F.lit("no image of board "), names.BOARD_ID, F.lit(" and position "), F.col(names.POSITION)
     )
     return (
         F.when(F.col(FAULT).isNotNull(), F.concat_ws(": ", FILE, FAULT))
+        .when(
+            F.col(names.REASON) == names.CAPTURE_TIME_IN_FUTURE,
+            F.concat(F.lit("captured at "), taken),
+        )
         .when(F.col(names.REASON) == names.CAPTURE_TIME_UNREADABLE, F.col(_CAPTURED_FAULT))
         .when(F.col(names.REASON) == names.VERIFIED_AT_UNREADABLE, F.col(_VERIFIED_FAULT))
         .when(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from py4j.protocol import Py4JJavaError
 
@@ -13,6 +13,14 @@ from pcb_spark.core.errors import StorageFault
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+#: For Spark's readers: on a local disk Hadoop looks for checksums beside each file, and can't make
+#: their names where the file's has a colon.
+NO_CHECKSUMS: Final = {
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,12 @@ def open_path(spark: SparkSession, uri: str) -> tuple[Any, Any]:
     """Return Hadoop's file system of ``uri``, and its path there."""
     path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
     return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path
+
+
+def local_path(spark: SparkSession, uri: str) -> Path | None:
+    """The path of ``uri`` on this machine's disk; None where it is on another file system."""
+    filesystem, path = open_path(spark, uri)
+    return Path(path.toUri().getPath()) if _local(filesystem) else None
 
 
 def exists(spark: SparkSession, uri: str) -> bool:

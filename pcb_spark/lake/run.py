@@ -59,6 +59,11 @@ class Run(Protocol):
         ...
 
     @property
+    def notes(self) -> list[str]:
+        """Lines for the summary, of what no table counts."""
+        ...
+
+    @property
     def out(self) -> str:
         """Where the tables are, any URI that Hadoop can open."""
         ...

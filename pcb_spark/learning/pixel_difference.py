@@ -25,6 +25,7 @@ from pyspark.sql import types as t
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.core.pairs import PairReader
 from pcb_spark.lake import arrow
 
@@ -85,7 +86,13 @@ def difference_features(
     return np.array(summaries, dtype=np.float32)
 
 
-def pixel_differences(images: DataFrame, *, max_pixels: int, max_offset: float = 0.0) -> DataFrame:
+def pixel_differences(
+    images: DataFrame,
+    *,
+    max_pixels: int,
+    max_offset: float = 0.0,
+    bit_depth: int = FULL_DEPTH,
+) -> DataFrame:
     """Run ``difference_features`` over the ``images`` table.
 
     Parameters
@@ -100,7 +107,9 @@ def pixel_differences(images: DataFrame, *, max_pixels: int, max_offset: float =
     rows = images.where(F.col(names.REFERENCE).isNotNull()).select(
         names.IMAGE_ID, names.IMAGE, names.REFERENCE
     )
-    pairs = PairReader(difference=True, max_offset=max_offset, max_pixels=max_pixels)
+    pairs = PairReader(
+        difference=True, max_offset=max_offset, max_pixels=max_pixels, bit_depth=bit_depth
+    )
 
     def compare(row: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         found = _compare(row, pairs)

@@ -25,6 +25,8 @@ HASH: Final = "difference_hash"
 SHARPNESS: Final = "sharpness"
 BRIGHTNESS: Final = "brightness"
 CLIPPED: Final = "clipped"
+DARKEST: Final = "darkest"
+BRIGHTEST: Final = "brightest"
 FORMAT: Final = "format"
 #: What is carried of an image beside its measures.
 _KEPT: Final = (
@@ -36,9 +38,13 @@ _MEASURED: Final = (
     t.StructField(SHARPNESS, t.DoubleType()),
     t.StructField(BRIGHTNESS, t.DoubleType()),
     t.StructField(CLIPPED, t.DoubleType()),
+    t.StructField(DARKEST, t.DoubleType()),
+    t.StructField(BRIGHTEST, t.DoubleType()),
     t.StructField(FORMAT, t.StringType()),
     t.StructField(HASH, t.ArrayType(t.LongType())),
 )
+#: Share of the grey levels that a line's images use, but for one image in a hundred at either end.
+RANGE_USED: Final = "range_used"
 _LAG: Final = "lag_hours"
 _SCOPE: Final = "scope"
 #: |z| from which a measure is an outlier (Iglewicz and Hoaglin, 1993), and what makes the median
@@ -47,11 +53,17 @@ _OUTLYING: Final = 3.5
 _MAD_TO_SIGMA: Final = 1.4826
 
 
-def facts(images: DataFrame, verdicts: DataFrame, *, max_pixels: int) -> DataFrame:
+def facts(
+    images: DataFrame,
+    verdicts: DataFrame,
+    *,
+    max_pixels: int,
+    bit_depth: int = images.FULL_DEPTH,
+) -> DataFrame:
     """One row an image: traceability, verdict, measures (null where it can't be decoded)."""
 
     def measure(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        yield *(row[name] for name in _KEPT), *_measure(row[names.IMAGE], max_pixels)
+        yield *(row[name] for name in _KEPT), *_measure(row[names.IMAGE], max_pixels, bit_depth)
 
     kept = [images.schema[name] for name in _KEPT]
     wanted = images.select(*_KEPT, names.IMAGE)
@@ -61,17 +73,18 @@ def facts(images: DataFrame, verdicts: DataFrame, *, max_pixels: int) -> DataFra
     return measured.join(known, names.IMAGE_ID, "left").withColumn(_LAG, lag)
 
 
-def _measure(content: bytes, max_pixels: int) -> tuple[Any, ...]:
+def _measure(content: bytes, max_pixels: int, bit_depth: int) -> tuple[Any, ...]:
     """Values in the order of ``_MEASURED``."""
     try:
-        decoded = images.decode(content, max_pixels=max_pixels)
-        kind = images.inspect(content, max_pixels=max_pixels).format
+        decoded = images.decode(content, max_pixels=max_pixels, bit_depth=bit_depth)
+        kind = images.inspect(content, max_pixels=max_pixels, bit_depth=bit_depth).format
     except ImageError:
         return (None,) * len(_MEASURED)
     found = measures.measure(decoded)
     colour = "grey" if images.is_grey(decoded) else "colour"
     words = measures.difference_hash(decoded).tolist()
-    return found.sharpness, found.brightness, found.clipped, f"{kind} {colour}", words
+    levels = found.sharpness, found.brightness, found.clipped, found.darkest, found.brightest
+    return *levels, f"{kind} {colour}", words
 
 
 def counts(found: DataFrame) -> DataFrame:
@@ -120,6 +133,8 @@ _COUNTED_BY: Final = (
 def outliers(found: DataFrame) -> DataFrame:
     """Blurred and badly exposed images by line, by robust z of what its camera usually delivers.
 
+    Beside them is how much of the grey levels the line uses: 12 bits in files of 16 use a 16th.
+
     z is (x - median) / (1.4826 x median absolute deviation), of the logarithm of sharpness and of
     brightness, within a line and position, since parts differ by nature.
     """
@@ -136,11 +151,13 @@ def outliers(found: DataFrame) -> DataFrame:
         mad = F.expr(f"percentile({name}_deviation, 0.5)").over(camera)
         z = (F.col(name) - F.col(f"{name}_median")) / (mad * _MAD_TO_SIGMA)
         judged = judged.withColumn(f"{name}_z", F.when(mad > 0, z))
+    brightest, darkest = F.percentile_approx(BRIGHTEST, 0.99), F.percentile_approx(DARKEST, 0.01)
     line = _scope(F.lit(names.LINE), F.coalesce(names.LINE, F.lit("unknown")))
     values = {
         "sharpness_median": F.percentile_approx(SHARPNESS, 0.5, 10_000),
         "brightness_median": F.percentile_approx(BRIGHTNESS, 0.5, 10_000),
         "clipped_share": F.avg(CLIPPED),
+        RANGE_USED: (brightest - darkest) / 255,
         "blurred": F.count(F.when(F.col("blur_z") < -_OUTLYING, 1)),
         "exposure_outliers": F.count(F.when(F.abs("light_z") > _OUTLYING, 1)),
     }

@@ -16,6 +16,9 @@ class Figure(Protocol):
     def __getitem__(self, name: str) -> object: ...
 
 
+#: A line that uses less of the grey levels hasn't the scale of its camera, or hardly any light.
+_LITTLE_RANGE = 0.25
+
 Figures = Mapping[tuple[Scope, str], tuple[float, int]]
 
 
@@ -36,6 +39,7 @@ def lines(rows: Iterable[Figure]) -> list[str]:
         f"{_of(found, 'reference_missing_share'):.1%}",
         _verdicts(found),
         *(_camera(found, scope) for scope in _scopes(found, "blurred")),
+        *_dark(found),
         *sorted(f"{scope}: {metric}" for scope, metric in found if scope.kind == COLUMN),
         *_new(found),
         *(_border(found, scope) for scope in _scopes(found, "near_in_training")),
@@ -78,6 +82,16 @@ def _camera(found: Figures, scope: Scope) -> str:
         f"{_of(found, 'brightness_median', scope):.0f}, "
         f"{_of(found, 'clipped_share', scope):.1%} of pixels clipped"
     )
+
+
+def _dark(found: Figures) -> list[str]:
+    """Lines of which most grey levels stay empty."""
+    return [
+        f"{scope} uses {_of(found, 'range_used', scope):.0%} of the grey levels: set "
+        "ingest.bit_depth where files of 16 bits hold fewer, else look at exposure"
+        for scope in _scopes(found, "range_used")
+        if _of(found, "range_used", scope) < _LITTLE_RANGE
+    ]
 
 
 def _new(found: Figures) -> list[str]:

@@ -46,7 +46,13 @@ class FeatureSet:
     precision: str
 
 
-def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> graphs.FeatureSpec:
+def choose_spec(
+    config: FeaturesConfig,
+    *,
+    total: int,
+    with_reference: int,
+    bit_depth: int = images.FULL_DEPTH,
+) -> graphs.FeatureSpec:
     """Settle ``auto`` and the empty defaults by what the images have.
 
     Raises
@@ -59,16 +65,19 @@ def choose_spec(config: FeaturesConfig, *, total: int, with_reference: int) -> g
     if difference and with_reference == 0:
         what = f"features.reference asks for references, and none of {total} images has one"
         raise InputError(what, hint="fill the reference column, or --set features.reference=none")
-    return spec_of(config, difference=difference)
+    return spec_of(config, difference=difference, bit_depth=bit_depth)
 
 
-def spec_of(config: FeaturesConfig, *, difference: bool) -> graphs.FeatureSpec:
+def spec_of(
+    config: FeaturesConfig, *, difference: bool, bit_depth: int = images.FULL_DEPTH
+) -> graphs.FeatureSpec:
     """Fill in the measured defaults of a reference mode where nothing else was set."""
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
         difference=difference,
         max_offset=config.max_offset if difference else 0.0,
+        bit_depth=bit_depth,
     )
 
 
@@ -109,7 +118,12 @@ def trunk(
 
 
 def calibration_sample(
-    table: DataFrame, *, difference: bool, max_pixels: int, seed: int
+    table: DataFrame,
+    *,
+    difference: bool,
+    max_pixels: int,
+    seed: int,
+    bit_depth: int = images.FULL_DEPTH,
 ) -> list[NDArray[np.uint8]]:
     """Decode a random sample of the ``images`` table for ``quantization``.
 
@@ -132,7 +146,7 @@ def calibration_sample(
     decoded = []
     for data in (data for row in rows for data in row if data is not None):
         with contextlib.suppress(ImageError):
-            decoded.append(images.decode(data, max_pixels=max_pixels))
+            decoded.append(images.decode(data, max_pixels=max_pixels, bit_depth=bit_depth))
     return decoded
 
 
@@ -156,7 +170,8 @@ def featurize(
         names.REFERENCE_SHA256,
     ]
     columns = [*described, names.IMAGE, *([names.REFERENCE] if difference else [])]
-    plan = replace(plan, max_offset=feature_set.spec.max_offset)
+    spec = feature_set.spec
+    plan = replace(plan, max_offset=spec.max_offset, bit_depth=spec.bit_depth)
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
     made = inference.run_images(
         table.select(columns), graph, batches.FEATURES, plan, difference=difference

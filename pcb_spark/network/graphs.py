@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from pcb_spark.core.batches import FEATURES, PROBABILITY
+from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.network import pooling, unpacking
 from pcb_spark.network.nodes import NodeBuilder, checked_model
 from pcb_spark.network.resnet50 import INPUT
@@ -27,12 +28,14 @@ class FeatureSpec:
     ``levels`` are backbone stages or ``avgpool`` (the mean of layer4). ``pooling`` turns a map into
     numbers. With ``difference`` the map is what differs between an image and its reference, onto
     which the image was moved by up to ``max_offset`` of its side (``registration.align``; 0: not).
+    ``bit_depth`` is that with which ``images.decode`` reads files of 16 bits.
     """
 
     levels: tuple[str, ...]
     pooling: tuple[str, ...]
     difference: bool
     max_offset: float = 0.0
+    bit_depth: int = FULL_DEPTH
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -86,10 +89,16 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
         unpacking.inputs(difference=spec.difference),
         [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", spec.width])],
         [*front.initializers, *trunk.graph.initializer, *back.initializers],
-        # done before the graph, yet part of what its fingerprint stands for
-        doc_string=f"max_offset={spec.max_offset}" if spec.max_offset else None,
+        doc_string=_done_before(spec),
     )
     return checked_model(graph)
+
+
+def _done_before(spec: FeatureSpec) -> str | None:
+    """What is done before the graph, yet is part of what its fingerprint stands for."""
+    aligned = [f"max_offset={spec.max_offset}"] if spec.max_offset else []
+    shallow = [f"bit_depth={spec.bit_depth}"] if spec.bit_depth != FULL_DEPTH else []
+    return " ".join([*aligned, *shallow]) or None
 
 
 def scoring_graph(features: onnx.ModelProto, trees: onnx.ModelProto) -> onnx.ModelProto:

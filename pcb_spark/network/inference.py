@@ -50,7 +50,7 @@ class InferencePlan:
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
     with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
-    ``max_offset`` is that of ``graphs.FeatureSpec``.
+    ``max_offset`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
     """
 
     batch_size: int
@@ -58,6 +58,7 @@ class InferencePlan:
     threads: int
     max_pixels: int
     max_offset: float = 0.0
+    bit_depth: int = images.FULL_DEPTH
 
     @classmethod
     def derive(
@@ -183,7 +184,10 @@ class _Batch:
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
         self.pairs = PairReader(
-            difference=difference, max_offset=plan.max_offset, max_pixels=plan.max_pixels
+            difference=difference,
+            max_offset=plan.max_offset,
+            max_pixels=plan.max_pixels,
+            bit_depth=plan.bit_depth,
         )
 
     def ends_before(self, row: Mapping[str, Any]) -> bool:

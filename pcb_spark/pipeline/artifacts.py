@@ -79,6 +79,7 @@ def write_feature_set(run: Run, feature_set: FeatureSet) -> None:
         "pooling": feature_set.spec.pooling,
         "difference": feature_set.spec.difference,
         "max_offset": feature_set.spec.max_offset,
+        "bit_depth": feature_set.spec.bit_depth,
         "precision": feature_set.precision,
         "backbone_source": feature_set.backbone_source,
         "backbone_sha256": feature_set.backbone_sha256,
@@ -114,5 +115,6 @@ def read_feature_set(run: Run) -> FeatureSet:
         pooling=tuple(about.pop("pooling")),
         difference=about.pop("difference"),
         max_offset=about.pop("max_offset", 0.0),
+        bit_depth=about.pop("bit_depth", 16),
     )
     return FeatureSet(spec=spec, graph=graph, **about)

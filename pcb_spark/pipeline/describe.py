@@ -41,7 +41,10 @@ def run_describe(job: Job) -> Counts:
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     with few_shuffle_partitions(job.spark), logs.progress(job.spark, "describe"):
-        found = quality.facts(images, verdicts, max_pixels=job.config.ingest.max_pixels)
+        found = quality.facts(
+            images, verdicts, max_pixels=job.config.ingest.max_pixels,
+            bit_depth=job.config.ingest.bit_depth,
+        )  # fmt: skip
         found = examples.with_group_date(found, GROUP_COLUMN[job.config.folds.group])
         found = found.persist(StorageLevel.MEMORY_AND_DISK)
         total = found.count()

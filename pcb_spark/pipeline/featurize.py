@@ -34,7 +34,10 @@ def run_featurize(job: Job) -> Counts:
     began = time.monotonic()
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     total, with_reference = _reference_counts(images)
-    spec = features.choose_spec(job.config.features, total=total, with_reference=with_reference)
+    spec = features.choose_spec(
+        job.config.features, total=total, with_reference=with_reference,
+        bit_depth=job.config.ingest.bit_depth,
+    )  # fmt: skip
     sample = calibration(job, images, spec)
     feature_set = features.build(load_backbone(job.config), spec, calibration=sample)
     log.info(
@@ -85,6 +88,7 @@ def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[
         difference=spec.difference,
         max_pixels=job.config.ingest.max_pixels,
         seed=job.config.seed,
+        bit_depth=spec.bit_depth,
     )
     if not sample:
         log.warning("no image of the calibration sample can be decoded: the backbone stays in fp32")

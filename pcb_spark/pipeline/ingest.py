@@ -86,6 +86,10 @@ def _settle(intake: Intake, began: float, booked: Counts | None = None) -> tuple
     Where nothing came, and the verdicts are those ``booked`` last, there is nothing to close. The
     answer is the books of images and of verdicts.
     """
+    passed_over = [f"ingest: {line}" for line in intake.passed_over()]
+    for line in passed_over:
+        log.info(line)
+    intake.run.notes[:] = passed_over
     with writing(intake.run):
         verdicts = attach(intake)
     images = intake.take_books()
@@ -130,7 +134,11 @@ def _reading(job: Job) -> contextlib.AbstractContextManager[None]:
     )
 
 
-def _start(intake: Intake, *, once: bool) -> StreamingQuery:
+def _start(intake: Intake, *, once: bool) -> StreamingQuery | None:
+    """Start the stream; not where it would follow links to folders, the looks find all there."""
+    if intake.drop.has_linked_folders():
+        log.info("ingest: folders are linked below the images: reading the listing, no stream")
+        return None
     wanted = intake.drop.settings
     checkpoint = wanted.checkpoint or tables.locate(intake.run.out, "checkpoints/ingest")
     stream = intake.drop.stream().writeStream.option("checkpointLocation", checkpoint)
@@ -145,11 +153,15 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery:
 
 
 def _await(
-    query: StreamingQuery, intake: Intake, stop: threading.Event, *, seconds: float | None = None
+    query: StreamingQuery | None,
+    intake: Intake,
+    stop: threading.Event,
+    *,
+    seconds: float | None = None,
 ) -> None:
     """Wait for the stream's end, ``seconds`` or a signal; raise what went wrong."""
     deadline = None if seconds is None else time.monotonic() + seconds
-    while not query.awaitTermination(_POLL_SECONDS):  # type: ignore[arg-type]
+    while not _ended(query, stop, once=seconds is None):
         if intake.fault or stop.is_set() or (deadline and time.monotonic() > deadline):
             break
         if intake.run.lease is not None and intake.run.lease.asked.is_set():
@@ -158,11 +170,19 @@ def _await(
         raise intake.fault
 
 
-def _end(query: StreamingQuery, intake: Intake) -> None:
+def _ended(query: StreamingQuery | None, stop: threading.Event, *, once: bool) -> bool:
+    """Wait for a moment, and say whether there is nothing more to wait for."""
+    if query is None:
+        return once or stop.wait(_POLL_SECONDS)
+    return bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]
+
+
+def _end(query: StreamingQuery | None, intake: Intake) -> None:
     """Stop the stream once the micro-batch in work is done; one that begins now is left alone."""
     with intake.lock:
         intake.closed = True
-    query.stop()
+    if query is not None:
+        query.stop()
 
 
 @contextlib.contextmanager
@@ -190,11 +210,11 @@ def _refuse_nothing(intake: Intake) -> None:
         return
     seen = intake.seen()
     if seen == 0:
-        young = f"{intake.young} that are younger than ingest.settle_seconds"
+        passed_over = "; ".join(intake.passed_over())
         raise InputError(
             f"no images in {intake.drop.root}",
             expected="JPEG, PNG, TIFF, BMP or WebP files",
-            got=young if intake.young else None,
+            got=passed_over or None,
             hint="correct paths.drop, or ingest.images",
         )
     raise InputError(

@@ -30,13 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What every job needs: a ``lake.run.Run`` with the configuration."""
+    """What every job needs: a ``lake.run.Run`` with the configuration.
+
+    ``notes`` are lines for the summary, of what no table counts.
+    """
 
     spark: SparkSession
     config: Config
     run_id: str
     lease: Lease | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    notes: list[str] = field(default_factory=list)
 
     @property
     def out(self) -> str:

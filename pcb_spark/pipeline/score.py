@@ -78,7 +78,8 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
 def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
     plan = job.plan(count)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
-    plan = replace(plan, max_offset=model.manifest.max_offset)
+    about = model.manifest
+    plan = replace(plan, max_offset=about.max_offset, bit_depth=about.bit_depth)
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
     return scoring.score(images, graph, plan, difference=model.manifest.difference)
 

@@ -29,6 +29,7 @@ def of_run(job: Job) -> str:
     lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job)]
     if job.lease is None or catalogue.SCORES in job.lease.holder.claim.tables:
         lines += _decisions(job)  # of tables that another job may be exchanging
+    lines += job.notes
     lines.append(f"tables  {job.config.paths.out}")
     if tables.exists(job.spark, job.table(catalogue.REPORT)):
         lines.append(f"report  {job.table(catalogue.REPORT)}")

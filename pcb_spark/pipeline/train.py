@@ -77,6 +77,7 @@ def run_train(job: Job) -> Counts:
                 images,
                 max_pixels=job.config.ingest.max_pixels,
                 max_offset=feature_set.spec.max_offset,
+                bit_depth=feature_set.spec.bit_depth,
             )
             found += baseline_metrics(job.config, rows, pixels, folds, settings)
         model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
@@ -164,6 +165,7 @@ def _write_bundle(
         "pooling": list(feature_set.spec.pooling),
         "difference": feature_set.spec.difference,
         "max_offset": feature_set.spec.max_offset,
+        "bit_depth": feature_set.spec.bit_depth,
         "precision": feature_set.precision,
         "precision_comparison": asdict(compared) if compared else {},
         "trained_backbone": feature_set.trained,

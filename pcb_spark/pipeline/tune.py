@@ -73,7 +73,10 @@ def run_tune(job: Job) -> Counts:
         storage=job.config.tune.storage_file,
         threads=session.task_slots(job.spark),
         configured=[
-            features.spec_of(job.config.features, difference=spec.difference) for spec in specs
+            features.spec_of(
+                job.config.features, difference=spec.difference, bit_depth=spec.bit_depth
+            )
+            for spec in specs
         ],
     )
     trunks = {
@@ -102,6 +105,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
         0,
     )
     config = job.config.features
+    bit_depth = job.config.ingest.bit_depth
     chosen = features.choose_spec(config, total=total, with_reference=with_reference)
     modes = [True, False] if chosen.difference and config.reference == "auto" else []
     return [
@@ -110,6 +114,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
             pooling=_POOLING,
             difference=difference,
             max_offset=chosen.max_offset if difference else 0.0,
+            bit_depth=bit_depth,
         )
         for difference in modes or [chosen.difference]
     ]

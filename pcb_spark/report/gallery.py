@@ -143,6 +143,7 @@ def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _S
         difference=True,
         max_offset=mapper.max_offset if mapper else 0.0,
         max_pixels=evidence.max_pixels,
+        bit_depth=evidence.manifest.bit_depth if evidence.manifest else images.FULL_DEPTH,
     )
     for image_id in ids:
         files = evidence.pairs.get(image_id)
@@ -159,15 +160,13 @@ def _seen(pairs: PairReader, files: PairFiles) -> Pair | None:
     try:
         return pairs.read(files.image, files.reference)
     except ImageError:
-        image, reference = (
-            _decoded(data, pairs.max_pixels) for data in (files.image, files.reference)
-        )
+        image, reference = (_decoded(data, pairs) for data in (files.image, files.reference))
         return None if image is None else Pair(image, reference)
 
 
-def _decoded(data: bytes | None, max_pixels: int) -> Pixels | None:
+def _decoded(data: bytes | None, pairs: PairReader) -> Pixels | None:
     try:
-        return images.decode(data, max_pixels=max_pixels) if data else None
+        return pairs.decode(data) if data else None
     except ImageError:
         return None
 

@@ -56,6 +56,14 @@ def test_bundle_read_is_the_bundle_written(folder: Path, tmp_path: Path) -> None
     assert read == bundle.write(tmp_path / "again", MANIFEST, PARTS)
 
 
+def test_bundle_from_before_bit_depths_used_all_16_bits(folder: Path) -> None:
+    path = folder / "manifest.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    del known["bit_depth"]
+    path.write_text(json.dumps(known), encoding="utf-8")
+    assert bundle.read(folder).manifest.bit_depth == 16
+
+
 def test_bundle_is_four_files_and_the_manifest_pins_the_others(folder: Path) -> None:
     names = ["classifier.txt", "features.onnx", "graph.onnx", "manifest.json"]
     assert sorted(path.name for path in folder.iterdir()) == names

@@ -32,7 +32,9 @@ def bits_apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 @pytest.mark.parametrize(("shade", "clipped"), [(0, 1.0), (100, 0.0), (255, 1.0)])
 def test_flat_image(shade: int, clipped: float) -> None:
     flat = np.full((3, 224, 224), shade, dtype=np.uint8)
-    expected = measures.Measures(sharpness=0.0, brightness=shade, clipped=clipped)
+    expected = measures.Measures(
+        sharpness=0.0, brightness=shade, clipped=clipped, darkest=shade, brightest=shade
+    )
     assert measures.measure(flat) == expected
 
 

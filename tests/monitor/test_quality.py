@@ -21,7 +21,8 @@ FACTS = {
     "position": "string", "part_number": "string", "captured_at": "timestamp",
     "capture_date": "date", "width": "int", "height": "int", "content_sha256": "string",
     "reference_sha256": "string", "sharpness": "double", "brightness": "double",
-    "clipped": "double", "format": "string", "verdict": "string", "lag_hours": "double",
+    "clipped": "double", "darkest": "double", "brightest": "double",
+    "format": "string", "verdict": "string", "lag_hours": "double",
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def fact(number: int, **changes: Any) -> dict[str, Any]:
         "captured_at": datetime(2026, 1, day, tzinfo=UTC), "capture_date": date(2026, 1, day),
         "width": 224, "height": 160, "content_sha256": f"sha{number}", "reference_sha256": "r",
         "sharpness": 100.0 + number, "brightness": 120.0 + number, "clipped": 0.0,
+        "darkest": 5.0, "brightest": 250.0,
         "format": "JPEG grey", "verdict": None, "lag_hours": None,
     }  # fmt: skip
     return usual | changes
@@ -119,6 +121,13 @@ def test_outliers_are_judged_within_line_and_position(spark: SparkSession) -> No
     assert found["line=L1", "exposure_outliers"] == (1, 13)
     assert found["line=L1", "clipped_share"][0] == pytest.approx(0.5 / 13)
     assert ("line=L2", "blurred") not in found
+
+
+def test_grey_levels_that_a_line_uses(spark: SparkSession) -> None:
+    shallow = [fact(n, line="L2", darkest=0.0, brightest=15.0) for n in range(3)]
+    found = figures(quality.outliers(facts(spark, fact(9), *shallow)))
+    assert found["line=L1", "range_used"] == pytest.approx((245 / 255, 1))
+    assert found["line=L2", "range_used"] == pytest.approx((15 / 255, 3))
 
 
 def test_drift_names_what_no_day_before_had(spark: SparkSession) -> None:

@@ -11,7 +11,7 @@ OVERALL = {
 }  # fmt: skip
 LINE = {
     "blurred": 3.0, "exposure_outliers": 2.0, "sharpness_median": 215.4, "brightness_median": 99.6,
-    "clipped_share": 0.012,
+    "clipped_share": 0.012, "range_used": 0.25,
 }  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def test_what_describe_found_is_said_in_a_few_lines() -> None:
         *rows("day=2026-01-06", {"images": 200.0}, 200),
         *rows("size=448x320", {"first_day": 20260106.0}, 12),
         *rows("line=L1", LINE, 300),
+        *rows("line=L2", LINE | {"range_used": 0.06}, 10),
         *rows("column=width bigint", {"type_differs": 1.0}, 1),
         *rows("fold=1", {"near_in_training": 5.0, "equal_in_training": 2.0}, 60),
     ]
@@ -40,6 +41,10 @@ def test_what_describe_found_is_said_in_a_few_lines() -> None:
         "verified 90.0%, fail 35.8% of them, verdict after 2.0 h (median), 8.0 h (95 %)",
         "line=L1: 3 blurred, 2 too bright or dark, of 300; median sharpness 215, brightness 100, "
         "1.2% of pixels clipped",
+        "line=L2: 3 blurred, 2 too bright or dark, of 10; median sharpness 215, brightness 100, "
+        "1.2% of pixels clipped",
+        "line=L2 uses 6% of the grey levels: set ingest.bit_depth where files of 16 bits hold "
+        "fewer, else look at exposure",
         "column=width bigint: type_differs",
         "day=2026-01-06: first size=448x320, 12 images",
         "fold=1: 5 of 60 test images nearly as in training, 2 the same",

@@ -76,6 +76,21 @@ def test_fingerprint_tells_aligned_images_from_others(untrained: backbone.Backbo
     assert len({plain, aligned, further}) == 3
 
 
+def test_fingerprint_tells_pixels_of_another_bit_depth_from_others(
+    untrained: backbone.Backbone,
+) -> None:
+    found = [
+        features.build(
+            untrained,
+            features.choose_spec(configured(), total=9, with_reference=9, bit_depth=depth),
+        ).fingerprint
+        for depth in (10, 12, 16)
+    ]
+    usual = features.choose_spec(configured(), total=9, with_reference=9)
+    assert len(set(found)) == 3
+    assert found[2] == features.build(untrained, usual).fingerprint
+
+
 def test_levels_and_pooling_are_taken_as_set() -> None:
     chosen = features.choose_spec(
         configured(levels=["layer4"], pooling=["mean"]), total=9, with_reference=9

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import batches, images, names
 from pcb_spark.network import graphs, inference
 from pcb_spark.network.inference import InferencePlan
+from tests.core import image_kinds
 from tests.rows import NO_IMAGE, images_table, noise, png
 from tests.trunks import around, averaging_trunk, expected_maps
 
@@ -78,6 +80,25 @@ def test_partitions_are_whole_waves_of_task_slots(
         count=count, slots=slots, threads=1, max_pixels=9, images_per_partition=per_partition
     )
     assert derived.partitions == partitions
+
+
+def test_images_are_decoded_at_the_depth_of_the_plan(spark: SparkSession) -> None:
+    shallow = image_kinds.png(image_kinds.samples(1, 12), 16, 0)  # 12 of 16 bits
+    table = images_table(spark, [(shallow, None)])
+    deep, usual = (
+        inference.run_images(
+            table, graph(difference=False), batches.FEATURES,
+            replace(plan(), bit_depth=depth), difference=False,
+        ).first()
+        for depth in (12, 16)
+    )  # fmt: skip
+    expected = [
+        expected_maps(images.decode(shallow, bit_depth=depth)[None], "layer1").max((2, 3))[0]
+        for depth in (12, 16)
+    ]
+    for found, by_hand in zip((deep, usual), expected, strict=True):
+        assert found is not None
+        assert found.features == pytest.approx(by_hand, abs=1e-4)
 
 
 def test_plan_of_few_images() -> None:

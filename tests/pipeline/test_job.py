@@ -111,7 +111,11 @@ def test_rejects_of_a_stage_are_marked_and_counted(job: Job) -> None:
 
 def feature_set() -> FeatureSet:
     spec = FeatureSpec(
-        levels=("layer1", "layer2"), pooling=("max", "mean"), difference=True, max_offset=0.05
+        levels=("layer1", "layer2"),
+        pooling=("max", "mean"),
+        difference=True,
+        max_offset=0.05,
+        bit_depth=12,
     )
     return FeatureSet(
         spec=spec,
