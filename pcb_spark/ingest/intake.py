@@ -201,7 +201,8 @@ class Intake:
             rows, f"{KEY} string, uri string, {names.LENGTH} long, {names.MODIFIED_AT} timestamp"
         )
         waiting = ledger.waiting(
-            files, self.notes.read(FILES, schemas.FILES), self.notes.read(SIDECARS, schemas.SIDECARS),
+            files, self.notes.read(FILES, schemas.FILES),
+            self.notes.read(SIDECARS, schemas.SIDECARS),
             run_id=self.run.run_id, now=datetime.now(UTC),
         )  # fmt: skip
         by_uri = {file.uri: file for file in listed}
