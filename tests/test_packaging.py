@@ -7,20 +7,29 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SPARK = PROJECT["optional-dependencies"]["spark"]
 
 
 def constraints() -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = (line.split("==") for line in lines)
     return {canonicalize_name(name): version for name, version in pins}
+
+
+def applying(requirements: Iterable[str], python: str) -> list[str]:
+    """Those of ``requirements`` that pip heeds on this version of Python."""
+    parsed = [(text, Requirement(text).marker) for text in requirements]
+    return [text for text, if_ in parsed if not if_ or if_.evaluate({"python_version": python})]
 
 
 def spark_settings() -> dict[str, str]:
@@ -38,7 +47,7 @@ def test_constraints_are_nothing_but_names_and_versions() -> None:
     "requirement",
     [
         *PROJECT["dependencies"],
-        *PROJECT["optional-dependencies"]["spark"],
+        *applying(SPARK, "3.11"),
         *PROJECT["optional-dependencies"]["dev"],
     ],
 )
@@ -50,6 +59,19 @@ def test_each_direct_dependency_is_pinned_within_its_range(requirement: str) -> 
 def test_an_edge_machine_installs_three_packages() -> None:
     names = {Requirement(requirement).name for requirement in PROJECT["dependencies"]}
     assert names == {"numpy", "onnxruntime", "pillow"}
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.13", "3.14"])
+def test_on_a_newer_python_the_base_installs_and_spark_is_refused_with_the_reason(
+    python: str,
+) -> None:
+    assert python in SpecifierSet(PROJECT["requires-python"])
+    assert applying(PROJECT["dependencies"], python) == PROJECT["dependencies"]
+    (refused,) = set(applying(SPARK, python)) - set(applying(SPARK, "3.11"))
+    assert refused.startswith("pyspark==3.5.9+needs.python.3.11;")
+    # pip finds the release that it names, and yet nothing that fits.
+    assert constraints()["pyspark"] == "3.5.9"
+    assert "3.5.9" not in Requirement(refused).specifier
 
 
 def test_jars_replace_the_onnx_runtime_that_synapseml_brings() -> None:
