@@ -7,8 +7,6 @@ MAKEFLAGS += --no-print-directory
 # Lets ONNX Runtime inside the JVM take its thread count from the model; without it every task
 # starts as many threads as the machine has cores.
 export ORT_LOAD_CONFIG_FROM_MODEL := 1
-# Its telemetry reports home and can end the JVM (pcb_spark/session.py says how).
-export ORT_DISABLE_TELEMETRY := 1
 
 # The first Python 3.11 that runs (a pyenv shim may exist without its Python); PYTHON=... overrides.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PROPERTIES = jars.default_properties_file()
-SWITCHES = {"ORT_LOAD_CONFIG_FROM_MODEL": "1", "ORT_DISABLE_TELEMETRY": "1"}
+SWITCH = {"ORT_LOAD_CONFIG_FROM_MODEL": "1"}
 #: Seconds that a service goes on without the worker that it lost.
 GOES_ON = 20.0
 
@@ -50,7 +50,7 @@ def submitting(cluster: Cluster, archive: Path) -> Start:
     ]
 
     def start(drop: Path, out: Path, mode: str, log: Path) -> subprocess.Popen[bytes]:
-        environment = {**node_environment(cluster.python), **SWITCHES}
+        environment = {**node_environment(cluster.python), **SWITCH}
         with log.open("ab") as output:
             return subprocess.Popen(
                 cluster.command([*options, mode, *words(drop, out)]),

@@ -76,8 +76,14 @@ def test_on_a_newer_python_the_base_installs_and_spark_is_refused_with_the_reaso
 
 def test_jars_replace_the_onnx_runtime_that_synapseml_brings() -> None:
     settings = spark_settings()
-    assert "com.microsoft.onnxruntime:onnxruntime:1.29.0" in settings["spark.jars.packages"]
+    assert "com.microsoft.onnxruntime:onnxruntime:" in settings["spark.jars.packages"]
     assert "com.microsoft.onnxruntime:onnxruntime_gpu" in settings["spark.jars.excludes"]
+
+
+def test_onnx_runtime_is_one_version_in_python_and_on_the_jvm() -> None:
+    packages = spark_settings()["spark.jars.packages"].split(",")
+    (version,) = (p.rsplit(":", 1)[1] for p in packages if ":onnxruntime:" in p)
+    assert version == constraints()["onnxruntime"]
 
 
 def test_synapseml_is_one_version_in_python_and_on_the_jvm() -> None:

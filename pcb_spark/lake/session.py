@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
-#: ONNX Runtime's telemetry is on by default since 1.29. Besides reporting home it walks the command
-#: line by a recursive regex, and the length of spark.jars makes that overflow Java's thread stack:
-#: the JVM dies of SIGSEGV and says nothing.
-ORT_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 #: What spark-class puts behind Spark's own jars on the class path of the JVM that it starts.
@@ -168,4 +164,3 @@ def _prepare_environment() -> None:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault(ORT_CONFIG_SWITCH, "1")
-    os.environ.setdefault(ORT_TELEMETRY_SWITCH, "1")

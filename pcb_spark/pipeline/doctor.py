@@ -89,7 +89,7 @@ def check_machine(config: Config) -> list[Check]:
 
 
 def check_session(spark: SparkSession, out: str) -> list[Check]:
-    """Check the jars, the native libraries, ONNX Runtime's switches and write access to ``out``.
+    """Check the jars, the native libraries, ONNX Runtime's switch and write access to ``out``.
 
     The folder ``out`` is made where there is none.
     """
@@ -97,8 +97,7 @@ def check_session(spark: SparkSession, out: str) -> list[Check]:
         ("ONNX jar", lambda: _jar_of(spark, CLASSES["ONNX"]), _JARS_HINT),
         ("LightGBM jar", lambda: _jar_of(spark, CLASSES["LightGBM"]), _JARS_HINT),
         ("thread switch", lambda: _switch(spark, session.ORT_CONFIG_SWITCH), _SWITCH_HINT),
-        ("telemetry switch", lambda: _switch(spark, session.ORT_TELEMETRY_SWITCH), _SWITCH_HINT),
-        ("ONNX Runtime", lambda: _onnx_runtime(spark), f"set both switches; {_NATIVE_HINT}"),
+        ("ONNX Runtime", lambda: _onnx_runtime(spark), _NATIVE_HINT),
         ("LightGBM", lambda: _lightgbm(spark), f"install libgomp1; {_NATIVE_HINT}"),
         ("output", lambda: _write(spark, out), _OUTPUT_HINT),
     )
@@ -278,8 +277,6 @@ def _switch(spark: SparkSession, name: str) -> str:
 
 def _onnx_runtime(spark: SparkSession) -> str:
     _loaded(spark, CLASSES["ONNX Runtime"])
-    if _jvm(spark).java.lang.System.getenv(session.ORT_TELEMETRY_SWITCH) != "1":
-        raise EnvironmentFault("not loaded, since the telemetry switch is unset")
     return str(_jvm(spark).ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion())
 
 

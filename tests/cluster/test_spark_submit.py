@@ -35,7 +35,7 @@ OVERRIDES = (
     "folds.learning_curve=0",
 )
 #: What the driver's own JVM needs; executors get the same from the properties file.
-SWITCHES = {"ORT_LOAD_CONFIG_FROM_MODEL": "1", "ORT_DISABLE_TELEMETRY": "1"}
+SWITCH = {"ORT_LOAD_CONFIG_FROM_MODEL": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Plant:
             *(str(ROOT / "jobs" / f"{job}.py"), "--config", CONFIG),
             *(word for pair in (*paths, *OVERRIDES, *overrides) for word in ("--set", pair)),
         ]
-        return self.cluster.submit(arguments, environment=SWITCHES, seconds=300)
+        return self.cluster.submit(arguments, environment=SWITCH, seconds=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from pcb_spark.pipeline.config import Config, load
 from pcb_spark.pipeline.doctor import Check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import SparkSession
 
 GIB = 1 << 30
@@ -274,7 +276,7 @@ def test_session_of_the_project_passes_every_check(spark: SparkSession, tmp_path
     assert "synapseml-deep-learning_2.12-1.1.0.jar" in checks["ONNX jar"].found
     assert "synapseml-lightgbm_2.12-1.1.0.jar" in checks["LightGBM jar"].found
     assert checks["thread switch"].found == "ORT_LOAD_CONFIG_FROM_MODEL=1 on the driver"
-    assert checks["ONNX Runtime"].found == "1.29.0"
+    assert checks["ONNX Runtime"].found == "1.28.0"
     assert checks["LightGBM"].found == "native library loaded"
     assert checks["output"].found == f"{out} is writable"
     assert list(out.iterdir()) == []
@@ -310,7 +312,7 @@ def test_missing_jar_fails(
     assert "pcb-spark jars" in checks["LightGBM jar"].hint
 
 
-def fake_session(environment: dict[str, str], **executors: str) -> MagicMock:
+def fake_session(environment: Mapping[str, str | None], **executors: str) -> MagicMock:
     """A session whose driver has ``environment``; with ``executors``, on a cluster."""
     conf = {f"spark.executorEnv.{name}": value for name, value in executors.items()}
     spark = MagicMock()
@@ -320,41 +322,33 @@ def fake_session(environment: dict[str, str], **executors: str) -> MagicMock:
     return spark
 
 
-def named(names: list[str], spark: MagicMock) -> list[tuple[bool, str]]:
-    checks = {check.name: check for check in doctor.check_session(spark, "")}
-    return [(checks[name].ok, checks[name].found) for name in names]
+def thread_switch(spark: SparkSession | MagicMock) -> tuple[bool, str]:
+    check = session_check("thread switch", spark, "")
+    return check.ok, check.found
 
 
-def test_onnx_runtime_is_not_loaded_while_its_telemetry_is_on() -> None:
-    spark = fake_session({"ORT_LOAD_CONFIG_FROM_MODEL": "1"})
-    assert named(["thread switch", "telemetry switch", "ONNX Runtime"], spark) == [
-        (True, "ORT_LOAD_CONFIG_FROM_MODEL=1 on the driver"),
-        (False, "ORT_DISABLE_TELEMETRY=None on the driver"),
-        (False, "not loaded, since the telemetry switch is unset"),
-    ]
-    spark._jvm.ai.onnxruntime.OrtEnvironment.getEnvironment.assert_not_called()
+def test_switch_that_the_driver_lacks_fails() -> None:
+    found = thread_switch(fake_session({}))
+    assert found == (False, "ORT_LOAD_CONFIG_FROM_MODEL=None on the driver")
 
 
-def test_switches_of_executors_count_on_a_cluster() -> None:
-    spark = fake_session(
-        {"ORT_LOAD_CONFIG_FROM_MODEL": "1"},
-        ORT_LOAD_CONFIG_FROM_MODEL="1",
-        ORT_DISABLE_TELEMETRY="1",
+@pytest.mark.parametrize("driver", ["1", None])
+def test_the_switch_counts_on_both_sides_of_a_cluster(driver: str | None) -> None:
+    environment = {"ORT_LOAD_CONFIG_FROM_MODEL": driver}
+    assert thread_switch(fake_session(environment, ORT_LOAD_CONFIG_FROM_MODEL="1")) == (
+        driver == "1",
+        f"ORT_LOAD_CONFIG_FROM_MODEL={driver} on the driver, "
+        "ORT_LOAD_CONFIG_FROM_MODEL=1 on the executors",
     )
-    assert named(["thread switch", "telemetry switch"], spark) == [
-        (True, "ORT_LOAD_CONFIG_FROM_MODEL=1 on the driver, "
-         "ORT_LOAD_CONFIG_FROM_MODEL=1 on the executors"),
-        (False, "ORT_DISABLE_TELEMETRY=None on the driver, "
-         "ORT_DISABLE_TELEMETRY=1 on the executors"),
-    ]  # fmt: skip
 
 
 def test_switch_that_executors_lack_fails() -> None:
-    spark = fake_session({"ORT_LOAD_CONFIG_FROM_MODEL": "1"}, ORT_DISABLE_TELEMETRY="1")
-    assert named(["thread switch"], spark) == [
-        (False, "ORT_LOAD_CONFIG_FROM_MODEL=1 on the driver, "
-         "ORT_LOAD_CONFIG_FROM_MODEL=None on the executors"),
-    ]  # fmt: skip
+    spark = fake_session({"ORT_LOAD_CONFIG_FROM_MODEL": "1"}, OTHER="1")
+    assert thread_switch(spark) == (
+        False,
+        "ORT_LOAD_CONFIG_FROM_MODEL=1 on the driver, "
+        "ORT_LOAD_CONFIG_FROM_MODEL=None on the executors",
+    )
     check = session_check("thread switch", spark, "")
     assert '--properties-file "$(pcb-spark conf)/spark-defaults.conf"' in check.hint
 
@@ -369,7 +363,7 @@ def test_jvm_that_is_gone_fails_every_check() -> None:
 
     spark = cast("SparkSession", SimpleNamespace(_jvm=Gone()))
     checks = doctor.check_session(spark, "/tmp/out")
-    assert [check.ok for check in checks] == [False] * 7
+    assert [check.ok for check in checks] == [False] * 6
     assert {check.found for check in checks} == {
         "ConnectionRefusedError: [Errno 111] Connection refused"
     }
