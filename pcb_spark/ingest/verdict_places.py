@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 _JOINTS: Final = ("_", "-", ".", ":", "#", "/")
 #: A folder that says which board of its panel an image shows.
 _UNIT_FOLDER: Final = r"(?i)(?:^|/)(?:up|unit|(?:unit|panel|board)_?position)=0*(\d+)/"
-_PINS_AFTER_DOT: Final = r"^([^.]+)\..+$"
-_PINS_AFTER_HYPHEN: Final = r"^(.+?)-\d+(?:[,-]\d+)*$"
+#: Parts have a letter in their names; ``1.2`` is a place in a grid, and no pin of ``1``.
+_PINS_AFTER_DOT: Final = r"^([^.]*[A-Za-z][^.]*)\..+$"
+_PINS_AFTER_HYPHEN: Final = r"^(.*?[A-Za-z].*?)-\d+(?:[,-]\d+)*$"
 
 _BOARD, _PLACE, _UNIT, _SHOWN_UNIT = "asked_board", "asked_position", "asked_unit", "shown_unit"
-_HITS, _PATHS, _SEVERAL, _BY_PART = "hits", "paths", "several", "by_part"
+_HITS, _SEVERAL, _BY_PART = "hits", "several", "by_part"
 
 
 def find_images(placed: DataFrame, known: DataFrame, key: str) -> DataFrame:

@@ -105,6 +105,12 @@ def test_pins_fall_back_to_their_part(spark: SparkSession, pins: str) -> None:
     ]
 
 
+def test_place_in_a_grid_has_no_pins(spark: SparkSession) -> None:
+    known = [(f"{DAY}/b1_1.png", "b1", "1")]
+    told: list[Row] = [("b1", "1.2", None, "fail"), ("b1", "1-2", None, "fail")]
+    assert resolve(spark, told, known) == [(None, "fail", None)] * 2
+
+
 def test_image_of_the_pin_itself_counts_first(spark: SparkSession) -> None:
     known = [(f"{DAY}/b1_U7.png", "b1", "U7"), (f"{DAY}/b1_U7.3.png", "b1", "U7.3")]
     assert resolve(spark, [("b1", "U7.3", None, "fail")], known) == [
