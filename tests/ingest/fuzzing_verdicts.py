@@ -104,7 +104,7 @@ def originals() -> tuple[tuple[str, bytes], ...]:
         ("quoted.csv", _table(quoted=True).encode("utf-8-sig")),
         ("excel.csv", _table(";").replace("/", "\\").replace("\n", "\r\n").encode("cp1252")),
         ("unicode.csv", _table("\t").encode("utf-16")),
-        ("declared.csv", _table("|", first="sep=|\n").encode()),
+        ("declared.csv", _table(";", first="sep=;\n").encode()),
         ("lines.jsonl", _lines(_objects())),
         ("array.json", json.dumps(_objects(), indent=1).encode()),
         ("message.json", json.dumps(_message("B1"), indent=2).encode()),
