@@ -98,7 +98,7 @@ def finish(spark: SparkSession, uri: str, *, lease: Lease | None = None) -> None
         lease.require_claim(uri)
         while (alive := left.owner_alive(watch)) is None:
             time.sleep(_POLL_SECONDS)
-        if alive and left.plan.run != lease.holder.run_id:
+        if alive and not left.is_owned_by(lease):
             raise _busy(left, "it is being exchanged", "start again once that job is done")
         log.warning("%s: going on with an exchange that %s left unfinished", uri, left.plan.job)
         left.take(lease)

@@ -58,8 +58,9 @@ class Plan:
         """The plan with the name of who carries it out."""
         if lease is None:
             return replace(self, run=secrets.token_hex(6))
-        uri = filesystem.qualified(lease.spark, lease.uri)
-        return replace(self, job=lease.holder.job, run=lease.holder.run_id, lease=uri)
+        return replace(
+            self, job=lease.holder.job, run=lease.holder.run_id, lease=_file_of(lease)
+        )  # fmt: skip
 
 
 @dataclass
@@ -130,6 +131,10 @@ class Journal:
         """Remove the folder."""
         filesystem.remove(self.spark, self.folder)
         filesystem.remove_empty(self.spark, _root(self.uri))
+
+    def is_owned_by(self, lease: Lease) -> bool:
+        """Whether the job with this lease is carrying it out."""
+        return self._owner_lease() == _file_of(lease)
 
     def owner_alive(self, watch: Watch) -> bool | None:
         """Whether who carries it out lives; None for as long as nobody can know."""
@@ -203,6 +208,10 @@ def tables(spark: SparkSession, out: str) -> list[str]:
     """The names of tables below ``out`` of which there are journals."""
     found = filesystem.names(spark, out)
     return sorted(name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
+
+
+def _file_of(lease: Lease) -> str:
+    return filesystem.qualified(lease.spark, lease.uri)
 
 
 def _root(uri: str) -> str:

@@ -240,6 +240,17 @@ def test_deletes_are_by_name_in_batches_with_a_look_at_the_owner_in_between(
     assert table(tmp_path) == {"table/new": b"new"}
 
 
+def test_who_failed_to_go_on_may_try_again(spark: SparkSession, folder: Path) -> None:
+    left_half_done(folder, str(folder / ".leases/run-1.json"))
+    with writer(spark, folder, "heir") as lease:
+        with pytest.MonkeyPatch.context() as patch:
+            at_change(patch, 3, kill)
+            with pytest.raises(Killed):
+                exchange.finish(spark, str(folder / "table"), lease=lease)
+        exchange.finish(spark, str(folder / "table"), lease=lease)
+    assert files(folder) == WHOLE_RESULT
+
+
 def test_resumed_exchange_copies_anew_what_a_killed_job_had_begun_to_copy(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +307,7 @@ def test_a_reader_waits_for_a_living_job_and_goes_on_when_it_is_done(
 ) -> None:
     clock = Clock(monkeypatch)
     with writer(spark, tmp_path, "run-1") as lease:
-        left_half_done(tmp_path, lease.uri)
+        left_half_done(tmp_path, f"file:{lease.uri}")
         lease.write()
         clock.events[300] = lambda: exchange.finish(spark, str(tmp_path / "table"), lease=lease)
         exchange.settle(spark, str(tmp_path / "table"))
@@ -325,7 +336,7 @@ def test_a_reader_does_not_wait_for_ever(
     clock = Clock(monkeypatch)
     monkeypatch.setattr(exchange, "PATIENCE_SECONDS", 200.0)
     with writer(spark, tmp_path, "run-1") as lease:
-        left_half_done(tmp_path, lease.uri)
+        left_half_done(tmp_path, f"file:{lease.uri}")
         lease.write()
         with pytest.raises(Busy, match="it is being exchanged"):
             exchange.settle(spark, str(tmp_path / "table"))
