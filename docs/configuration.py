@@ -118,7 +118,7 @@ def _type(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_type(inner[0])}".replace("one of ", "")
     if origin is dict:
-        return "table of text"
+        return f"table of {_type(inner[1])}".replace("one of ", "")
     return _WORDS[annotation]
 
 
@@ -135,7 +135,7 @@ def _toml(value: Any) -> str:
         return f"[{', '.join(_toml(one) for one in value)}]"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value)
-    return json.dumps(value)
+    return value.isoformat() if isinstance(value, date) else json.dumps(value)
 
 
 def _number(value: float) -> str:

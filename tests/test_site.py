@@ -113,6 +113,9 @@ def test_a_key_shows_its_type_bounds_and_default() -> None:
     assert keys["features.pooling"] == ("list of `mean`, `max`", "empty")
     assert keys["folds.group"] == ("one of `board`, `lot`", '`"board"`')
     assert keys["scoring.since"] == ("date", "none")
+    assert keys["ingest.earliest"] == ("date", "`2000-01-01`")
+    assert keys["ingest.verdict_words"] == ("table of `pass`, `fail`, `unverified`", "empty")
+    assert keys["ingest.verdict_columns"] == ("table of text", "empty")
     assert keys["scoring.reuse_features"] == ("true or false", "`true`")
 
 

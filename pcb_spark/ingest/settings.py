@@ -41,15 +41,19 @@ class IngestConfig(Section):
     """How ``strptime`` reads the times of verdict files, manifests, sidecars and reference windows
     that aren't ISO 8601: one format, or several that read no text differently."""
     future_tolerance_minutes: int = Field(default=60, ge=0)
-    """How far ahead of the clock an image may have been taken, in minutes."""
+    """How far ahead of the clock an image or a verdict may be, in minutes."""
     verdict_words: dict[str, Literal["pass", "fail", "unverified"]] = Field(default_factory=dict)
-    """What a plant's own words in ``verdict`` mean; case, blanks and hyphens don't count."""
+    """What the plant's own words in ``verdict`` mean, e.g. ``{TRUE = "fail"}``; case, blanks,
+    hyphens and underscores don't count."""
     verdict_columns: dict[str, str] = Field(default_factory=dict)
-    """How the plant names columns of its verdict files that have another name here."""
+    """What the plant calls our columns, e.g. ``{image = "Bild"}``; a column that isn't named here
+    has our name."""
     verdict_separator: str = ""
-    """What separates the values of CSV files whose header leaves it open; ``tab`` is a tab."""
+    """One character between the values of CSV files without a ``sep=`` line, or ``tab``; empty is
+    found in the header."""
     verdict_encoding: str = ""
-    """The encoding of CSV files without a byte order mark that aren't what is found."""
+    """Encoding of CSV files without a byte order mark, and of JSON that is no UTF-8, e.g.
+    ``cp1252``; empty is what the bytes leave no doubt of."""
     max_pixels: int = Field(default=50_000_000, gt=0)
     """Largest width x height in pixels; larger images are rejected before they are decompressed."""
     bit_depth: int = Field(default=16, ge=8, le=16)
