@@ -81,6 +81,24 @@ def test_every_exit_code_is_documented(error: type[errors.PcbSparkError]) -> Non
     assert f"\n| {error.exit_code} | `{error.__name__}` |" in reference("exit-codes")
 
 
+@pytest.mark.parametrize("error", errors.PcbSparkError.__subclasses__())
+def test_a_scheduler_finds_what_to_do(error: type[errors.PcbSparkError]) -> None:
+    found = re.search(rf"`{error.__name__}` \| ([a-z ]+) \|", reference("exit-codes"))
+
+    assert found is not None
+    assert found[1].removeprefix("start ") == error.remedy
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_upkeep_says_which_jobs_go_together(job: str) -> None:
+    text = (DOCS / "how-to" / "upkeep.md").read_text(encoding="utf-8").partition("## Leases")[2]
+    rows = [row.split("|") for row in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)[2:]]
+    (others,) = [others for own, others in rows if f"`{job}`" in own]
+    named = set(JOBS) if "any other" in others else set(re.findall(r"`(\w+)`", others))
+
+    assert named == {each for each in JOBS if JOBS[job].claim.excludes(JOBS[each].claim)}
+
+
 @pytest.mark.parametrize("reason", [*names.IMAGE_REASONS, *names.REJECT_REASONS])
 def test_every_reason_of_a_reject_is_documented(reason: str) -> None:
     assert f"\n| `{reason}` |" in reference("reasons").partition("## In scores")[0]
