@@ -7,7 +7,7 @@ import pytest
 
 from pcb_spark.cli import JOBS, main
 from pcb_spark.core import errors, names
-from pcb_spark.lake import schemas
+from pcb_spark.lake import catalogue
 from pcb_spark.learning import metrics
 from pcb_spark.pipeline import config
 
@@ -19,18 +19,9 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
 COMMANDS = [*JOBS, "demo", "doctor", "jars", "conf"]
 TABLES = {
-    "images": schemas.IMAGES,
-    "verdicts": schemas.VERDICTS,
-    "files": schemas.FILES,
-    "sidecars": schemas.SIDECARS,
-    "rejects": schemas.REJECTS,
-    "features": schemas.FEATURES_TABLE,
-    "out_of_fold": schemas.OUT_OF_FOLD,
-    "suspects": schemas.SUSPECTS,
-    "scores": schemas.SCORES,
-    "trials": schemas.TRIALS,
-    "metrics": schemas.METRICS,
-    "runs": schemas.RUNS,
+    table.name: table.schema
+    for table in catalogue.TABLES
+    if table.schema and table.name != catalogue.TUNE_FEATURES
 }
 
 
