@@ -147,7 +147,7 @@ jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] wi
 
 .PHONY: stores
 stores: jars $(SERVERS) ## Azurite (npm), an S3 server (its own venv) and connectors, for tests
-	@$(PY) -m benchmarks.servers
+	@$(PY) -m faults.servers
 
 $(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
 	@test -n "$$(command -v npm)" || { echo 'No npm found: install Node 18 or later.' >&2; exit 1; }
