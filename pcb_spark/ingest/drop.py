@@ -113,11 +113,11 @@ class Drop:
         return listing.settled(self.list_images(), now=datetime.now(UTC), seconds=seconds)
 
     def linked(self, uris: Iterable[str]) -> set[str]:
-        """Which of these files are reached by a symbolic link below the drop; notes the links."""
-        root = filesystem.local_path(self.spark, self.root)
-        if root is None:
+        """Which of these images are reached by a link below their folder; notes the links."""
+        local = filesystem.local_path(self.spark, self._images_folder)
+        if local is None:
             return set()
-        found = listing.linked(uris, root=self.root.rstrip("/"), local=root)
+        found = listing.linked(uris, root=self._images_folder.rstrip("/"), local=local)
         self.links.update(found.values())
         return set(found)
 

@@ -43,6 +43,15 @@ def test_links_are_counted_and_not_followed(spark: SparkSession, tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_the_folder_of_images_may_be_a_link(spark: SparkSession, tmp_path: Path) -> None:
+    drops.write(tmp_path, {f"camera{DAY[6:]}/B0_P1.png": drops.picture(0), "drop/a.txt": ""})
+    (tmp_path / "drop" / "images").symlink_to("../camera")
+    job = drops.job(spark, tmp_path / "drop", tmp_path / "out")
+    assert run_ingest(job).rows_out == 1
+    assert job.notes == []
+
+
+@pytest.mark.slow
 def test_names_with_colons_are_read_and_their_verdicts_found(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import ExifTags, Image
 
+from pcb_spark.pipeline import run_ingest
 from tests import drops
 
 if TYPE_CHECKING:
@@ -42,6 +44,12 @@ def verdicts(spark: SparkSession, out: Path) -> dict[str, str | None]:
     images = spark.read.parquet(str(out / "images")).select("image_id", "board_id")
     rows = spark.read.parquet(str(out / "verdicts")).join(images, "image_id").collect()
     return {row["board_id"]: row["verdict"] for row in rows}
+
+
+def ingest(spark: SparkSession, drop: Path, out: Path, run: str, *settings: str) -> None:
+    """Ingest under a run's id: what another run rejected is tried again."""
+    job = drops.job(spark, drop, out, *settings)
+    run_ingest(replace(job, run_id=run))
 
 
 def rejects(spark: SparkSession, out: Path) -> list[tuple[str, str]]:
@@ -103,7 +111,7 @@ def test_image_of_an_unreadable_capture_time_waits_for_the_mended_file(
 
     out = tmp_path / "out"
     drop = drops.write(tmp_path / "drop", pictures | {"verdicts.csv": told(moments)})
-    drops.ingest(spark, drop, out, BERLIN)
+    ingest(spark, drop, out, "run-1", BERLIN)
     assert stored(spark, out, "string(captured_at)", "string(capture_date)") == {
         "B7": ("2026-01-06 07:00:00", "2026-01-06"),
         "B8": ("2026-01-04 23:00:00", "2026-01-05"),
@@ -116,13 +124,13 @@ def test_image_of_an_unreadable_capture_time_waits_for_the_mended_file(
     assert "in EXIF '2026:01:07 08:15:00 CET' names a zone as CET" in " ".join(unread)
 
     drops.write(drop, {"verdicts.csv": told(["2026-01-05T08:00:00+01:00"] * 8)})
-    drops.ingest(spark, drop, out, BERLIN)
+    ingest(spark, drop, out, "run-2", BERLIN)
     assert verdicts(spark, out) == dict.fromkeys([f"B{n}" for n in range(8)], "pass")
     assert rejects(spark, out) == [("B10_P1.jpg", "capture_time_unreadable")]
 
     # What comes too late to keep its image out keeps its verdict out, and changes nothing.
     drops.write(drop, {"verdicts.csv": told(["2099-01-01T00:00:00Z", "soon"])})
-    drops.ingest(spark, drop, out, BERLIN)
+    ingest(spark, drop, out, "run-3", BERLIN)
     assert stored(spark, out, "string(captured_at)")["B0"] == ("2026-01-05 07:00:00",)
     assert rejects(spark, out) == [
         ("B10_P1.jpg", "capture_time_unreadable"),
