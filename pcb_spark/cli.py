@@ -67,7 +67,12 @@ def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> in
             return int(options.command(options, run_id, host or Host()))
     except PcbSparkError as error:
         log.error("%s: %s", type(error).__name__, error)
+        log.debug("where it was raised", exc_info=True)
         return error.exit_code
+    except failures.FROM_SPARK as error:
+        log.error("a fault inside Spark: %s; --verbose shows all of it", failures.cause(error))
+        log.debug("where it was raised", exc_info=True)
+        return PcbSparkError.exit_code
     except KeyboardInterrupt:
         log.error("interrupted")
         return 130

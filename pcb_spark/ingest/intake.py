@@ -28,6 +28,7 @@ from pcb_spark.ingest.layouts import SIDECAR, is_sidecar
 from pcb_spark.ingest.listing import Listed, Settled
 from pcb_spark.ingest.notes import Notes
 from pcb_spark.ingest.paths import relative
+from pcb_spark.ingest.readability import Readability
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FILES, SIDECARS
@@ -58,6 +59,7 @@ class Intake:
     store: ImageStore
     books: Counter[str] = field(default_factory=Counter)
     waiting: Settled = field(default_factory=Settled)
+    verdicts_read: Readability = field(default_factory=lambda: Readability(kind=names.KIND_VERDICT))
     fault: PcbSparkError | None = None
     closed: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -144,9 +146,14 @@ class Intake:
         """What lies in the drop and wasn't taken in, as lines to read."""
         return [*self.drop.passed_over(), *self.waiting.lines()]
 
-    def seen(self) -> int:
-        """How many files the ledger knows."""
-        return self.notes.ledger().count()
+    def images_read(self) -> Readability:
+        """What became of all the images that ever came."""
+        counted = self.notes.ledger().groupBy(names.OUTCOME).count().collect()
+        outcomes = Counter({row[names.OUTCOME]: row["count"] for row in counted})
+        del outcomes[names.PRUNED]
+        rows = outcomes.total()
+        del outcomes[image_files.OK]
+        return Readability(kind=names.KIND_IMAGE, rows=rows, reasons=outcomes)
 
     def told(self) -> DataFrame:
         """The rows of manifests and verdict files, then those of sidecars."""

@@ -14,6 +14,8 @@ from pcb_spark.core import names
 from pcb_spark.ingest import image_files, ledger, revisions, verdicts
 from pcb_spark.ingest.notes import STAGE
 from pcb_spark.ingest.paths import image_id, relative
+from pcb_spark.ingest.readability import Readability
+from pcb_spark.ingest.verdict_files import ROW
 from pcb_spark.ingest.verdicts import KEY
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS, VERDICTS
@@ -142,9 +144,14 @@ def _judge(
     uri = intake.run.table(VERDICTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, table):
         tables.replace(table, uri, schemas.VERDICTS, lease=intake.run.lease)
+    counted = rejected.groupBy(names.REASON).count().collect()
+    reasons = {row[names.REASON]: row["count"] for row in counted}
+    carried = F.col(ROW) < 0
+    rows_in, of_files = rows.agg(F.count("*"), F.count(F.when(~carried, 1))).collect()[0]
+    intake.verdicts_read = Readability(kind=names.KIND_VERDICT, rows=of_files, reasons=reasons)
     counts = Counts(
-        rows_in=rows.count(), rows_out=intake.notes.read(VERDICTS, schemas.VERDICTS).count(),
-        rows_rejected=rejected.count(),
+        rows_in=rows_in, rows_out=intake.notes.read(VERDICTS, schemas.VERDICTS).count(),
+        rows_rejected=sum(reasons.values()),
     )  # fmt: skip
     return rejected, counts
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,8 +18,15 @@ from pyspark.errors import PySparkException
 
 from pcb_spark.core.errors import InputError, PcbSparkError, StorageFault, StoreUnreachable
 
+log = logging.getLogger(__name__)
+
 #: What Spark, Hadoop and the file system raise by themselves.
-_RAISED: Final = (Py4JJavaError, PySparkException, OSError)
+FROM_SPARK: Final = (Py4JJavaError, PySparkException)
+_RAISED: Final = (*FROM_SPARK, OSError)
+#: The line below a traceback of Python that names the exception.
+_RAISED_IN_PYTHON: Final = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)+(\S.*)$", re.MULTILINE
+)
 
 _FULL: Final = re.compile(
     r"(?i)no space left on device|disk quota exceeded|file too large|quota ?exceeded|exceeds? quota"
@@ -55,9 +63,10 @@ def spark_failures(what: str, *, hint: str) -> Iterator[None]:
     """
     try:
         yield
-    except (Py4JJavaError, PySparkException) as error:
+    except FROM_SPARK as error:
+        log.debug("%s", what, exc_info=True)
         found = of_store(error, what)
-        raise found or InputError(what, got=_cause(error), hint=hint) from None
+        raise found or InputError(what, got=cause(error), hint=hint) from None
     except OSError as error:
         if (found := of_store(error, what)) is None:
             raise
@@ -107,11 +116,15 @@ def _tell(error: Exception) -> tuple[str | None, str | None, str | None]:
     return str(error) if full else None, str(error) if refused else None, None
 
 
-def _cause(error: Exception) -> str:
-    if isinstance(error, Py4JJavaError):
-        return _texts(error)[-1].splitlines()[0]
-    message = str(error).strip().splitlines() or [type(error).__name__]
-    return message[0]
+def cause(error: Exception) -> str:
+    """What happened, in one line: what Python raised, where it did, else the deepest cause."""
+    texts = _texts(error)
+    for text in texts:
+        raised = _RAISED_IN_PYTHON.findall(text)
+        if raised:
+            return str(raised[-1])[:_LONGEST]
+    lines = (texts[-1] if isinstance(error, Py4JJavaError) else texts[0]).strip().splitlines()
+    return lines[0][:_LONGEST] if lines else type(error).__name__
 
 
 def _texts(error: Exception) -> list[str]:

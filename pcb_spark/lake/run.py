@@ -97,7 +97,7 @@ def writing(run: Run) -> contextlib.AbstractContextManager[None]:
         run.lease.require()
     return tables.spark_failures(
         f"the tables in {run.out} can't be written",
-        hint="check the rights on paths.out, and the space that is left",
+        hint="start the job again; if it says the same, --verbose shows the whole failure",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -20,6 +21,8 @@ from pcb_spark.lake import class_archive, folders, jars
 
 if TYPE_CHECKING:
     from pcb_spark.lake.settings import SessionConfig
+
+log = logging.getLogger(__name__)
 
 #: Lets ONNX Runtime inside the JVM take its thread count from the model (``graphs.with_threads``).
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
@@ -113,6 +116,8 @@ def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, 
     used = (jars.PACKAGES, jars.EXCLUDES, *jars.SOURCES)
     kept = {k: v for k, v in properties.items() if k not in used}
     java_options = [*kept.get(_JAVA_OPTIONS, "").split(), logging_option]
+    if log.isEnabledFor(logging.DEBUG):
+        java_options.append("-Dpcb_spark.console=whole")
     settings = kept | {
         "spark.master": config.spark.master,
         "spark.driver.memory": config.spark.driver_memory,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
+from pcb_spark.ingest import readability
 from pcb_spark.ingest.drop import Drop
 from pcb_spark.ingest.intake import Intake
 from pcb_spark.ingest.latecomers import attach
@@ -32,26 +33,37 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
+    from pcb_spark.ingest.readability import Readability
+
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 
 
-def run_ingest(job: Job) -> Counts:
-    """Take in what is new in the camera drop, and end."""
+def run_ingest(job: Job, *, refusing: bool = True) -> Counts:
+    """Take in what is new in the camera drop, and end.
+
+    Raises
+    ------
+    InputError : no image can be used; or, once all that can be is taken in and unless ``refusing``
+        is false, more than half of the images or of the verdict rows can't be read.
+    """
     began = time.monotonic()
     with (
         logs.progress(job.spark, "ingest"),
         few_shuffle_partitions(job.spark),
         _intake(job) as intake,
     ):
-        intake.refuse_unreadable()
         with _reading(job):
             query = _start(intake, once=True)
             _await(query, intake, threading.Event())
             intake.look()
         _refuse_nothing(intake)
-        return _settle(intake, began)[0]
+        counts = _settle(intake, began)[0]
+        if refusing:
+            intake.refuse_unreadable()
+            readability.refuse(_readability(intake), intake.drop.root)
+        return counts
 
 
 def run_ingest_continuously(job: Job) -> Counts:
@@ -75,6 +87,7 @@ def run_ingest_continuously(job: Job) -> Counts:
                 intake.look()
                 images, verdicts = _settle(intake, began, booked=verdicts)
                 total = _sum(total, images)
+                warn_of_unread(intake)
         finally:
             _end(query, intake)
     return total
@@ -97,6 +110,17 @@ def _settle(intake: Intake, began: float, booked: Counts | None = None) -> tuple
         counts = {names.KIND_IMAGE: images, names.KIND_VERDICT: verdicts}
         close_books(intake.run, "ingest", counts, intake.drop.root, began)
     return images, verdicts
+
+
+def _readability(intake: Intake) -> list[Readability]:
+    return [intake.images_read(), intake.verdicts_read]
+
+
+def warn_of_unread(intake: Intake) -> None:
+    """Say where most of the drop can't be read; the service goes on with the rest."""
+    for found in _readability(intake):
+        if found.is_mostly_unread:
+            log.warning("ingest: %s; pcb-spark preview says what to set", found)
 
 
 def _make_way(intake: Intake, stop: threading.Event) -> bool:
@@ -130,7 +154,7 @@ def _intake(job: Job) -> Iterator[Intake]:
 def _reading(job: Job) -> contextlib.AbstractContextManager[None]:
     return tables.spark_failures(
         f"the drop {job.config.paths.drop} can't be read",
-        hint="check paths.drop, and the rights on its files",
+        hint="correct paths.drop if it names another place; --verbose shows the whole failure",
     )
 
 
@@ -208,8 +232,8 @@ def _refuse_nothing(intake: Intake) -> None:
     run = intake.run
     if tables.exists(run.spark, run.table(IMAGES)):
         return
-    seen = intake.seen()
-    if seen == 0:
+    found = intake.images_read()
+    if found.rows == 0:
         passed_over = "; ".join(intake.passed_over())
         raise InputError(
             f"no images in {intake.drop.root}",
@@ -218,8 +242,9 @@ def _refuse_nothing(intake: Intake) -> None:
             hint="correct paths.drop, or ingest.images",
         )
     raise InputError(
-        f"none of the {seen} images of the drop can be used",
-        hint=f"{run.table(REJECTS)} has the reason for each",
+        f"none of the {found.rows} images of the drop can be used",
+        got=readability.counted(found.reasons),
+        hint=f"pcb-spark preview says what to set; {run.table(REJECTS)} has the reason for each",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
+from pcb_spark.ingest import image_files, ledger, notes, readability
 from pcb_spark.lake import catalogue, schemas, tables
 from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, OVERALL, Scope
 from pcb_spark.monitor import quality_lines
@@ -25,10 +27,13 @@ _BEST_TRIALS = 10
 
 
 def of_run(job: Job) -> str:
-    """Return counts of every job of this run, AUC by fold, decisions, and where the tables are."""
-    lines = [f"run {job.run_id}", *_books(job), *_figures(job), *_trials(job)]
-    if job.lease is None or catalogue.SCORES in job.lease.holder.claim.tables:
-        lines += _decisions(job)  # of tables that another job may be exchanging
+    """Return counts and reasons of every job of this run, AUC by fold, decisions, and places."""
+    lines = [f"run {job.run_id}", *_books(job)]
+    if _is_own(job, catalogue.REJECTS):
+        lines += _reasons(job)
+    lines += [*_figures(job), *_trials(job)]
+    if _is_own(job, catalogue.SCORES):
+        lines += _decisions(job)
     lines += job.notes
     lines.append(f"tables  {job.config.paths.out}")
     if tables.exists(job.spark, job.table(catalogue.REPORT)):
@@ -36,17 +41,61 @@ def of_run(job: Job) -> str:
     return "\n".join(lines)
 
 
-def _books(job: Job) -> list[str]:
+def _is_own(job: Job, table: str) -> bool:
+    """Whether no other job may be exchanging this table."""
+    return job.lease is None or table in job.lease.holder.claim.tables
+
+
+def _runs(job: Job) -> list[Row]:
     if not tables.exists(job.spark, job.table(catalogue.RUNS)):
         return []  # a service that was stopped before its first look
     runs = tables.read(job.spark, job.table(catalogue.RUNS), schemas.RUNS)
     own = runs.where(F.col(names.RUN_ID) == job.run_id).collect()
-    own.sort(key=lambda row: (_ORDER.index(row["job"]), row[names.KIND]))
+    return sorted(own, key=lambda row: (_ORDER.index(row["job"]), row[names.KIND]))
+
+
+def _books(job: Job) -> list[str]:
     return [
         f"{row['job']:9} {row['rows_in']:>7} {row[names.KIND]} rows in = {row['rows_out']} out"
         f" + {row['rows_rejected']} {_LEFT.get(row['job'], 'rejected')}   {row['seconds']:.0f} s"
-        for row in own
+        for row in _runs(job)
     ]
+
+
+def _reasons(job: Job) -> list[str]:
+    """Why rows were rejected, by count; of verdicts and references all that ingest rejects now."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for stage, kind, reason, count in [*_files_rejected(job), *_rows_rejected(job)]:
+        found.setdefault((stage, kind), Counter())[reason] += count
+    ordered = sorted(found, key=lambda key: (_ORDER.index(key[0]), key[1]))
+    return [
+        f"{stage:9} {found[stage, kind].total():>7} {kind} rows rejected: "
+        f"{readability.counted(found[stage, kind])}"
+        for stage, kind in ordered
+    ]
+
+
+def _files_rejected(job: Job) -> list[tuple[str, str, str, int]]:
+    """Of the images that this run looked at, as the ledger has it."""
+    if not tables.exists(job.spark, job.table(catalogue.FILES)):
+        return []
+    noted = ledger.newest(tables.read(job.spark, job.table(catalogue.FILES), schemas.FILES))
+    bad = ~F.col(names.OUTCOME).isin(image_files.OK, names.PRUNED)
+    own = noted.where((F.col(names.RUN_ID) == job.run_id) & bad)
+    counted = own.groupBy(names.OUTCOME).count().collect()
+    return [(notes.STAGE, names.KIND_IMAGE, *row) for row in counted]
+
+
+def _rows_rejected(job: Job) -> list[tuple[str, str, str, int]]:
+    ran = {row["job"] for row in _runs(job)}
+    if not ran or not tables.exists(job.spark, job.table(catalogue.REJECTS)):
+        return []
+    rejects = tables.read(job.spark, job.table(catalogue.REJECTS), schemas.REJECTS)
+    of_ingest = F.col(names.STAGE) == notes.STAGE
+    current = F.lit(notes.STAGE in ran) & of_ingest & (F.col(names.KIND) != names.KIND_IMAGE)
+    own = ~of_ingest & (F.col(names.RUN_ID) == job.run_id)
+    counted = rejects.where(current | own).groupBy(names.STAGE, names.KIND, names.REASON).count()
+    return [(stage, kind, reason, count) for stage, kind, reason, count in counted.collect()]
 
 
 def _figures(job: Job) -> list[str]:

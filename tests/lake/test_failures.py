@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,3 +164,18 @@ def test_a_fault_of_the_rows_is_one_of_the_input(spark: SparkSession) -> None:
     assert (caught.value.got, caught.value.hint) == (
         "java.lang.RuntimeException: no number", "look",
     )  # fmt: skip
+
+
+def test_what_python_raised_inside_spark_is_named(spark: SparkSession) -> None:
+    def work(batches: Iterator[Any]) -> Iterator[Any]:
+        raise ValueError("no such colour: beige")
+        yield from batches
+
+    with (
+        pytest.raises(InputError) as caught,
+        failures.spark_failures("the drop can't be read", hint="paint it"),
+    ):
+        spark.range(1).mapInArrow(work, "id long").collect()
+
+    assert caught.value.got == "ValueError: no such colour: beige"
+    assert caught.value.hint == "paint it"
