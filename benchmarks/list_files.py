@@ -49,7 +49,7 @@ def write(drop: Path, files: int) -> None:
 def remember(intake: Intake) -> None:
     """Write the ledger as if every file had been taken in."""
     job = intake.run
-    listed = [(f.uri, f.length, f.modified_at) for f in intake.drop.list_images()]
+    listed = [(f.uri, f.length, f.modified_at) for f in intake.drop.files.list_images()]
     rows = job.spark.createDataFrame(
         listed, "source_uri string, length long, modified_at timestamp"
     )
@@ -93,7 +93,7 @@ def main() -> None:
             ("stream", lambda: stream(intake, folder / "checkpoint")),
             ("stream again", lambda: stream(intake, folder / "checkpoint")),
             ("", lambda: remember(intake)),
-            ("listing alone", drop.list_images),
+            ("listing alone", drop.files.list_images),
             ("look", intake.look),
         ]
         for what, step in steps:

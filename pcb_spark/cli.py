@@ -25,7 +25,7 @@ from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.network.backbone import UNTRAINED
 from pcb_spark.pipeline import config as configuration
-from pcb_spark.pipeline import doctor, logs, summary
+from pcb_spark.pipeline import doctor, logs, preview, summary
 from pcb_spark.pipeline.job import Job, load_backbone, required
 from pcb_spark.pipeline.jobs import JOBS as JOBS
 from pcb_spark.pipeline.jobs import SERVICE, JobRecord
@@ -89,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
             _add_modes(command)
         if name == "prune":
             _add_limits(command)
+    text = "look at a camera drop, write nothing, and say what to set"
+    _add(commands.add_parser("preview", help=text, description=text), _run_preview)
     text = "check this machine, and with a session what Spark needs"
     _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
     text = "fetch the jars that Spark needs, once, with the connectors of stores"
@@ -207,6 +209,17 @@ def _run_jars(options: argparse.Namespace, _run_id: str, _host: Host) -> int:
 
 def _run_conf(_options: argparse.Namespace, _run_id: str, _host: Host) -> int:
     sys.stdout.write(f"{folders.conf_folder()}\n")
+    return 0
+
+
+def _run_preview(options: argparse.Namespace, _run_id: str, host: Host) -> int:
+    config = configuration.load(options.config, options.overrides)
+    required(config.paths.drop, "paths.drop")
+    found = host.running_session()
+    sys.stdout.write(stores.redacted(preview.run_preview(config, host.start_session)) + "\n")
+    started = host.running_session()
+    if found is None and started is not None:
+        host.stop_session(started)
     return 0
 
 

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
-COMMANDS = [*JOBS, "demo", "doctor", "jars", "conf"]
+COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf"]
 TABLES = {
     table.name: table.schema
     for table in catalogue.TABLES

@@ -40,6 +40,9 @@ _SIGNATURE: Final = re.compile(
     re.DOTALL,
 )
 
+#: So many bytes of a file tell its format.
+SIGNATURE_BYTES: Final = 32
+
 # The longest side of a JPEG. Resizing one column of 50 million pixels would first make it 224 wide.
 _MAX_SIDE: Final = 65_535
 
@@ -146,6 +149,11 @@ def inspect(
     if picture.orientation in _SWAPS_SIDES:
         width, height = height, width
     return ImageInfo(width=width, height=height, format=picture.format)
+
+
+def is_image(beginning: bytes) -> bool:
+    """Say whether a file that begins so may be of one of the five formats."""
+    return _SIGNATURE.match(beginning) is not None
 
 
 def pack(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

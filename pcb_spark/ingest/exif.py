@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Final
+from typing import BinaryIO, Final
 
 from PIL import ExifTags, Image
 
@@ -17,7 +17,7 @@ _UNKNOWN_TIME: Final = " :0"
 _UNKNOWN_OFFSET: Final = " :"  # +00:00 is one that is known
 
 
-def taken_at(data: bytes) -> str | None:
+def taken_at(data: bytes | BinaryIO) -> str | None:
     """Read DateTimeOriginal, with OffsetTimeOriginal behind it where the camera wrote one.
 
     A PNG's EXIF counts where it stands before the pixels: what stands behind them would cost a
@@ -30,7 +30,7 @@ def taken_at(data: bytes) -> str | None:
     know: they count as none.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             if "exif" not in image.info and image.format != "TIFF":
                 return None
             fields = image.getexif().get_ifd(ExifTags.IFD.Exif)

@@ -127,7 +127,7 @@ class Intake:
     def look(self) -> None:
         """Take in what the stream passed over: empty, changed and late files, failed ones again."""
         with self.lock:
-            self.waiting = self.drop.settled_images()
+            self.waiting = self.drop.files.settled_images()
             waiting = self._waiting(self.waiting.files)
             size = self.drop.settings.files_per_batch
             with writing(self.run):
@@ -144,7 +144,7 @@ class Intake:
 
     def passed_over(self) -> list[str]:
         """What lies in the drop and wasn't taken in, as lines to read."""
-        return [*self.drop.passed_over(), *self.waiting.lines()]
+        return [*self.drop.files.passed_over(), *self.waiting.lines()]
 
     def images_read(self) -> Readability:
         """What became of all the images that ever came."""

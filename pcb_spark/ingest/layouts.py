@@ -9,10 +9,10 @@ may also be the whole name of a folder, ``2026-01-05`` or ``20260105``, or of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Final
+from typing import BinaryIO, Final
 
 from pcb_spark.core import names
 from pcb_spark.ingest import exif
@@ -26,6 +26,8 @@ _DAY: Final = re.compile(r"(?:^|(?<=/))(\d{4})([-_.]?)(\d\d)\2(\d\d)(?=/)")
 _YEAR_MONTH_DAY: Final = re.compile(
     r"(?:^|(?<=/))(?:year=)?(\d{4})/(?:month=)?(\d\d?)/(?:day=)?(\d\d?)(?=/)", re.IGNORECASE
 )
+#: Where an image's time may stand, besides files that tell of it.
+IN_NAME, IN_EXIF, IN_FOLDER = "ingest.pattern", "EXIF", "date folders"
 #: What a sidecar's name ends in, for Python and Spark: an image's suffix and ``.json``.
 SIDECAR: Final = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)\.json$"
 
@@ -34,7 +36,8 @@ SIDECAR: Final = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)\.json$"
 class Traits:
     """What is known of an image; ``captured_at`` is in UTC.
 
-    ``time_fault`` says of the source that knows the time best why it can't be read.
+    ``time_fault`` says of the source that knows the time best why it can't be read, and
+    ``time_source`` which one that is.
     """
 
     line: str | None = None
@@ -44,6 +47,7 @@ class Traits:
     part_number: str | None = None
     captured_at: datetime | None = None
     time_fault: str | None = None
+    time_source: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +67,14 @@ class Layout:
     timezone: str = "UTC"
     earliest: date = DEFAULT_EARLIEST
 
-    def read(self, path: str, content: bytes | None = None) -> Traits:
+    def read(self, path: str, content: bytes | BinaryIO | None = None) -> Traits:
         """Read ``path``, below the drop, and the EXIF time of ``content`` where it is an image."""
         folders = {key.lower(): value for key, value in reversed(_FOLDER.findall(path))}
         named = self._named(path)
         board, position = _board_and_position(path)
-        captured_at, time_fault = self._captured_at(path, named.get(names.CAPTURED_AT), content)
+        source, captured_at, time_fault = self._captured_at(
+            path, named.get(names.CAPTURED_AT), content
+        )
         return Traits(
             line=named.get(names.LINE) or folders.get("line"),
             lot=named.get(names.LOT) or folders.get("lot"),
@@ -77,6 +83,7 @@ class Layout:
             part_number=named.get(names.PART_NUMBER),
             captured_at=captured_at,
             time_fault=time_fault,
+            time_source=source,
         )
 
     @cached_property
@@ -97,17 +104,18 @@ class Layout:
         return replace(self._reader, formats=formats, iso=not formats)
 
     def _captured_at(
-        self, path: str, named: str | None, content: bytes | None
-    ) -> tuple[datetime | None, str | None]:
-        """The time of the best source that has one, or why that one can't be read."""
+        self, path: str, named: str | None, content: bytes | BinaryIO | None
+    ) -> tuple[str | None, datetime | None, str | None]:
+        """The best source that has a time, and the time, or why that one can't be read."""
         if named is not None:
             moment, fault = self._name_reader.judge(named)
-            return moment, fault and f"in the file's name {fault}"
+            return IN_NAME, moment, fault and f"in the file's name {fault}"
         taken = exif.taken_at(content) if content else None
         if taken is not None:
             moment, fault = self._reader.judge(taken)
-            return moment, fault and f"in EXIF {fault}"
-        return self._folder_day(path)
+            return IN_EXIF, moment, fault and f"in EXIF {fault}"
+        moment, fault = self._folder_day(path)
+        return (IN_FOLDER if moment or fault else None), moment, fault
 
     def _folder_day(self, path: str) -> tuple[datetime | None, str | None]:
         named = [value for key, value in _FOLDER.findall(path) if key.lower() == "date"]

@@ -77,6 +77,11 @@ def list_files(spark: SparkSession, folder: str) -> Listing:
         return Listing(files=_list_by_spark(spark, folder))
     if not local.is_dir():
         filesystem.require(spark, folder)
+    return list_local(local, folder)
+
+
+def list_local(local: Path, folder: str) -> Listing:
+    """The same of a folder on this disk, at ``local``."""
     found = Listing()
     _walk(local, folder.rstrip("/"), found)
     return found

@@ -6,12 +6,15 @@ import fnmatch
 import os
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.lake import filesystem as hadoop
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 _STATUS: Final = re.compile(
@@ -48,11 +51,16 @@ def find(spark: SparkSession, root: str, name: str) -> Matches:
 
     Where nothing has exactly this name, what differs in capitals or accents only is it.
     """
+    return find_among(lambda uri: entries(spark, uri), root, name)
+
+
+def find_among(entries_of: Callable[[str], list[Named]], root: str, name: str) -> Matches:
+    """The same by a function that lists what lies right below a folder."""
     listings: dict[str, list[Named]] = {}
 
     def below(folder: Named) -> list[Named]:
         if folder.uri not in listings:
-            listings[folder.uri] = _entries(spark, folder.uri)
+            listings[folder.uri] = entries_of(folder.uri)
         return listings[folder.uri]
 
     def matching(*, loosely: bool) -> list[Named]:
@@ -62,8 +70,8 @@ def find(spark: SparkSession, root: str, name: str) -> Matches:
                 here = [Named(folder.uri.rpartition("/")[0]) for folder in here]
             elif part != ".":
                 folders = [folder for folder in here if folder.is_folder]
-                entries = [entry for folder in folders for entry in below(folder)]
-                here = [entry for entry in entries if _fits(entry.name, part, loosely=loosely)]
+                inside = [entry for folder in folders for entry in below(folder)]
+                here = [entry for entry in inside if _fits(entry.name, part, loosely=loosely)]
         return sorted(here)
 
     exact, loose = matching(loosely=False), matching(loosely=True)
@@ -87,16 +95,19 @@ def _alternatives(pattern: str) -> list[str]:
     return [p for each in found[1].split(",") for p in _alternatives(f"{before}{each}{after}")]
 
 
-def _entries(spark: SparkSession, uri: str) -> list[Named]:
+def entries(spark: SparkSession, uri: str) -> list[Named]:
     """What lies right below a folder; nothing where it can't be listed."""
     local = hadoop.local_path(spark, uri)
-    if local is None:
-        return _entries_by_hadoop(spark, uri)
+    return _entries_by_hadoop(spark, uri) if local is None else local_entries(local, uri)
+
+
+def local_entries(local: Path, uri: str) -> list[Named]:
+    """The same of a folder on this disk, at ``local``."""
     try:
-        with os.scandir(local) as entries:
+        with os.scandir(local) as found:
             return [
                 Named(f"{uri}/{entry.name}", entry.stat().st_size, entry.is_dir())
-                for entry in entries
+                for entry in found
                 if entry.is_file() or entry.is_dir()
             ]
     except OSError:

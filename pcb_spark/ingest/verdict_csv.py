@@ -44,7 +44,9 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class Header:
+    """Our names of a file's columns, their separator, and the header's last line."""
+
     names: tuple[str, ...]
     separator: str
     last: int
@@ -79,7 +81,7 @@ def records(lines: Sequence[str], form: Form) -> Iterator[Record]:
     A row whose value holds line breaks is one record of several lines.
     """
     header = _find_header(lines, form)
-    if not isinstance(header, _Header):
+    if not isinstance(header, Header):
         yield Record(header, 1, len(lines))
         return
     yield Record({}, 1, header.last)
@@ -101,7 +103,7 @@ def records(lines: Sequence[str], form: Form) -> Iterator[Record]:
 
 
 def _record(
-    values: list[str] | str, span: Sequence[str], first: int, header: _Header
+    values: list[str] | str, span: Sequence[str], first: int, header: Header
 ) -> Iterator[Record]:
     what = values if isinstance(values, str) else _fault(values, header)
     last = first + len(span) - 1
@@ -115,7 +117,7 @@ def _record(
             yield Record(faulty_row(f"line {number}{within}: {what}"), number, number)
 
 
-def _fault(values: list[str], header: _Header) -> str | None:
+def _fault(values: list[str], header: Header) -> str | None:
     """Why these values are none of the header's columns."""
     wanted = len(header.names)
     if len(values) != wanted:
@@ -133,7 +135,7 @@ def _fault(values: list[str], header: _Header) -> str | None:
     return None
 
 
-def _is_like_a_row(line: str, header: _Header) -> bool:
+def _is_like_a_row(line: str, header: Header) -> bool:
     """Say whether a line inside a value was one of the file's rows, rather than somebody's note."""
     separators = line.count(header.separator)
     return separators >= max(1, len(header.names) - 1) or _PICTURE.search(line) is not None
@@ -152,14 +154,9 @@ def _lost(lines: Sequence[str], first: int, what: str) -> Iterator[Record]:
             yield Record(faulty_file(f"{told} ({what})"), number, number)
 
 
-def _find_header(lines: Sequence[str], form: Form) -> _Header | Row:
+def _find_header(lines: Sequence[str], form: Form) -> Header | Row:
     """The header, read with the one separator that fits; else why there is none."""
-    declared = _DECLARED.fullmatch(lines[0]) if lines else None
-    skipped = 1 if declared else 0
-    while skipped < len(lines) and not count_filled([lines[skipped]]):
-        skipped += 1
-    choices = [declared[1]] if declared else [form.separator] if form.separator else _SEPARATORS
-    found = [_read_header(lines, skipped, choice, form) for choice in choices]
+    found = read_headers(lines, form)
     fitting = {header.names: header for header in reversed(found) if names_images(header.names)}
     if len(fitting) > 1:
         return unreadable("its separator isn't certain; set ingest.verdict_separator")
@@ -171,10 +168,20 @@ def _find_header(lines: Sequence[str], form: Form) -> _Header | Row:
     return faulty_file(f"two columns are named {twice}") if twice else header
 
 
-def _read_header(lines: Sequence[str], skipped: int, separator: str, form: Form) -> _Header:
+def read_headers(lines: Sequence[str], form: Form) -> list[Header]:
+    """The header by each separator that it may have."""
+    declared = _DECLARED.fullmatch(lines[0]) if lines else None
+    skipped = 1 if declared else 0
+    while skipped < len(lines) and not count_filled([lines[skipped]]):
+        skipped += 1
+    choices = [declared[1]] if declared else [form.separator] if form.separator else _SEPARATORS
+    return [_read_header(lines, skipped, choice, form) for choice in choices]
+
+
+def _read_header(lines: Sequence[str], skipped: int, separator: str, form: Form) -> Header:
     reader = csv.reader(iter(lines[skipped:]), delimiter=separator, strict=True)
     try:
         cells = next(reader, [])
     except csv.Error:
         cells = []
-    return _Header(tuple(form.names(cells)), separator, skipped + reader.line_num)
+    return Header(tuple(form.names(cells)), separator, skipped + reader.line_num)

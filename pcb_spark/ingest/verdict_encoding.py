@@ -33,7 +33,14 @@ class UnreadableTextError(ValueError):
 
 
 def decode(content: bytes, encoding: str = "", *, is_json: bool = False) -> str:
-    """Decode a file by its byte order mark, else by ``encoding``, else by what is certain.
+    """The text of a file, as ``recognise`` finds it."""
+    return recognise(content, encoding, is_json=is_json)[0]
+
+
+def recognise(content: bytes, encoding: str = "", *, is_json: bool = False) -> tuple[str, str]:
+    """Decode a file, and name its encoding.
+
+    Its byte order mark counts first, then ``encoding``, then what is certain.
 
     UTF-8 and UTF-16 show themselves. A Windows code page is certain where all those of Latin
     script agree and no other script would put its letters there. JSON is UTF-8 by its standard,
@@ -52,21 +59,21 @@ def decode(content: bytes, encoding: str = "", *, is_json: bool = False) -> str:
     if b"\0" in content[:4096]:
         return _strictly(content, _utf16_without_mark(content))
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
         if encoding:
             return _strictly(content, encoding)
         if _is_surely_latin(content):
-            return content.decode("cp1252")
+            return content.decode("cp1252"), "cp1252"
         byte = content[error.start]
         raise UnreadableTextError(
             f"no UTF-8 from byte {error.start} (0x{byte:02x}) on; {_HINT}"
         ) from None
 
 
-def _strictly(content: bytes, name: str) -> str:
+def _strictly(content: bytes, name: str) -> tuple[str, str]:
     try:
-        return content.decode(name)
+        return content.decode(name), name
     except UnicodeError as error:
         raise UnreadableTextError(f"no {name}: {error}") from None
 

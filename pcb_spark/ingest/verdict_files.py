@@ -97,7 +97,7 @@ def _parser(
             for file in batch.to_pylist():
                 first = _place(file[FILE], places) << 32
                 rows = [
-                    [*(_clean(row.get(name)) for name in TEXTS), file[FILE], first + number]
+                    [*(clean(row.get(name)) for name in TEXTS), file[FILE], first + number]
                     for number, row in enumerate(parse(file[FILE], file["content"], form))
                 ]
                 yield _batch(pa, rows)
@@ -121,7 +121,8 @@ def _batch(pa: Any, rows: list[list[Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=[*TEXTS, FILE, ROW])
 
 
-def _clean(text: str | None) -> str | None:
+def clean(text: str | None) -> str | None:
+    """A value without blanks around it; nothing where that is all."""
     return (text.strip() or None) if text is not None else None
 
 

@@ -49,6 +49,29 @@ def spellings(path: str, root: str) -> list[str]:
     return [one for one in found if one]
 
 
+class Files:
+    """The files of a drop, found by what a row writes, on the driver; as ``correct`` does it."""
+
+    def __init__(self, paths: Iterable[str], root: str) -> None:
+        self._root = root
+        self._paths = frozenset(paths)
+        self._folded: dict[str, set[str]] = {}
+        for path in self._paths:
+            self._folded.setdefault(folded(path), set()).add(path)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def find(self, written: str) -> list[str]:
+        """The files that a path may mean; one is its own, and several are none."""
+        if written in self._paths:
+            return [written]
+        readings = dict.fromkeys((written, *spellings(written, self._root)))
+        same = {reading for reading in readings if reading in self._paths}
+        alike = (self._folded.get(folded(reading), ()) for reading in readings)
+        return sorted(same or {path for paths in alike for path in paths})
+
+
 def folded(path: str) -> str:
     """The same for two paths that differ in case and normal form only."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -7,6 +7,8 @@ a folder, ``up=2``. A verdict that fits two boards labels none.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import Window
@@ -54,6 +56,65 @@ def find_images(placed: DataFrame, known: DataFrame, key: str) -> DataFrame:
     judged = kept.withColumn(_SEVERAL, (F.size(boards) > 1) | unsure)
     found = placed.drop(key).join(judged, ROW, "left")
     return _one_verdict_a_part(_labelled(found, key), key).select(*placed.columns)
+
+
+class Boards:
+    """Images by board and position, on the driver, found as ``find_images`` does it.
+
+    Parameters
+    ----------
+    shown : path, board_id and position of each image.
+    panels : the boards that rows name with several unit positions.
+    """
+
+    def __init__(
+        self, shown: Iterable[tuple[str, str, str | None]], panels: Container[str]
+    ) -> None:
+        self._panels = panels
+        self._paths: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
+        for path, board, position in shown:
+            if position is not None:
+                unit = re.search(_UNIT_FOLDER, path)
+                found = self._paths.setdefault((board, position), [])
+                found.append((path, unit[1] if unit else None))
+
+    def find(self, row: Mapping[str, str | None]) -> tuple[list[str], bool]:
+        """The images of a row with a board and a position, and whether they are several's."""
+        board, position = row[names.BOARD_ID] or "", row[names.POSITION] or ""
+        given = row.get(UNIT_POSITION)
+        named = re.fullmatch(r"0*(\d+)", given or "")
+        unit = named[1] if named else None
+        of_panel = given is not None and (board in self._panels or bool(row.get(OF_PANEL)))
+        boards = dict.fromkeys([board, *(f"{board}{joint}{unit}" for joint in _JOINTS if unit)])
+        for places in ([position], _parts(position)):
+            hits = [
+                (path, asked, asked == board and of_panel and shown is None)
+                for place in places
+                for asked in boards
+                for path, shown in self._paths.get((asked, place), ())
+                if shown is None or unit is None or shown == unit
+            ]
+            if hits:
+                asked_of = {(path.rpartition("/")[0], asked) for path, asked, _ in hits}
+                several = len(asked_of) > 1 or any(unsure for _, _, unsure in hits)
+                return sorted({path for path, _, _ in hits}), several
+        return [], False
+
+
+def panels(rows: Iterable[Mapping[str, str | None]]) -> set[str]:
+    """The boards that rows name with several unit positions."""
+    units: dict[str, set[str]] = {}
+    for row in rows:
+        board, unit = row.get(names.BOARD_ID), row.get(UNIT_POSITION)
+        if board and unit:
+            units.setdefault(board, set()).add(unit)
+    return {board for board, found in units.items() if len(found) > 1}
+
+
+def _parts(position: str) -> list[str]:
+    """What is left of a position without its pins."""
+    found = (re.match(pins, position) for pins in (_PINS_AFTER_DOT, _PINS_AFTER_HYPHEN))
+    return [match[1] for match in found if match]
 
 
 def _asked(placed: DataFrame) -> DataFrame:

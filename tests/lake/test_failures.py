@@ -167,7 +167,7 @@ def test_a_fault_of_the_rows_is_one_of_the_input(spark: SparkSession) -> None:
 
 
 def test_what_python_raised_inside_spark_is_named(spark: SparkSession) -> None:
-    def work(batches: Iterator[Any]) -> Iterator[Any]:
+    def work(batches: Iterable[Any]) -> Iterator[Any]:
         raise ValueError("no such colour: beige")
         yield from batches
 
