@@ -48,11 +48,16 @@ demo: jars ## Render a small set, run everything on it, tables under out/demo
 .PHONY: run-local require-drop
 run-local: require-drop jars ## Whole job: DATA=dir OUT=dir [BACKBONE=file] [SET="key=value ..."]
 	$(PCB) run --config pcb_spark/conf/local.toml --set 'paths.drop="$(DATA)"' --set 'paths.out="$(OUT)"' \
-		$(if $(BACKBONE),--set 'backbone.weights="$(BACKBONE)"') $(foreach kv,$(SET),--set '$(kv)')
+		$(if $(BACKBONE),--set 'backbone.weights="$(BACKBONE)"') $(if $(SET),--set '$(SET)')
 
 require-drop:
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'run-local: say DATA=<camera drop> and OUT=<folder>,' \
 		'for example: make run-local DATA=drop BACKBONE=resnet50.onnx OUT=out/run' >&2; exit 2; }
+
+.PHONY: preview
+preview: venv ## First look at a drop: what can be read, what to set; writes nothing: DATA=dir [SET="key=value ..."]
+	@test -n "$(DATA)" || { echo 'preview: say DATA=<camera drop>, for example: make preview DATA=drop' >&2; exit 2; }
+	@$(PCB) preview --set 'paths.drop="$(DATA)"' $(if $(SET),--set '$(SET)')
 
 .PHONY: screenshots
 screenshots: venv ## Pictures of the demo's report for docs/pictures/, with headless Chromium

@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.core import images, names
 from pcb_spark.ingest import habits, told_rows
-from pcb_spark.ingest.layouts import Traits, is_sidecar
+from pcb_spark.ingest.layouts import is_sidecar
 from pcb_spark.ingest.table_facts import TableFacts, facts_of
 from pcb_spark.ingest.verdict_paths import Files
 
 if TYPE_CHECKING:
     from pcb_spark.ingest.drop_files import DropFiles
+    from pcb_spark.ingest.layouts import Layout, Traits
     from pcb_spark.ingest.listing import Listed
     from pcb_spark.ingest.settings import IngestConfig
     from pcb_spark.ingest.told_rows import Told
@@ -110,6 +111,8 @@ class Look:
         self.known = Files(self.paths, files.root)
         self.references = len(files.list_references())
         self._contents: dict[str, bytes] = {}
+        self._traits: dict[Layout, dict[str, Traits]] = {}
+        self._opened: dict[tuple[str, Layout], tuple[str | None, str, Traits]] = {}
 
     def at(self, settings: IngestConfig) -> Preview:
         """What ingest would find with these settings."""
@@ -123,10 +126,8 @@ class Look:
             found += rows
         sidecars = list(self._sidecar_rows(settings))
         rows = [*found, *sidecars]
-        traits = [(path, habits.layout(settings).read(path)) for path in self.paths]
-        told_rows.judge(
-            rows, settings, self.known, [(p, t.board_id, t.position) for p, t in traits]
-        )
+        shown = [(p, t.board_id, t.position) for p, t in self.traits(settings).items()]
+        told_rows.judge(rows, settings, self.known, shown)
         sources, faults, untimed = self._times(settings, found, sidecars)
         return Preview(
             images=len(self.paths), looked_at=sum(sources.values()), sources=sources,
@@ -135,8 +136,6 @@ class Look:
 
     def table_files(self, settings: IngestConfig) -> list[tuple[str, int]]:
         """URI and length of manifests and verdict files."""
-        from dataclasses import replace
-
         return replace(self.files, settings=settings).list_tables()
 
     def content(self, uri: str) -> bytes:
@@ -145,6 +144,13 @@ class Look:
             with self.files.places.open(uri) as file:
                 self._contents[uri] = file.read()
         return self._contents[uri]
+
+    def traits(self, settings: IngestConfig) -> dict[str, Traits]:
+        """What each image's path tells."""
+        layout = habits.layout(settings)
+        if layout not in self._traits:
+            self._traits[layout] = {path: layout.read(path) for path in self.paths}
+        return self._traits[layout]
 
     def others(self) -> list[tuple[str, int]]:
         """Path and length of what lies in the drop and is no picture."""
@@ -188,7 +194,10 @@ class Look:
         for file in self._sample:
             path = self.files.relative(file.uri)
             source, fault = told.get(path, (None, None))
-            reason, detail, traits = self._open(file, path, settings)
+            key = (path, habits.layout(settings))
+            if key not in self._opened:
+                self._opened[key] = self._open(file, path, key[1])
+            reason, detail, traits = self._opened[key]
             if source is None:
                 source, fault = traits.time_source, traits.time_fault
                 moment = traits.captured_at
@@ -205,11 +214,8 @@ class Look:
                 faults.setdefault(reason, Reason()).add(": ".join(filter(None, (path, detail))))
         return sources, faults, untimed
 
-    def _open(
-        self, file: Listed, path: str, settings: IngestConfig
-    ) -> tuple[str | None, str, Traits]:
+    def _open(self, file: Listed, path: str, layout: Layout) -> tuple[str | None, str, Traits]:
         """Why an image's beginning can't be read, and what it and its name tell."""
-        layout = habits.layout(settings)
         if not file.length:
             return "empty_file", "the file has no bytes", layout.read(path)
         try:

@@ -192,8 +192,7 @@ def _columns(look: Look, settings: IngestConfig, found: Preview) -> Iterator[Ans
 
 
 def _places(look: Look, settings: IngestConfig) -> tuple[set[str], set[str]]:
-    layout = habits.layout(settings)
-    traits = [layout.read(path) for path in look.paths]
+    traits = look.traits(settings).values()
     return {t.board_id for t in traits}, {t.position for t in traits if t.position}
 
 

@@ -28,7 +28,7 @@ _CLOCKS: Final = (
     "%H.%M.%S", "%H-%M-%S", "%H_%M_%S", "%H%M%S", "%H%M%S%f", "%H%M", "%H:%M Uhr", "%H:%M:%S Uhr",
     "%Hh%M",
 )  # fmt: skip
-_BETWEEN: Final = (" ", ", ", "T", "-", "_", "")
+_BETWEEN: Final = (" ", ", ", "T", "-", "_")
 _ZONES: Final = ("", " %z", "%z")
 _FORMATS: Final = (
     *_DATES,
@@ -36,6 +36,7 @@ _FORMATS: Final = (
         f"{day}{between}{clock}{zone}"
         for day, between, clock, zone in product(_DATES, _BETWEEN, _CLOCKS, _ZONES)
     ),
+    *(f"{day}{clock}" for day in ("%Y%m%d", "%d%m%Y", "%y%m%d") for clock in ("%H%M", "%H%M%S")),
     "%c", "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
 _MOST_SHAPES: Final = 12
@@ -111,8 +112,18 @@ def _read(
     texts: Sequence[str], form: str, reader: Reader, latest: datetime
 ) -> list[tuple[str, datetime]]:
     alone = replace(reader, formats=(form,), iso=False)
-    judged = ((text, alone.judge(text)[0]) for text in texts)
+    judged = ((text, alone.judge(text)[0]) for text in texts if _is_whole(text, form))
     return [(text, moment) for text, moment in judged if moment and moment <= latest]
+
+
+def _is_whole(text: str, form: str) -> bool:
+    """Say whether digits that nothing separates are as many as the format has."""
+    if not re.search("%[A-Za-z]%[A-Za-z]", form.replace("%z", "")):
+        return True
+    try:
+        return datetime.strptime(text, form).strftime(form) == text
+    except ValueError:
+        return False
 
 
 def _texts(moments: frozenset[tuple[str, datetime]]) -> set[str]:

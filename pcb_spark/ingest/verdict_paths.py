@@ -56,6 +56,7 @@ class Files:
         self._root = root
         self._paths = frozenset(paths)
         self._folded: dict[str, set[str]] = {}
+        self._found: dict[str, list[str]] = {}
         for path in self._paths:
             self._folded.setdefault(folded(path), set()).add(path)
 
@@ -66,6 +67,11 @@ class Files:
         """The files that a path may mean; one is its own, and several are none."""
         if written in self._paths:
             return [written]
+        if written not in self._found:
+            self._found[written] = self._find(written)
+        return list(self._found[written])
+
+    def _find(self, written: str) -> list[str]:
         readings = dict.fromkeys((written, *spellings(written, self._root)))
         same = {reading for reading in readings if reading in self._paths}
         alike = (self._folded.get(folded(reading), ()) for reading in readings)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,9 @@ _GONE: Final = {
     "backbone.precision to int8 or fp32",
     "inference.batch_size": "leave it out: 8 images a call measured best",
 }
+
+
+_NEXT_KEY: Final = re.compile(r"(?:seed|[a-z][a-z_0-9]*(?:\.[a-z_0-9]+)+)=")
 
 
 class Config(Section):
@@ -76,6 +80,8 @@ class Config(Section):
 def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """Read ``path`` (none: all defaults) and apply ``section.key=value`` overrides in order.
 
+    One override may hold several, with blanks between them.
+
     A name without a folder that isn't a file here is looked for among ``folders.profiles``.
 
     Raises
@@ -85,7 +91,8 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """
     raw = _read(path) if path is not None else {}
     for override in overrides:
-        _apply(raw, override)
+        for one in _several(override):
+            _apply(raw, one)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -140,6 +147,25 @@ def _apply(raw: dict[str, Any], override: str) -> None:
             what = f"--set {override}: {key} is a value, not a section"
             raise ConfigError(what, hint=_nearest(dotted))
     section[keys[-1]] = _value(text.strip())
+
+
+def _several(override: str) -> Iterator[str]:
+    """The settings in one text: the next begins at a key behind blanks, outside of quotes."""
+    override = override.strip()
+    begin, depth, quote = 0, 0, ""
+    for place, character in enumerate(override):
+        if quote:
+            quote = "" if character == quote and override[place - 1] != "\\" else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        elif character == " " and not depth and _NEXT_KEY.match(override, place + 1):
+            yield override[begin:place].strip()
+            begin = place + 1
+    yield override[begin:]
 
 
 def _value(text: str) -> Any:

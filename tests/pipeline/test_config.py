@@ -45,6 +45,18 @@ def test_overrides_win_over_the_file_and_the_last_one_over_the_others(tmp_path: 
     assert (found.folds.n, found.folds.gap_days) == (6, 1)
 
 
+def test_one_text_may_hold_several_settings() -> None:
+    text = (
+        ' folds.n=5  seed=3 ingest.verdict_time_format="%d.%m.%Y %H:%M"'
+        ' ingest.verdict_columns={verdict="my seed=no", image="bild"} features.reference=none'
+    )
+    found = load(None, [text])
+
+    assert (found.folds.n, found.seed, found.features.reference) == (5, 3, "none")
+    assert found.ingest.verdict_time_format == ("%d.%m.%Y %H:%M",)
+    assert found.ingest.verdict_columns == {"verdict": "my seed=no", "image": "bild"}
+
+
 @pytest.mark.parametrize(
     ("override", "section", "key", "value"),
     [
