@@ -15,6 +15,7 @@ from pcb_spark.ingest.drop_files import DropFiles
 from pcb_spark.ingest.places import OnDisk, OnStore
 from pcb_spark.ingest.preview import LOOKED_AT, Look
 from pcb_spark.ingest.table_facts import TableFacts, quoted
+from pcb_spark.ingest.verdict_form import names_images
 from pcb_spark.lake import filesystem, stores
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _table_lines(look: Look, found: Preview) -> Iterator[str]:
         names_told = ", ".join(look.files.settings.verdicts)
         yield f"no verdicts: no file {names_told}, and no sidecars"
         return
-    yield f"{len(found.tables)} files of verdicts and manifests, {len(found.rows)} rows"
+    files = "file" if len(found.tables) == 1 else "files"
+    yield f"{len(found.tables)} {files} of verdicts and manifests"
     by_form: dict[tuple[object, ...], list[TableFacts]] = {}
     for table in found.tables:
         by_form.setdefault(table.form, []).append(table)
@@ -146,8 +148,10 @@ def _described(same: list[TableFacts]) -> str:
     read = [a if a == b else f"{a} as {b}" for a, b in pairs if a and a not in first.unread]
     columns = f"; columns {', '.join(read)}" if read else ""
     unread = f"; not read: {', '.join(first.unread)}" if first.unread else ""
-    rows = sum(table.rows for table in same)
-    return f"{name}: {', '.join(filter(None, parts))}, {rows} rows{columns}{unread}"
+    rows = f"{sum(table.rows for table in same)} rows"
+    if first.columns and not names_images(first.read):
+        rows = "no column that says which image a row is of"
+    return f"{name}: {', '.join(filter(None, [*parts, rows]))}{columns}{unread}"
 
 
 def _word_lines(found: Preview) -> Iterator[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
     from pyspark.sql import SparkSession
 
-TIMES = [f"{day:02}.01.2026 08:{day}" for day in (5, 13, 14, 15)]
+TIMES = [f"{day:02}.01.2026 08:{day:02}" for day in (5, 13, 14, 15)]
 
 
 def excel(root: Path) -> Path:
