@@ -17,6 +17,7 @@ from pcb_spark.core import images, names
 from pcb_spark.ingest import habits, told_rows
 from pcb_spark.ingest.layouts import is_sidecar
 from pcb_spark.ingest.table_facts import TableFacts, facts_of
+from pcb_spark.ingest.told_rows import Told
 from pcb_spark.ingest.verdict_paths import Files
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pcb_spark.ingest.layouts import Layout, Traits
     from pcb_spark.ingest.listing import Listed
     from pcb_spark.ingest.settings import IngestConfig
-    from pcb_spark.ingest.told_rows import Told
+    from pcb_spark.ingest.verdict_form import Form
 
 LOOKED_AT: Final = 500
 EXAMPLES: Final = 3
@@ -111,19 +112,18 @@ class Look:
         self.known = Files(self.paths, files.root)
         self.references = len(files.list_references())
         self._contents: dict[str, bytes] = {}
+        self._parsed: dict[tuple[str, str], tuple[list[Told], TableFacts]] = {}
         self._traits: dict[Layout, dict[str, Traits]] = {}
         self._opened: dict[tuple[str, Layout], tuple[str | None, str, Traits]] = {}
 
     def at(self, settings: IngestConfig) -> Preview:
         """What ingest would find with these settings."""
         tables = self.table_files(settings)
-        form = habits.form(settings)
         found, facts = [], []
         for uri, length in tables:
-            content = self.content(uri) if length else b""
-            rows = told_rows.read(self.files.relative(uri), content, form)
-            facts.append(facts_of(self.files.relative(uri), content, form, len(rows)))
+            rows, fact = self._parse(uri, length, habits.form(settings))
             found += rows
+            facts.append(fact)
         sidecars = list(self._sidecar_rows(settings))
         rows = [*found, *sidecars]
         shown = [(p, t.board_id, t.position) for p, t in self.traits(settings).items()]
@@ -133,6 +133,16 @@ class Look:
             images=len(self.paths), looked_at=sum(sources.values()), sources=sources,
             image_faults=faults, untimed=untimed, tables=facts, rows=rows, notes=self._notes(),
         )  # fmt: skip
+
+    def _parse(self, uri: str, length: int, form: Form) -> tuple[list[Told], TableFacts]:
+        """The rows of a file, not judged yet, and its form; each is parsed once."""
+        key = (uri, repr(form))
+        if key not in self._parsed:
+            name, content = self.files.relative(uri), self.content(uri) if length else b""
+            rows = told_rows.read(name, content, form)
+            self._parsed[key] = rows, facts_of(name, content, form, len(rows))
+        rows, facts = self._parsed[key]
+        return [Told(row.file, row.texts) for row in rows], facts
 
     def table_files(self, settings: IngestConfig) -> list[tuple[str, int]]:
         """URI and length of manifests and verdict files."""

@@ -63,10 +63,14 @@ class Trial:
     found: Preview
 
 
-def try_out(look: Look, settings: IngestConfig) -> Trial:
-    """Propose settings until there is nothing more to propose."""
+def try_out(look: Look, settings: IngestConfig, found: Preview) -> Trial:
+    """Propose settings until there is nothing more to propose.
+
+    Parameters
+    ----------
+    found : what ``look`` finds with ``settings``.
+    """
     proposals: list[Proposal] = []
-    found = look.at(settings)
     for _ in range(_ROUNDS):
         proposal = next(_proposals(look, settings, found), None)
         if proposal is None:

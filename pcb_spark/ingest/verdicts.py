@@ -92,7 +92,8 @@ def refuse_unreadable(manifest: DataFrame) -> None:
             f"the verdict file {broken[FILE]} has {NO_IMAGE_COLUMN}",
             expected=f"a header with image and any of {', '.join(COLUMNS[1:])}",
             got=broken[FAULT].partition(": ")[2],
-            hint="correct the header; paths are relative to the drop",
+            hint="correct the header, or say in ingest.verdict_columns which column is which; "
+            "pcb-spark preview proposes it",
         )
 
 

@@ -73,7 +73,7 @@ def run_preview(config: Config, start_session: Callable[[Config], SparkSession])
         root = filesystem.qualified(spark, drop)
         look = Look(DropFiles(config.ingest, root, OnStore(spark)), sidecars=LOOKED_AT)
     before = look.at(config.ingest)
-    trial = proposals.try_out(look, config.ingest)
+    trial = proposals.try_out(look, config.ingest, before)
     return "\n".join(_lines(drop, look, before, trial))
 
 

@@ -38,7 +38,8 @@ def found(root: Path, files: dict[str, bytes | str], **settings: Any) -> Preview
 
 
 def tried(root: Path, files: dict[str, bytes | str], **settings: Any) -> Trial:
-    return proposals.try_out(look(root, files, **settings), IngestConfig(**settings))
+    looking, wanted = look(root, files, **settings), IngestConfig(**settings)
+    return proposals.try_out(looking, wanted, looking.at(wanted))
 
 
 def reasons(preview: Preview) -> dict[str, int]:
