@@ -86,10 +86,10 @@ class Drop:
 
     def linked(self, uris: Iterable[str]) -> set[str]:
         """Which of these images are reached by a link below their folder; notes the links."""
-        local = filesystem.local_path(self.spark, self._images_folder)
+        local = filesystem.local_path(self.spark, self.files.images_folder)
         if local is None:
             return set()
-        found = listing.linked(uris, root=self._images_folder.rstrip("/"), local=local)
+        found = listing.linked(uris, root=self.files.images_folder.rstrip("/"), local=local)
         self.files.links.update(found.values())
         return set(found)
 
