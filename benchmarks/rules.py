@@ -12,6 +12,7 @@ from scipy.special import betaincinv
 from benchmarks import worlds
 from pcb_spark.core import share_cap
 from pcb_spark.learning import next_defects
+from pcb_spark.learning.promise import SLIPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 RATES = (0.02, 0.05)
 CONFIDENCE = 0.95
+#: Slips that are counted against every rule, whatever it promises itself.
+NEXT_SLIPS = SLIPS["next"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +94,12 @@ def judge(world: World, rule: Rule, rate: float) -> Outcome:
     past, coming = world.past, world.coming
     chosen = rule.choose(past[past.is_fail], rate)
     cleared = decide(world, chosen, rule.margin)
-    slipped = cleared[coming.is_fail][: round(next_defects.NEXT_SLIPS / rate)]
+    slipped = cleared[coming.is_fail][: round(NEXT_SLIPS / rate)]
     fold = coming.night < coming.night[0] + worlds.NIGHTS_A_FOLD
     return Outcome(
         rule=rule.name,
         rate=rate,
-        next_held=bool(np.count_nonzero(slipped) <= next_defects.NEXT_SLIPS),
+        next_held=bool(np.count_nonzero(slipped) <= NEXT_SLIPS),
         fold_held=_share(cleared[fold & coming.is_fail]) <= rate,
         cleared=_share(cleared[fold & ~coming.is_fail]),
     )

@@ -9,6 +9,9 @@ import numpy as np
 from pcb_spark.learning.judged import Judged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     from numpy.typing import ArrayLike
 
     from pcb_spark.learning.judged import TextsLike
@@ -23,6 +26,8 @@ def judged(
     fold: ArrayLike = 1,
     defects: TextsLike | None = None,
     threshold: ArrayLike = 0.0,
+    captured_at: ArrayLike | None = None,
+    capture_date: Sequence[date | None] | None = None,
     **labels: TextsLike,
 ) -> Judged:
     """Images ``i0``, ``i1`` and so on; each on a board of its own, all in fold 1, unless given."""
@@ -37,4 +42,6 @@ def judged(
         defects=[None] * n if defects is None else defects,
         labels=labels,
         threshold=threshold,
+        captured_at=captured_at,
+        capture_date=capture_date,
     )

@@ -25,8 +25,12 @@ MANIFEST: dict[str, Any] = {
     "trained_backbone": True,
     "backbone": {"source": "resnet50-v1-12", "sha256": "3" * 64},
     "threshold": {
-        "value": 0.25, "max_slip_rate": 0.02, "confidence": 0.95, "slips": 1, "defects": 4,
-        "slip_rate_upper": 0.019, "cleared_good": 3, "good": 6, "reason": "enough defects",
+        "value": 0.25, "max_slip_rate": 0.02, "confidence": 0.95, "bound": "next",
+        "next_slips": 4, "next_defects": 200, "rank": 2, "defects": 300, "needed": 163,
+        "risk": 0.04, "first": "2026-01-27", "last": "2026-02-27", "spread": None, "slips": 1,
+        "cleared_good": 3, "good": 6,
+        "reason": "Of the next 200 defects at most 4 slip (95 % confidence), if they resemble the "
+        "300 defects of 27 January to 27 February.",
     },
     "metrics": {},
     "training_window": {
@@ -35,6 +39,13 @@ MANIFEST: dict[str, Any] = {
     "lineage": {"run_id": "20260301T000000Z-00ff00", "config_sha256": "c" * 64},
     "versions": {"python": "3.11.7"},
     "created_at": "2026-03-01T00:00:00+00:00",
+}  # fmt: skip
+
+#: The threshold of a bundle that was made before promises were about the next defects.
+EARLIER_THRESHOLD: dict[str, Any] = {
+    "value": 0.25, "max_slip_rate": 0.02, "confidence": 0.95, "slips": 1, "defects": 4,
+    "slip_rate_upper": 0.019, "cleared_good": 3, "good": 6, "reason": "enough defects",
+    "design_effect": 1.0, "segment_by": None, "by_segment": {}, "pooled_segments": {},
 }  # fmt: skip
 
 

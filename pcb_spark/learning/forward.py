@@ -29,6 +29,14 @@ class Forward:
         """What the thresholds did on the fold."""
         return count_outcome(self.judged)
 
+    def next_outcome(self, promise: Promise) -> Outcome:
+        """What they did on the fold's first defects in time, as many as ``promise`` speaks of.
+
+        Good images aren't among them.
+        """
+        defects = self.judged[self.judged.is_fail].in_time()
+        return count_outcome(defects[np.arange(len(defects)) < promise.next_defects.defects])
+
 
 def evaluate_forward(judged: Judged, promise: Promise) -> tuple[Forward, ...]:
     """Show what the rule would have done: for each fold but the first, chosen on those before."""

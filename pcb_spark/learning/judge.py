@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pcb_spark.learning.bootstrap import Resampling
     from pcb_spark.learning.promise import Promise
+    from pcb_spark.learning.rates import Outcome
     from pcb_spark.learning.settings import LearningConfig, TreeSettings
     from pcb_spark.learning.thresholds import Thresholds
 
@@ -192,10 +193,15 @@ def _evaluate_forward(
     for step in steps:
         scope = Scope(FORWARD, str(step.fold))
         yield from metrics.evaluate_scope(scope, step.judged, promise, drawn, metrics.DECISIONS)
+        yield _next_slips(scope, step.next_outcome(promise))
         yield _threshold(scope, step.thresholds)
     if steps:
         whole = forward.all_steps(judged, steps)
         yield from metrics.evaluate_scope(FORWARD_OVERALL, whole, promise, drawn, metrics.DECISIONS)
+
+
+def _next_slips(scope: Scope, found: Outcome) -> metrics.Metric:
+    return metrics.Metric(scope, metrics.NEXT_SLIPS, float(found.slips), None, None, found.defects)
 
 
 def _threshold(scope: Scope, chosen: Thresholds) -> metrics.Metric:

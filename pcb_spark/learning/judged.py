@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ Verdicts: TypeAlias = NDArray[np.bool_]
 #: Text of each image, None where it isn't known.
 Texts: TypeAlias = NDArray[np.object_]
 TextsLike: TypeAlias = ArrayLike | Sequence[str | None]
+Moments: TypeAlias = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Judged:
     fold : (n,), in whose test window the image lies, from 1 in the order of time.
     defects : (n,) kinds as ``open|short``, None or empty where there are none.
     labels : (n,) values of each of the traceability columns ``LABELS``.
+    captured_at : (n,) datetime64 in microseconds, NaT where it isn't known.
+    capture_date : (n,) the plant's date of that, None where it isn't known.
     """
 
     image_id: Texts
@@ -53,6 +57,8 @@ class Judged:
     fold: NDArray[np.int64]
     defects: Texts
     labels: Mapping[str, Texts]
+    captured_at: Moments
+    capture_date: NDArray[np.object_]
 
     @classmethod
     def of(
@@ -66,6 +72,8 @@ class Judged:
         defects: TextsLike,
         labels: Mapping[str, TextsLike],
         threshold: ArrayLike = 0.0,
+        captured_at: ArrayLike | None = None,
+        capture_date: Sequence[date | None] | None = None,
     ) -> Judged:
         """Check what lies side by side, (n,) each, and bind it; ``threshold`` may be one for all.
 
@@ -85,6 +93,8 @@ class Judged:
             fold=_of_length(names.FOLD, np.asarray(fold, dtype=np.int64), n),
             defects=_texts(names.DEFECTS, defects, n),
             labels={name: _texts(name, values, n) for name, values in labels.items()},
+            captured_at=_moments(captured_at, n),
+            capture_date=_texts(names.CAPTURE_DATE, capture_date or [None] * n, n),
         )
 
     @classmethod
@@ -104,6 +114,8 @@ class Judged:
             fold=rows[names.FOLD],
             defects=rows[names.DEFECTS],
             labels={name: rows[name] for name in LABELS},
+            captured_at=rows[names.CAPTURED_AT],
+            capture_date=_dates(rows),
         )
 
     def __len__(self) -> int:
@@ -119,6 +131,8 @@ class Judged:
             fold=self.fold[rows],
             defects=self.defects[rows],
             labels={name: values[rows] for name, values in self.labels.items()},
+            captured_at=self.captured_at[rows],
+            capture_date=self.capture_date[rows],
         )
 
     def at(self, threshold: ArrayLike) -> Judged:
@@ -133,6 +147,15 @@ class Judged:
             score=_of_length(names.PROBABILITY, _scores(score), n),
             fold=_of_length(names.FOLD, np.asarray(fold, dtype=np.int64), n),
         )
+
+    def in_time(self) -> Judged:
+        """The same images in the order in which they were taken, those of unknown times last."""
+        return self[np.argsort(self.captured_at, kind="stable")]
+
+    def period(self) -> tuple[date, date] | tuple[None, None]:
+        """First and last capture date; None where none is known."""
+        known = [day for day in self.capture_date if day is not None]
+        return (min(known), max(known)) if known else (None, None)
 
     def segments(self, column: str | None) -> Texts:
         """What may have a threshold of its own: values of ``column``, None for all without one."""
@@ -158,10 +181,24 @@ def _known_verdicts(is_fail: ArrayLike, n: int) -> Verdicts:
     return verdicts.astype(bool)
 
 
-def _texts(name: str, values: TextsLike, n: int) -> Texts:
+def _texts(name: str, values: TextsLike | Sequence[date | None], n: int) -> Texts:
     """Text (n,); what pandas makes of a null is None again."""
     found = _of_length(name, np.asarray(values, dtype=object), n)
     return np.array([text if text == text else None for text in found], dtype=object)
+
+
+def _moments(captured_at: ArrayLike | None, n: int) -> Moments:
+    if captured_at is None:
+        return np.full(n, np.datetime64("NaT"), dtype="datetime64[us]")
+    return _of_length(names.CAPTURED_AT, np.asarray(captured_at, dtype="datetime64[us]"), n)
+
+
+def _dates(rows: pd.DataFrame) -> list[date | None]:
+    """Capture dates; tables that hold none of their own have that of ``captured_at``."""
+    if names.CAPTURE_DATE in rows:
+        return [*rows[names.CAPTURE_DATE]]
+    moments = np.asarray(rows[names.CAPTURED_AT], dtype="datetime64[D]")
+    return [moment.item() for moment in moments]
 
 
 def _of_length(name: str, values: NDArray, n: int) -> NDArray:  # type: ignore[type-arg]

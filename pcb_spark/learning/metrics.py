@@ -35,6 +35,8 @@ Label = TypeVar("Label", int, str)
 RANKING = ("roc_auc", "average_precision", "brier")
 DECISIONS = ("slip_rate", "false_call_reduction", "review_reduction")
 METRICS = (*RANKING, *DECISIONS)
+#: Slips among a fold's first defects, as many as the promise speaks of; ``n`` says how many.
+NEXT_SLIPS = "next_slips"
 #: What a defect kind reports; its other rates would repeat those of the good images.
 OF_DEFECT_KIND = ("roc_auc", "average_precision", "slip_rate")
 
@@ -68,8 +70,8 @@ def evaluate_scores(judged: Judged, promise: Promise, drawn: Resampling) -> list
 def evaluate_folds(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
     """Metrics ``overall``, of the folds, and their mean over those that have both classes.
 
-    Bounds are by board, None where there is one; but that of ``slip_rate`` is the promise's: a
-    bootstrap of no slips promises none.
+    Bounds are by board, None where there is one; but those of ``slip_rate`` are Clopper and
+    Pearson's: a bootstrap of no slips promises none.
     """
     by_fold = rows_by_label([index] for index in judged.fold.tolist())
     folds = {
@@ -212,9 +214,7 @@ def _scope(
     by_board: Sequence[str] = (*RANKING, *DECISIONS[1:]),
 ) -> list[Metric]:
     """Rows of one scope; those named in ``by_board`` take their bounds from ``samples`` (k, 6)."""
-    rates = count_outcome(judged).rates(
-        confidence=promise.confidence, design_effect=promise.design_effect(judged)
-    )
+    rates = count_outcome(judged).rates(confidence=promise.confidence)
     n_scored = np.count_nonzero(~np.isnan(judged.score))
     metrics = []
     for column, (name, value) in enumerate(zip(METRICS, _values(judged), strict=True)):

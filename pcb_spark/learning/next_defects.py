@@ -1,4 +1,4 @@
-"""What is promised of the next defects, and the threshold that keeps it.
+"""Which threshold keeps a promise of the next defects.
 
 A promise reads "of the next h defects at most c slip, with this confidence". It is kept by the
 (k+1)-th lowest of n known defects' scores as threshold, for the largest k that leaves
@@ -24,35 +24,23 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcb_spark.core.errors import ConfigError
 from pcb_spark.core.policy import round_scores
 from pcb_spark.learning.lot_spread import LotSpread, lot_spread
+from pcb_spark.learning.promise import NextDefects, Promise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-#: Slips that each rule allows, c: few enough to be counted by people, and h = c / max_slip_rate.
-NEXT_SLIPS = 4
-LOT_SLIPS = 2
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """At most ``slips`` of the next ``defects`` slip, with ``confidence``."""
-
-    slips: int
-    defects: int
-    confidence: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +57,7 @@ class Choice:
     spread : of the lots; None where the rule takes no notice of them.
     """
 
-    promise: Promise
+    promise: NextDefects
     value: float
     rank: int
     defects: int
@@ -85,39 +73,15 @@ class Choice:
         return _sentence(self, first, last)
 
 
-def next_promise(max_slip_rate: float, *, confidence: float = 0.95) -> Promise:
-    """At most 4 of the next 4 / ``max_slip_rate``.
-
-    Raises
-    ------
-    ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
-    """
-    return _promise(NEXT_SLIPS, max_slip_rate, confidence)
-
-
-def lot_promise(max_slip_rate: float, *, confidence: float = 0.95) -> Promise:
-    """At most 2 of the next 2 / ``max_slip_rate``; raises as ``next_promise`` does."""
-    return _promise(LOT_SLIPS, max_slip_rate, confidence)
-
-
-def _promise(slips: int, max_slip_rate: float, confidence: float) -> Promise:
-    for key, got in (("max_slip_rate", max_slip_rate), ("confidence", confidence)):
-        if not 0 < got < 1:
-            what = f"policy.{key} is out of range"
-            raise ConfigError(what, expected="above 0 and below 1", got=got)
-    # 2 / 0.02 must not become 101 by the last bit of 0.02.
-    defects = math.ceil(slips / max_slip_rate * (1 - 1e-12))
-    return Promise(slips=slips, defects=defects, confidence=confidence)
-
-
 def choose_next(scores: ArrayLike, *, max_slip_rate: float, confidence: float = 0.95) -> Choice:
     """Choose by the rule "next" from the known defects' scores (n,), NaN where there is none.
 
     Raises
     ------
-    ConfigError : as ``next_promise`` does.
+    ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
     """
-    return _choose(scores, next_promise(max_slip_rate, confidence=confidence), None)
+    promise = Promise(max_slip_rate=max_slip_rate, confidence=confidence)
+    return _choose(scores, promise.next_defects, None)
 
 
 def choose_lot(
@@ -133,13 +97,13 @@ def choose_lot(
 
     Raises
     ------
-    ConfigError : as ``next_promise`` does.
+    ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
     """
-    promise = lot_promise(max_slip_rate, confidence=confidence)
-    return _choose(scores, promise, lot_spread(scores, lots))
+    promise = Promise(max_slip_rate=max_slip_rate, confidence=confidence, bound="lot")
+    return _choose(scores, promise.next_defects, lot_spread(scores, lots))
 
 
-def _choose(scores: ArrayLike, promise: Promise, spread: LotSpread | None) -> Choice:
+def _choose(scores: ArrayLike, promise: NextDefects, spread: LotSpread | None) -> Choice:
     rounded = round_scores(scores)
     ranked = np.sort(rounded[~np.isnan(rounded)])
     defects = len(ranked)
@@ -155,7 +119,7 @@ def _choose(scores: ArrayLike, promise: Promise, spread: LotSpread | None) -> Ch
     )
 
 
-def allowed_rank(promise: Promise, defects: int, spread: LotSpread | None = None) -> int:
+def allowed_rank(promise: NextDefects, defects: int, spread: LotSpread | None = None) -> int:
     """Which of ``defects`` sorted scores may be the threshold: the highest rank; 0 for none."""
     if spread is not None and spread.lots < 2:
         return 0
@@ -165,7 +129,22 @@ def allowed_rank(promise: Promise, defects: int, spread: LotSpread | None = None
     return rank
 
 
-def defects_needed(promise: Promise, spread: LotSpread | None = None) -> int:
+def ranks_by_slips(
+    promise: NextDefects, defects: int, most: int, spread: LotSpread | None = None
+) -> list[int]:
+    """``allowed_rank`` if 0, 1, 2 and more of the next defects might slip.
+
+    It ends with the first that is ``most`` or higher, or where all of them might slip but one.
+    """
+    ranks: list[int] = []
+    for slips in range(promise.defects):
+        ranks.append(allowed_rank(replace(promise, slips=slips), defects, spread))
+        if ranks[-1] >= most:
+            break
+    return ranks
+
+
+def defects_needed(promise: NextDefects, spread: LotSpread | None = None) -> int:
     """Fewest known defects of which the lowest score may be the threshold.
 
     With a ``spread`` these are defects in lots as large and as different as the known ones.
@@ -178,7 +157,7 @@ def defects_needed(promise: Promise, spread: LotSpread | None = None) -> int:
     return bisect_left(range(10**12), True, key=enough)
 
 
-def risk(promise: Promise, rank: int, defects: int, spread: LotSpread | None = None) -> float:
+def risk(promise: NextDefects, rank: int, defects: int, spread: LotSpread | None = None) -> float:
     """Probability that the promise is broken with the ``rank``-th lowest score as threshold.
 
     The more lots differ, the rarer and the worse are bad ones, and beyond some point a promise
@@ -202,7 +181,7 @@ def risk(promise: Promise, rank: int, defects: int, spread: LotSpread | None = N
 
 
 def _lot_risk(
-    promise: Promise, mean: float, correlation: float, defects: int, companions: float
+    promise: NextDefects, mean: float, correlation: float, defects: int, companions: float
 ) -> float:
     width = correlation + (1 + correlation * companions) / (defects + 2)
     if width >= 1:
@@ -212,7 +191,7 @@ def _lot_risk(
     return exceedance(promise, mean * weight, (1 - mean) * weight)
 
 
-def exceedance(promise: Promise, below: float, above: float) -> float:
+def exceedance(promise: NextDefects, below: float, above: float) -> float:
     """P(X > slips) for X ~ BetaBinomial(defects; below, above), both above 0.
 
     Summed from P(X = 0) upward by the ratio of neighbours, which is right to 1e-9 up to a million

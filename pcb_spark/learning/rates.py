@@ -33,29 +33,26 @@ class Outcome:
     cleared_good: int
     good: int
 
-    def rates(self, *, confidence: float = 0.95, design_effect: float = 1.0) -> dict[str, Rate]:
+    def rates(self, *, confidence: float = 0.95) -> dict[str, Rate]:
         """Give ``slip_rate``, ``false_call_reduction`` and ``review_reduction``.
 
-        Bounds are two-sided, but those of ``slip_rate`` hold ``confidence`` on each side, so that
-        its upper one is the bound that the threshold was chosen by. ``design_effect`` is that of
-        the defects, see ``promise``.
+        Bounds are two-sided, but those of ``slip_rate`` hold ``confidence`` on each side: its upper
+        one is read by itself.
         """
         total, cleared = self.defects + self.good, self.slips + self.cleared_good
         two_sided = (1 + confidence) / 2
         return {
-            "slip_rate": rate(self.slips, self.defects, confidence, design_effect),
+            "slip_rate": rate(self.slips, self.defects, confidence),
             "false_call_reduction": rate(self.cleared_good, self.good, two_sided),
             "review_reduction": rate(cleared, total, two_sided),
         }
 
 
-def slip_upper_bound(
-    slips: int, defects: int, *, confidence: float = 0.95, design_effect: float = 1.0
-) -> float:
+def slip_upper_bound(slips: int, defects: int, *, confidence: float = 0.95) -> float:
     """One-sided Clopper-Pearson upper bound, 0..1; 1.0 where all slipped, or there are none.
 
-    With a ``design_effect`` above 1 both counts shrink by it: the effective sample size of Korn
-    and Graubard (Survey Methodology 24, 1998).
+    It bounds the mean rate that the defects came from (Clopper and Pearson, Biometrika 26, 1934),
+    which is no promise of the next ones.
     """
     if slips == defects:
         return 1.0
@@ -63,16 +60,12 @@ def slip_upper_bound(
     # takes; imported here, since most that read this module compute no bound.
     from scipy.special import betaincinv
 
-    slipped, held = slips / design_effect, (defects - slips) / design_effect
-    return float(betaincinv(slipped + 1, held, confidence))
+    return float(betaincinv(slips + 1, defects - slips, confidence))
 
 
-def rate(hits: int, n: int, side: float, design_effect: float = 1.0) -> Rate:
+def rate(hits: int, n: int, side: float) -> Rate:
     """Give ``hits / n`` in its bounds, each of which holds with confidence ``side``."""
-    misses, upper = (
-        slip_upper_bound(count, n, confidence=side, design_effect=design_effect)
-        for count in (n - hits, hits)
-    )
+    misses, upper = (slip_upper_bound(count, n, confidence=side) for count in (n - hits, hits))
     return Rate(hits / n if n else None, 1 - misses, upper, n)
 
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
 from pcb_spark.learning.bootstrap import Resampling
-from pcb_spark.learning.promise import Promise
+from pcb_spark.learning.promise import Bound, Promise
 from pcb_spark.network.settings import Level
 
 #: LightGBM's parameters that depend on whether features are differences to a reference, as they
 #: measured best; docs/results/accuracy.md has the tables.
 WITH_REFERENCES = {"num_iterations": 200, "learning_rate": 0.1, "num_leaves": 31}
 WITHOUT_REFERENCES = {"num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15}
+
+#: Values of ``policy.bound`` that are gone, and what to set in place of each.
+_GONE_BOUNDS = {
+    "independent": "'next' or 'lot': 'independent' bounded the mean of the past and is gone; "
+    "leave policy.bound out, or set it to 'next', which bounds the next defects",
+    "board": "'next' or 'lot': 'board' is gone, since defects differ by lot far more than by "
+    "board; set policy.bound to 'lot', which lets lots differ",
+}
 
 
 class FoldsConfig(Section):
@@ -96,12 +104,21 @@ class PolicyConfig(Section):
     """Confidence of that bound, and of every interval."""
     segments: Literal["none", "line", "part_number"] = "none"
     """What has a threshold of its own where its defects are enough, else the pooled one."""
-    bound: Literal["independent", "board"] = "independent"
-    """``board``: defects of one board count as correlated, which takes more of them."""
+    bound: Bound = "next"
+    """``next`` promises the next defects if they resemble the known ones; ``lot`` is stricter and
+    lets lots differ.
+    """
     bootstrap_resamples: int = Field(default=500, ge=0)
     """How often boards are drawn anew for the intervals of AUC."""
     caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)
     """Defects that the test machine catches in a million components; tells slips in ppm too."""
+
+    @field_validator("bound", mode="before")
+    @classmethod
+    def _bound_is_there(cls, bound: object) -> object:
+        if isinstance(bound, str) and bound in _GONE_BOUNDS:
+            raise ValueError(_GONE_BOUNDS[bound])
+        return bound
 
     @property
     def promise(self) -> Promise:
@@ -110,7 +127,7 @@ class PolicyConfig(Section):
             max_slip_rate=self.max_slip_rate,
             confidence=self.confidence,
             segment_by=None if self.segments == "none" else self.segments,
-            correlated_boards=self.bound == "board",
+            bound=self.bound,
         )
 
 

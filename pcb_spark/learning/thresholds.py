@@ -1,30 +1,30 @@
-"""Which threshold keeps the promise: chosen on scores of images that no model was trained on.
+"""Which thresholds are served, and the evidence for them that a bundle's manifest keeps.
 
-It is the (k+1)-th lowest score among n true defects, for the largest k whose one-sided
-Clopper-Pearson upper bound, BetaInv(confidence; k+1, n-k), stays within ``max_slip_rate``
-(Clopper and Pearson, Biometrika 26, 1934). The bound covers the choice itself: the share of
-defects below an order statistic is Beta(k+1, n-k) distributed whatever the scores' distribution
-(Wilks, Ann. Math. Stat. 12, 1941), so no correction for having looked at the data is due.
+They are chosen by the rule of the promise (``next_defects``) on scores of images that no model was
+trained on. What they do to these same images is counted beside, and proves nothing: ``forward``
+says what they would have done to the images that came after.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import partial
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pcb_spark.core.policy import SegmentThresholds, round_scores
-from pcb_spark.learning.rates import Outcome, count_outcome, slip_upper_bound
+from pcb_spark.core import names
+from pcb_spark.core.policy import SegmentThresholds
+from pcb_spark.learning.next_defects import choose_lot, choose_next, ranks_by_slips
+from pcb_spark.learning.rates import count_outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pcb_spark.learning.bootstrap import Floats
     from pcb_spark.learning.judged import Judged
+    from pcb_spark.learning.lot_spread import LotSpread
+    from pcb_spark.learning.next_defects import Choice
     from pcb_spark.learning.promise import Promise
 
 
@@ -35,38 +35,44 @@ class Threshold:
     Attributes
     ----------
     value : scores below it are cleared; exactly a float32; 0.0 clears nothing.
-    max_slip_rate, confidence : what was asked for, between 0 and 1.
-    slips, defects : true defects below ``value``, and all true defects that have a score.
-    design_effect : how many defects tell as much as one independent one; 1.0 and up.
-    slip_rate_upper : bound on the slip rate; above ``max_slip_rate`` only where nothing is cleared
-        for want of defects: the best that so few could show.
-    cleared_good, good : good images below ``value``, and all good images.
+    max_slip_rate, confidence, bound : what was asked for, see ``Promise``.
+    next_slips, next_defects : what is promised: at most so many slips of so many next defects.
+    rank : it is the rank-th lowest of the known defects' scores; 0 where nothing may be cleared.
+    defects, needed : known defects that have a score, and the fewest that clear anything.
+    risk : probability that the promise is broken, 0..1; above 1 - confidence only where nothing is
+        cleared.
+    first, last : dates of the first and the last of these defects, as 2024-01-27; None where no
+        date is known.
+    spread : how much their lots differ; None where the rule takes no notice of them.
+    slips, cleared_good, good : on these same scores, true defects and good images below ``value``,
+        and all good images.
     reason : one sentence for the log, the manifest and the report.
     """
 
     value: float
     max_slip_rate: float
     confidence: float
-    slips: int
+    bound: str
+    next_slips: int
+    next_defects: int
+    rank: int
     defects: int
-    slip_rate_upper: float
+    needed: int
+    risk: float
+    first: str | None
+    last: str | None
+    spread: LotSpread | None
+    slips: int
     cleared_good: int
     good: int
     reason: str
-    design_effect: float = 1.0
-
-    @classmethod
-    def of(cls, evidence: Mapping[str, Any]) -> Threshold:
-        """Read the pooled one off ``Thresholds.evidence``, which a bundle's manifest holds."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in evidence.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
     """The pooled threshold, and one for each segment that has defects enough of its own.
 
-    The pooled bound holds for the mix of all segments, not for each of them.
+    The pooled promise holds for the mix of all segments, not for each of them.
 
     Attributes
     ----------
@@ -99,57 +105,43 @@ class Thresholds:
 
 
 def choose_threshold(judged: Judged, promise: Promise) -> Threshold:
-    """Largest threshold whose bound on the slip rate stays within ``max_slip_rate``.
-
-    Walks upward over the defects' scores and stops at the first whose bound is too high; slips
-    change nowhere else, and the bound grows with them, so bisection ends at the same place. The
-    value is the score of the last defect that holds, the largest that clears no more: scores equal
-    to it stay with the operator, so ties go together. Defects without a score, which can't slip,
-    are left out: that can only raise the bound.
+    """Choose by the rule of ``promise``; defects without a score, which can't slip, are left out.
 
     Raises
     ------
     ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
     """
-    scores = round_scores(judged.score)
-    ranked = np.sort(scores[judged.is_fail & ~np.isnan(scores)])
-    defects, effect = len(ranked), promise.design_effect(judged)
-    needed = promise.defects_needed(design_effect=effect)
-    bound = partial(
-        slip_upper_bound, defects=defects, confidence=promise.confidence, design_effect=effect
-    )
-    holding = bisect_right(range(defects), promise.max_slip_rate, key=bound)
-    value = float(ranked[holding - 1]) if holding else 0.0
-    outcome = count_outcome(judged.at(value))
-    said = (
-        f"at most {promise.max_slip_rate:.4g} of defects slip ({promise.confidence:.4g} confidence)"
-    )
+    known = judged[judged.is_fail & ~np.isnan(judged.score)]
+    choice, (first, last) = _choice(known, promise), known.period()
+    outcome = count_outcome(judged.at(choice.value))
     return Threshold(
-        value=value,
+        value=choice.value,
         max_slip_rate=promise.max_slip_rate,
         confidence=promise.confidence,
+        bound=promise.bound,
+        next_slips=choice.promise.slips,
+        next_defects=choice.promise.defects,
+        rank=choice.rank,
+        defects=choice.defects,
+        needed=choice.needed,
+        risk=choice.risk,
+        first=first.isoformat() if first else None,
+        last=last.isoformat() if last else None,
+        spread=choice.spread,
         slips=outcome.slips,
-        defects=defects,
-        slip_rate_upper=bound(outcome.slips),
         cleared_good=outcome.cleared_good,
         good=outcome.good,
-        design_effect=effect,
-        reason=_cleared(said, outcome) if holding else _cleared_nothing(said, defects, needed),
+        reason=choice.sentence(first, last),
     )
 
 
-def _cleared(promise: str, outcome: Outcome) -> str:
-    return (
-        f"{promise}: {outcome.slips} of {outcome.defects} defects and {outcome.cleared_good} of "
-        f"{outcome.good} good images score below the threshold"
-    )
-
-
-def _cleared_nothing(promise: str, defects: int, needed: int) -> str:
-    return (
-        f"clears nothing: to show that {promise} takes {needed} defects, "
-        f"{defects} are there, {needed - defects} more are needed"
-    )
+def _choice(known: Judged, promise: Promise) -> Choice:
+    asked: dict[str, float] = {
+        "max_slip_rate": promise.max_slip_rate, "confidence": promise.confidence,
+    }  # fmt: skip
+    if promise.bound == "lot":
+        return choose_lot(known.score, known.segments(names.LOT).tolist(), **asked)
+    return choose_next(known.score, **asked)
 
 
 def choose_thresholds(judged: Judged, promise: Promise) -> Thresholds:
@@ -159,12 +151,11 @@ def choose_thresholds(judged: Judged, promise: Promise) -> Thresholds:
         name: choose_threshold(judged[labels == name], promise)
         for name in sorted({str(label) for label in labels if label})
     }
-    most = promise.max_slip_rate
     return Thresholds(
         pooled=choose_threshold(judged, promise),
         segment_by=promise.segment_by,
-        by_segment={k: v for k, v in own.items() if v.slip_rate_upper <= most},
-        pooled_segments={k: v.reason for k, v in own.items() if v.slip_rate_upper > most},
+        by_segment={name: each for name, each in own.items() if each.rank},
+        pooled_segments={name: each.reason for name, each in own.items() if not each.rank},
     )
 
 
@@ -172,7 +163,7 @@ class SlipCurve(NamedTuple):
     """Every threshold that could have been chosen, one a row, in ascending order, (n,) each.
 
     ``cleared`` is the share of images below it, ``slips`` how many of them are defects, and
-    ``upper`` the bound on the slip rate that the choice goes by.
+    ``upper`` the largest share of the next defects that slips, with the promise's confidence.
     """
 
     cleared: Floats
@@ -180,15 +171,17 @@ class SlipCurve(NamedTuple):
     upper: Floats
 
 
-def slip_curve(judged: Judged, chosen: Threshold) -> SlipCurve:
-    """Walk upward over the scores of images, at least one a defect, by the bound of ``chosen``."""
+def slip_curve(
+    judged: Judged, promise: Promise, *, most: int, spread: LotSpread | None = None
+) -> SlipCurve:
+    """Walk upward over the scores of images, at least one a defect, up to ``most`` slips.
+
+    ``spread`` is that of the lots where the rule takes notice of them.
+    """
     fails = judged.is_fail[np.argsort(judged.score, kind="stable")]
     slips = np.cumsum(fails)
-    bound = partial(
-        slip_upper_bound,
-        defects=int(slips[-1]),
-        confidence=chosen.confidence,
-        design_effect=chosen.design_effect,
-    )
-    upper = np.array([bound(k) for k in range(slips[-1] + 1)])
-    return SlipCurve(np.arange(1, len(fails) + 1) / len(fails), slips, upper[slips])
+    ranks = ranks_by_slips(promise.next_defects, int(slips[-1]), most + 1, spread)
+    shown = slips <= most
+    # Where so many slip, the threshold is the score of the next defect, which doesn't.
+    upper = np.searchsorted(ranks, slips[shown] + 1) / promise.next_defects.defects
+    return SlipCurve((np.arange(1, len(fails) + 1) / len(fails))[shown], slips[shown], upper)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Job:
     """What every job needs: a ``lake.run.Run`` with the configuration.
 
-    ``notes`` are lines for the summary, of what no table counts.
+    ``notes`` are lines for the summary, of what no table counts; ``promises`` what training
+    promised, which goes before all figures.
     """
 
     spark: SparkSession
@@ -41,6 +42,7 @@ class Job:
     lease: Lease | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     notes: list[str] = field(default_factory=list)
+    promises: list[str] = field(default_factory=list)
 
     @property
     def out(self) -> str:

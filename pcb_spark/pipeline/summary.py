@@ -12,12 +12,14 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.ingest import image_files, ledger, notes, readability
 from pcb_spark.lake import catalogue, schemas, tables
-from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, OVERALL, Scope
+from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, FORWARD_OVERALL, OVERALL, Scope
+from pcb_spark.learning.metrics import NEXT_SLIPS
 from pcb_spark.monitor import quality_lines
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
 
+    from pcb_spark.learning.promise import Promise
     from pcb_spark.pipeline import Job
 
 _ORDER = ("ingest", "describe", "featurize", "train", "score", "tune", "compact", "prune")
@@ -109,14 +111,30 @@ def _figures(job: Job) -> list[str]:
     }
     judged = [scope for scope, metric in by_name if metric == "roc_auc" and scope.kind == FOLD]
     folds = sorted(judged, key=lambda scope: int(scope.value or 0))
-    lines = [_auc(by_name, scope, "roc_auc") for scope in (FOLDS_MEAN, OVERALL, *folds)]
+    steps = [Scope(FORWARD, scope.value) for scope in folds]
+    lines = [_broken(by_name, scope, job.config.policy.promise) for scope in steps]
+    lines += job.promises
+    lines += [_forward(by_name, scope) for scope in (FORWARD_OVERALL, *steps)]
+    lines += [_auc(by_name, scope, "roc_auc") for scope in (FOLDS_MEAN, OVERALL, *folds)]
     lines.append(_auc(by_name, FOLDS_MEAN, "baseline_roc_auc"))
-    lines += [_forward(by_name, Scope(FORWARD, scope.value)) for scope in folds]
     return [line for line in lines if line] + quality_lines.lines(rows)
 
 
+def _broken(by_name: Mapping[tuple[Scope, str], Row], scope: Scope, promise: Promise) -> str:
+    """Say that a fold broke the promise, empty where it didn't."""
+    rate, first = (by_name.get((scope, name)) for name in ("slip_rate", NEXT_SLIPS))
+    if rate is None or rate["value"] is None or first is None:
+        return ""
+    if promise.holds(rate["value"], first["value"]):
+        return ""
+    return (
+        f"promise broken {scope}: {first['value']:.0f} of the next {first['n']} defects slipped, "
+        f"{rate['value']:.1%} of all {rate['n']}"
+    )
+
+
 def _forward(by_name: Mapping[tuple[Scope, str], Row], scope: Scope) -> str:
-    """What the decision rule would have done on a fold, its threshold chosen on those before."""
+    """What the decision rule would have done forward: threshold chosen on the folds before."""
     rates_told = ("slip_rate", "false_call_reduction", "review_reduction")
     rates = [by_name[scope, name]["value"] for name in rates_told if (scope, name) in by_name]
     if len(rates) < len(rates_told) or None in rates:

@@ -130,9 +130,15 @@ def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: D
     )
     tables.replace(doubtful, job.table(SUSPECTS), schemas.SUSPECTS, lease=job.lease)
     chosen = judgement.thresholds
-    log.info("policy: %s", chosen.pooled.reason)
-    for name, threshold in chosen.by_segment.items():
-        log.info("policy, %s %s: %s", chosen.segment_by, name, threshold.reason)
+    job.promises[:] = [
+        f"promise: {chosen.pooled.reason}",
+        *(
+            f"promise, {chosen.segment_by} {name}: {threshold.reason}"
+            for name, threshold in chosen.by_segment.items()
+        ),
+    ]
+    for said in job.promises:
+        log.info(said)
     for name, reason in chosen.pooled_segments.items():
         log.info("policy, %s %s uses the pooled threshold: %s", chosen.segment_by, name, reason)
 

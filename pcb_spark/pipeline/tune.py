@@ -191,10 +191,9 @@ def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.
     digest = hashlib.sha256(judged.is_fail.tobytes())
     for train, test in examples.folds:
         digest.update(train.tobytes() + test.tobytes())
-    if promise.correlated_boards:
-        digest.update(json.dumps(judged.board_id.tolist()).encode())
-    if promise.segment_by:
-        digest.update(json.dumps(judged.segments(promise.segment_by).tolist()).encode())
+    by_lot = names.LOT if promise.bound == "lot" else None
+    for column in filter(None, (by_lot, promise.segment_by)):
+        digest.update(json.dumps(judged.segments(column).tolist()).encode())
     about = [[each.fingerprint for each in sets], job.config.seed, job.config.policy.model_dump()]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:12]

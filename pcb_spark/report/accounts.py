@@ -84,13 +84,26 @@ def thresholds(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _threshold(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    known = f"{found['defects']:,}"
+    if "needed" in found:
+        known += f", {found['needed']:,} needed"
     return {
         "name": name,
         "value": f"{found['value']:.4g}",
+        "promised": _promised(found),
+        "defects": known,
+        "risk": percent(found.get("risk"), 2),
         "slips": f"{found['slips']:,} of {found['defects']:,}",
-        "upper": percent(found["slip_rate_upper"], 2),
         "cleared": f"{found['cleared_good']:,} of {found['good']:,}",
     }
+
+
+def _promised(found: dict[str, Any]) -> str:
+    """What bundles of earlier versions promised was a mean, with a bound on it."""
+    if "next_defects" in found:
+        return f"{found['next_slips']:,} of the next {found['next_defects']:,}"
+    upper = found.get("slip_rate_upper")
+    return NONE if upper is None else f"{percent(upper, 2)} on the mean"
 
 
 def suspects(evidence: Evidence) -> list[dict[str, Any]]:

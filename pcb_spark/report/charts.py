@@ -11,8 +11,10 @@ from matplotlib.ticker import PercentFormatter
 
 from pcb_spark.core import names
 from pcb_spark.lake.scopes import DEFECT, FOLD, HISTORY_DAYS
-from pcb_spark.learning import calibration, rates, thresholds
-from pcb_spark.learning.thresholds import Threshold
+from pcb_spark.learning import calibration, rates
+from pcb_spark.learning.lot_spread import LotSpread
+from pcb_spark.learning.promise import Promise
+from pcb_spark.learning.thresholds import slip_curve
 from pcb_spark.report.drawing import Chart, chart
 
 if TYPE_CHECKING:
@@ -29,23 +31,27 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
     manifest, judged = evidence.manifest, evidence.judged
     if manifest is None or not judged.is_fail.any():
         return None
-    chosen = Threshold.of(manifest.threshold)
-    promise, confidence = chosen.max_slip_rate, chosen.confidence
+    known, promise = manifest.threshold, Promise.of(manifest.threshold)
+    allowed = known["max_slip_rate"]
     outcome = rates.count_outcome(judged)
     slips, fails = outcome.slips, outcome.defects
     point = (rates.cleared(judged).mean(), slips / fails)
-    curve = thresholds.slip_curve(judged, chosen)
-    shown = curve.slips <= max(4 * promise * fails, slips + 3)
-    share, slipped, upper = curve.cleared[shown], curve.slips[shown] / fails, curve.upper[shown]
+    most = int(max(4 * allowed * fails, slips + 3))
+    spread = LotSpread(**known["spread"]) if known.get("spread") else None
+    # Bundles of earlier versions bounded a mean: their curve has no line of next defects.
+    curve = slip_curve(judged, promise or Promise(max_slip_rate=allowed), most=most, spread=spread)
+    share, slipped = curve.cleared, curve.slips / fails
 
     def draw(axes: Any, palette: Palette) -> None:
-        axes.fill_between(share, slipped, upper, color=palette.accent, alpha=0.16, lw=0)
-        axes.plot(share, slipped, color=palette.accent, label="defects slipped")
-        axes.plot(share, upper, color=palette.accent, lw=1, ls=":", label="its upper bound")
-        axes.axhline(promise, color=palette.second, lw=1.2, ls="--", label="allowed")
+        axes.plot(share, slipped, color=palette.accent, label="slipped, same scores")
+        if promise is not None:
+            label = "next defects, at most"
+            axes.fill_between(share, slipped, curve.upper, color=palette.accent, alpha=0.16, lw=0)
+            axes.plot(share, curve.upper, color=palette.accent, lw=1, ls=":", label=label)
+        axes.axhline(allowed, color=palette.second, lw=1.2, ls="--", label="allowed")
         axes.plot(*point, "o", ms=8, color=palette.ink, label="chosen", clip_on=False, zorder=5)
         axes.set(xlabel="flags cleared", ylabel="defects slipped", xlim=(0, 1))
-        axes.set_ylim(0, max(4 * promise, point[1] * 1.3))
+        axes.set_ylim(0, max(4 * allowed, point[1] * 1.3))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.legend(loc="upper left", frameon=False, fontsize=9)
@@ -54,10 +60,21 @@ def slip_against_review(evidence: Evidence) -> Chart | None:
         draw,
         title="Slip against review",
         alt=f"Share of defects slipped over share of flags cleared. The chosen threshold clears "
-        f"{point[0]:.1%} of {len(judged):,} flags and lets {slips} of {fails:,} defects slip.",
+        f"{point[0]:.1%} of {len(judged):,} flags and lets {slips} of {fails:,} defects slip, on "
+        "the scores that it was chosen on.",
         caption=f"Each point of the curve is a threshold; out-of-fold scores of {len(judged):,} "
-        f"images, {fails:,} of them defects. The dotted line is the {confidence:.0%} upper bound, "
-        "which has to stay within the dashed one at the chosen point.",
+        f"images, {fails:,} of them defects. {_dotted(promise)}",
+    )
+
+
+def _dotted(promise: Promise | None) -> str:
+    if promise is None:
+        return "The model's bound is that of an earlier version and isn't drawn."
+    said = promise.next_defects
+    return (
+        f"The dotted line is how many of the next {said.defects:,} defects slip at most, with "
+        f"{said.confidence:.0%} confidence; at the chosen point it has to stay within the dashed "
+        "one."
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pcb_spark.core import names, policy
 from pcb_spark.lake.scopes import FOLDS_MEAN, FORWARD, FORWARD_OVERALL, OVERALL
-from pcb_spark.learning import rates
+from pcb_spark.learning.metrics import NEXT_SLIPS
+from pcb_spark.learning.promise import Promise
 
 if TYPE_CHECKING:
     from pcb_spark.lake.scopes import Scope
@@ -59,14 +60,58 @@ def headline(evidence: Evidence) -> Headline:
         f"{window['from']} to {window['until']}; judged on {len(evidence.out_of_fold):,} "
         "of them by classifiers that saw only earlier days."
     )
-    if not threshold["value"]:
-        return Headline("Training run", "Nothing is cleared yet", f"{_capital(threshold)}. {seen}")
-    sentence = (
+    happened = f"{_happened(evidence)}{seen}"
+    promised = f"{_capital(threshold).removesuffix('.')}."
+    broken = [row for row in _steps(evidence) if not row["within"]]
+    if broken:
+        return Headline("Training run", _worst(broken, threshold), f"{promised} {happened}")
+    if not _clears(threshold):
+        return Headline("Training run", "Nothing is cleared yet", f"{promised} {happened}")
+    return Headline("Training run", _promise(threshold), happened)
+
+
+def _clears(threshold: dict[str, Any]) -> bool:
+    own = threshold.get("by_segment") or {}
+    return bool(threshold["value"] or any(each["value"] for each in own.values()))
+
+
+def _promise(threshold: dict[str, Any]) -> str:
+    """What is promised; bundles of earlier versions promised a mean."""
+    if "next_defects" in threshold:
+        return _capital(threshold).removesuffix(".")
+    return (
         f"At most {short_percent(threshold['max_slip_rate'])} of defects slip "
-        f"({short_percent(threshold['confidence'])} confidence): "
-        f"{percent(rates.cleared(evidence.judged).mean(), 0)} of flags need no operator"
+        f"({short_percent(threshold['confidence'])} confidence), on the mean of the past"
     )
-    return Headline("Training run", sentence, seen)
+
+
+def _happened(evidence: Evidence) -> str:
+    """What the rule did forward in time, in one sentence; empty where there is one fold."""
+    whole = [row for row in forward(evidence) if row["scope"] == FORWARD_OVERALL]
+    return "".join(
+        f"Forward in time, by thresholds chosen on the folds before, {row['slips']} defects "
+        f"slipped and {row['false_call_reduction']} of false calls were cleared. "
+        for row in whole or _pooled(evidence)
+    )
+
+
+def _steps(evidence: Evidence) -> list[dict[str, Any]]:
+    return [row for row in forward(evidence) if row["scope"] != FORWARD_OVERALL]
+
+
+def _worst(broken: list[dict[str, Any]], threshold: dict[str, Any]) -> str:
+    """Say by how much the promise was broken, in the fold where the largest share slipped."""
+    worst = max(broken, key=lambda row: row["rate"])
+    said = f"{worst['slips']} defects slipped in fold {worst['fold']}"
+    following, allowed = worst["next"], threshold.get("next_slips")
+    if following is not None and allowed is not None and (following.value or 0) > allowed:
+        said += (
+            f", {following.value:.0f} of the first {following.n:,}, where {allowed} of "
+            f"{threshold['next_defects']:,} may"
+        )
+    else:
+        said += f", where {short_percent(threshold['max_slip_rate'])} may"
+    return f"The promise was broken forward in time: {said}"
 
 
 def _of_night(night: Night) -> Headline:
@@ -96,11 +141,11 @@ def notices(evidence: Evidence) -> Iterator[str]:
             "about your boards."
         )
     promise = manifest.threshold["max_slip_rate"]
-    folds = [row for row in forward(evidence) if row["scope"] != FORWARD_OVERALL]
+    folds = _steps(evidence)
     broken = [row for row in folds if not row["within"]]
     if broken:
         yield (
-            f"Forward in time more than {short_percent(promise)} of defects slipped in "
+            f"Forward in time more defects slipped than promised, {short_percent(promise)}, in "
             f"{len(broken)} of {len(folds)} folds."
         )
     own, pixels = (evidence.figure(FOLDS_MEAN, f"{p}roc_auc") for p in ("", "baseline_"))
@@ -145,7 +190,12 @@ def _forward_row(evidence: Evidence, scope: Scope) -> dict[str, Any] | None:
     reviews = evidence.figure(scope, "review_reduction")
     if evidence.manifest is None or not (slip and calls and reviews):
         return None
-    within = (slip.value or 0) <= evidence.manifest.threshold["max_slip_rate"]
+    rate, following = slip.value or 0.0, evidence.figure(scope, NEXT_SLIPS)
+    promise = Promise.of(evidence.manifest.threshold)
+    if promise is None:
+        within = rate <= evidence.manifest.threshold["max_slip_rate"]
+    else:
+        within = promise.holds(rate, (following.value or 0.0) if following else 0.0)
     return {
         "scope": scope,
         "fold": scope.value or "all",
@@ -154,6 +204,8 @@ def _forward_row(evidence: Evidence, scope: Scope) -> dict[str, Any] | None:
         "false_call_reduction": percent(calls.value),
         "review_reduction": percent(reviews.value),
         "within": within,
+        "rate": rate,
+        "next": following,
         "n": f"{reviews.n:,}",
     }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,8 @@ def test_other_scores_are_checked_too() -> None:
 def out_of_fold(verdicts: list[str | None]) -> pd.DataFrame:
     columns = ("image_id", "board_id", "line", "lot", "position", "part_number", "defects")
     rows = {name: ["x"] * len(verdicts) for name in columns}
-    return pd.DataFrame({**rows, "verdict": verdicts, "probability": 0.25, "fold": 1})
+    told = {"verdict": verdicts, "probability": 0.25, "fold": 1}
+    return pd.DataFrame({**rows, **told, "captured_at": pd.Timestamp(2026, 2, 3, 23, 30)})
 
 
 def test_a_table_is_read_off_out_of_fold_scores() -> None:
@@ -60,7 +62,25 @@ def test_a_table_is_read_off_out_of_fold_scores() -> None:
     assert table.is_fail.tolist() == [True, False]
     assert table.score.tolist() == [0.25, 0.25]
     assert table.labels["line"].tolist() == ["L1", None]
+    assert table.period() == (date(2026, 2, 3), date(2026, 2, 3))
     assert len(Judged.read(rows.head(0))) == 0
+
+
+def test_the_plants_date_goes_before_that_of_the_clock() -> None:
+    rows = out_of_fold(["fail", "pass"]).assign(capture_date=[date(2026, 2, 4), date(2026, 2, 6)])
+
+    table = Judged.read(rows)
+
+    assert table.period() == (date(2026, 2, 4), date(2026, 2, 6))
+    assert table[table.is_fail].period() == (date(2026, 2, 4), date(2026, 2, 4))
+
+
+def test_images_of_unknown_times_come_last_and_have_no_period() -> None:
+    times = ["2026-02-03T10:00", "NaT", "2026-02-03T09:59"]
+    table = judged([True, False, True], [0.1, 0.2, 0.3], captured_at=times)
+
+    assert table.in_time().image_id.tolist() == ["i2", "i0", "i1"]
+    assert table.period() == (None, None)
 
 
 def test_a_row_without_verdict_is_not_read_as_good() -> None:

@@ -266,21 +266,3 @@ def test_escapes_in_ppm_are_slips_of_what_the_machine_catches() -> None:
     assert escape_ppm(rows, 300.0) == [
         Metric(FORWARD_OVERALL, "escape_ppm_added", 3.0, 0.0, 6.0, 400)
     ]
-
-
-def test_bounds_on_slips_are_those_of_the_promise_where_boards_are_correlated() -> None:
-    # 400 defects, four alike a board, 20 slips: what 5 in 100 would tell (Hahn and Meeker).
-    boards = np.repeat(np.arange(100), 4)
-    table = judged(
-        [True] * 400, (boards + 1) / 101, board_id=boards.astype(str), line=["L1"] * 400,
-        defects=["open"] * 400, threshold=5.5 / 101,
-    )  # fmt: skip
-
-    def slips(*, correlated: bool) -> list[float | None]:
-        promise = Promise(max_slip_rate=0.1, correlated_boards=correlated)
-        rows = evaluate_scores(table, promise, drawn(1, 10))
-        return [row.upper for row in rows if row.metric == "slip_rate"]
-
-    # overall, fold 1, line L1, defect open
-    assert slips(correlated=True) == pytest.approx([0.102253] * 4, abs=1e-6)
-    assert slips(correlated=False) == pytest.approx([0.071829] * 4, abs=1e-6)

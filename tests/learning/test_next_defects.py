@@ -10,16 +10,15 @@ import pytest
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.learning.lot_spread import LotSpread
 from pcb_spark.learning.next_defects import (
-    Promise,
     allowed_rank,
     choose_lot,
     choose_next,
     defects_needed,
     exceedance,
-    lot_promise,
-    next_promise,
+    ranks_by_slips,
     risk,
 )
+from pcb_spark.learning.promise import NextDefects, Promise
 
 FIRST, LAST = date(2024, 1, 27), date(2024, 2, 27)
 
@@ -35,8 +34,12 @@ FIRST, LAST = date(2024, 1, 27), date(2024, 2, 27)
 def test_promises_are_about_few_slips_of_many_defects(
     max_slip_rate: float, next_defects: int, lot_defects: int
 ) -> None:
-    assert next_promise(max_slip_rate) == Promise(slips=4, defects=next_defects, confidence=0.95)
-    assert lot_promise(max_slip_rate) == Promise(slips=2, defects=lot_defects, confidence=0.95)
+    assert Promise(max_slip_rate=max_slip_rate).next_defects == NextDefects(
+        slips=4, defects=next_defects, confidence=0.95
+    )
+    assert Promise(max_slip_rate=max_slip_rate, bound="lot").next_defects == NextDefects(
+        slips=2, defects=lot_defects, confidence=0.95
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,8 +59,8 @@ def test_options_out_of_range_are_refused(max_slip_rate: float, confidence: floa
 def test_fewest_defects_that_clear_anything(
     max_slip_rate: float, by_next: int, by_lot: int
 ) -> None:
-    for promise, needed in ((next_promise(max_slip_rate), by_next),
-                            (lot_promise(max_slip_rate), by_lot)):  # fmt: skip
+    promises = [Promise(max_slip_rate=max_slip_rate, bound=bound) for bound in ("next", "lot")]
+    for promise, needed in zip((p.next_defects for p in promises), (by_next, by_lot), strict=True):
         assert defects_needed(promise) == needed
         # By hand: the c + 1 lowest of all n + h scores must not all be new.
         c, h = promise.slips, promise.defects
@@ -70,8 +73,8 @@ def test_fewest_defects_that_clear_anything(
 
 def test_more_confidence_takes_more_defects() -> None:
     # (200 199 198 197 196) / (n+200 .. n+196) falls below 0.1 at n = 116 and below 0.01 at n = 300.
-    assert defects_needed(next_promise(0.02, confidence=0.9)) == 116
-    assert defects_needed(next_promise(0.02, confidence=0.99)) == 300
+    assert defects_needed(Promise(max_slip_rate=0.02, confidence=0.9).next_defects) == 116
+    assert defects_needed(Promise(max_slip_rate=0.02, confidence=0.99).next_defects) == 300
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_more_confidence_takes_more_defects() -> None:
     ],
 )  # fmt: skip
 def test_risk_is_a_count_of_orders(slips: int, rank: int, expected: float) -> None:
-    promise = Promise(slips=slips, defects=2, confidence=0.95)
+    promise = NextDefects(slips=slips, defects=2, confidence=0.95)
     assert risk(promise, rank, 2) == pytest.approx(expected, abs=1e-12)
 
 
@@ -94,7 +97,7 @@ def test_risk_is_the_share_of_orders_that_break_the_promise(known: int, new: int
         # What lies below the rank-th known score and isn't one of the rank - 1 before it is new.
         below = np.array([places[rank - 1] - (rank - 1) for places in orders])
         for slips in range(new + 1):
-            promise = Promise(slips=slips, defects=new, confidence=0.95)
+            promise = NextDefects(slips=slips, defects=new, confidence=0.95)
             assert risk(promise, rank, known) == pytest.approx((below > slips).mean(), abs=1e-12)
 
 
@@ -102,7 +105,7 @@ def test_exceedance_is_one_minus_the_cumulated_beta_binomial() -> None:
     # BetaBinomial(3; 2, 3) is 10, 12, 9, 4 in 35 for X = 0 .. 3; (1/2, 1/2) is 5, 3, 3, 5 in 16.
     for below, above, counts in ((2, 3, [10, 12, 9, 4]), (0.5, 0.5, [5, 3, 3, 5])):
         for slips in range(4):
-            promise = Promise(slips=slips, defects=3, confidence=0.95)
+            promise = NextDefects(slips=slips, defects=3, confidence=0.95)
             expected = sum(counts[slips + 1 :]) / sum(counts)
             assert exceedance(promise, below, above) == pytest.approx(expected, abs=1e-12)
 
@@ -148,8 +151,8 @@ def test_the_promise_is_broken_as_often_as_said_and_no_more() -> None:
     # Any distribution of scores will do: these are three defects in four near 1, one near 0.
     rng = np.random.default_rng(20240303)
     worlds, broken = 4000, 0
-    rank = allowed_rank(next_promise(0.02), 400)
-    expected = risk(next_promise(0.02), rank, 400)
+    rank = allowed_rank(Promise(max_slip_rate=0.02).next_defects, 400)
+    expected = risk(Promise(max_slip_rate=0.02).next_defects, rank, 400)
     for _ in range(worlds):
         scores = np.where(rng.random(600) < 0.75, rng.beta(9, 1, 600), rng.beta(1, 3, 600))
         choice = choose_next(scores[:400], max_slip_rate=0.02)
@@ -164,7 +167,7 @@ def test_lots_that_differ_widen_the_share_that_may_slip() -> None:
     # Nine defects, the lowest as threshold: p = .1, where T(p) / T(.1) is 1. Both of the next two
     # slip with E[share^2] = variance + p^2: .09 / 11 + .01 where lots don't differ; with r = .1
     # and m = 2 the variance is .09 (.1 + 1.2 / 11).
-    both = Promise(slips=1, defects=2, confidence=0.95)
+    both = NextDefects(slips=1, defects=2, confidence=0.95)
     spread = LotSpread(lots=3, correlation=0.1, companions=2.0)
 
     assert risk(both, 1, 9) == pytest.approx(0.09 / 11 + 0.01, abs=1e-12)
@@ -173,7 +176,7 @@ def test_lots_that_differ_widen_the_share_that_may_slip() -> None:
 
 def test_wider_than_any_share_means_all_or_none() -> None:
     # r = 1: both of two slip whenever one does, with probability p = .1.
-    both = Promise(slips=1, defects=2, confidence=0.95)
+    both = NextDefects(slips=1, defects=2, confidence=0.95)
     spread = LotSpread(lots=2, correlation=1.0, companions=3.5)
     assert risk(both, 1, 9, spread) == pytest.approx(0.1, abs=1e-12)
 
@@ -181,7 +184,7 @@ def test_wider_than_any_share_means_all_or_none() -> None:
 @pytest.mark.parametrize("correlation", [0.0, 0.01, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("companions", [0.0, 10.0, 500.0])
 def test_nobody_profits_from_lots_that_differ(correlation: float, companions: float) -> None:
-    promise, spread = lot_promise(0.02), LotSpread(
+    promise, spread = Promise(max_slip_rate=0.02, bound="lot").next_defects, LotSpread(
         lots=9, correlation=correlation, companions=companions
     )  # fmt: skip
     assert defects_needed(promise, spread) >= 170
@@ -240,3 +243,15 @@ def test_what_people_read(first: date, last: date, period: str) -> None:
         f"defects of {period}."
     )
     assert choice.sentence().endswith("if they resemble the 1,502 defects.")
+
+
+def test_more_slips_among_the_next_allow_higher_ranks() -> None:
+    # One known defect, two next: all orders of the three are as likely. That none of the new ones
+    # is below it has probability 1/3, that both are 1/3 too.
+    promise = NextDefects(slips=0, defects=2, confidence=0.6)
+    assert ranks_by_slips(promise, 1, most=1) == [0, 1]
+    # 300 defects at 2 %: rank 2 at four of the next 200, as above, and less at fewer.
+    found = ranks_by_slips(Promise(max_slip_rate=0.02).next_defects, 300, most=5)
+    assert found == sorted(found)
+    assert (found[3], found[4]) == (1, 2)
+    assert found[-1] >= 5 > found[-2]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,18 +21,20 @@ def compared(
     *,
     fold: ArrayLike | None = None,
     line: ArrayLike | None = None,
-    correlated_boards: bool = False,
+    lot: ArrayLike | None = None,
     resamples: int = 200,
 ) -> Comparison:
     """Two folds of 400 images, 200 of them defects, ten images a board."""
     boards = [f"B{i // 10}" for i in range(800)]
     folds = np.repeat([1, 2], 400) if fold is None else fold
-    labels = {} if line is None else {"line": line}
+    labels: dict[str, Any] = {
+        name: each for name, each in (("line", line), ("lot", lot)) if each is not None
+    }
     promise = Promise(
         max_slip_rate=0.02,
         confidence=0.95,
         segment_by=None if line is None else "line",
-        correlated_boards=correlated_boards,
+        bound="next" if lot is None else "lot",
     )
     one, other = (
         judged(FAILS, scores, board_id=boards, fold=folds, **labels) for scores in (fp32, int8)
@@ -95,11 +97,9 @@ def test_fewer_cleared_images_keep_fp32_where_nothing_is_drawn() -> None:
 
 
 def test_thresholds_are_those_of_the_policy() -> None:
-    """Five defects a board that score alike count for about one; and a line has its own ones."""
-    boards = np.arange(800) // 10
-    alike = np.where(FAILS, 0.5 + boards % 7 / 20, 0.1)
-    assert compared(alike, alike).cleared_int8 == 0.5
-    assert compared(alike, alike, correlated_boards=True).cleared_int8 == 0.0
+    """One lot doesn't tell how lots differ; and a line has its own threshold."""
+    assert compared(GOOD_SCORES, GOOD_SCORES, lot=["A"] * 400 + ["B"] * 400).cleared_int8 == 0.5
+    assert compared(GOOD_SCORES, GOOD_SCORES, lot=["A"] * 800).cleared_int8 == 0.0
 
     first = np.arange(800) < 400
     uneven = np.where(FAILS, np.where(first, 0.9, 0.3), np.where(first, 0.5, 0.4))

@@ -45,8 +45,3 @@ def test_rates_without_images_are_unknown() -> None:
     rates = Outcome(slips=0, defects=0, cleared_good=0, good=0).rates()
 
     assert set(rates.values()) == {Rate(None, 0.0, 1.0, 0)}
-
-
-def test_bound_of_correlated_defects_is_that_of_fewer_independent_ones() -> None:
-    # 20 slips in 400 tell what 5 in 100 would, were they four alike each time.
-    assert slip_upper_bound(20, 400, design_effect=4.0) == pytest.approx(0.102253, abs=1e-6)

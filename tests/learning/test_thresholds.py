@@ -1,38 +1,30 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import betainc
 
 from pcb_spark.core.errors import ConfigError, TrainingError
 from pcb_spark.core.policy import decide
-from pcb_spark.learning.forward import evaluate_forward
-from pcb_spark.learning.promise import Promise, design_effect
-from pcb_spark.learning.rates import Outcome
+from pcb_spark.learning.promise import Promise
 from pcb_spark.learning.thresholds import choose_threshold, choose_thresholds, slip_curve
 from tests.judged import judged
 
 PROMISE = Promise(max_slip_rate=0.02)
 BY_LINE = Promise(max_slip_rate=0.02, segment_by="line")
-BY_BOARD = Promise(max_slip_rate=0.02, correlated_boards=True)
-
-
-@pytest.mark.parametrize(
-    ("max_slip_rate", "slips", "expected"),
-    [(0.01, 0, 299), (0.001, 0, 2995), (0.02, 0, 149), (0.01, 1, 473), (0.02, 1, 236)],
-)
-def test_defects_needed(max_slip_rate: float, slips: int, expected: int) -> None:
-    assert Promise(max_slip_rate=max_slip_rate).defects_needed(slips=slips) == expected
+BY_LOT = Promise(max_slip_rate=0.02, bound="lot")
 
 
 @pytest.mark.parametrize(
     ("max_slip_rate", "confidence"), [(0.0, 0.95), (1.0, 0.95), (0.02, 1.0), (math.nan, 0.95)]
 )
 def test_options_out_of_range_are_refused(max_slip_rate: float, confidence: float) -> None:
+    promise = Promise(max_slip_rate=max_slip_rate, confidence=confidence)
     with pytest.raises(ConfigError, match="above 0 and below 1"):
-        Promise(max_slip_rate=max_slip_rate, confidence=confidence).defects_needed()
+        choose_threshold(judged([True], [0.5]), promise)
 
 
 def few_good_below(defect_scores: list[float]) -> tuple[list[bool], list[float]]:
@@ -41,42 +33,47 @@ def few_good_below(defect_scores: list[float]) -> tuple[list[bool], list[float]]
     return [False] * 4 + [True] * len(defect_scores), good + defect_scores
 
 
-def test_no_slip_allowed_puts_the_threshold_at_the_lowest_defect() -> None:
-    # 149 defects allow no slip at 2 %; 0.2 clears the good ones at 0.05 and 0.15.
-    is_fail, scores = few_good_below([0.5] * 148 + [0.2])
+@pytest.mark.parametrize(
+    ("max_slip_rate", "needed", "slips", "following"),
+    [(0.005, 655, 4, 800), (0.01, 327, 4, 400), (0.02, 163, 4, 200), (0.05, 64, 4, 80)],
+)
+def test_just_enough_defects_put_the_threshold_at_the_lowest(
+    max_slip_rate: float, needed: int, slips: int, following: int
+) -> None:
+    is_fail, scores = few_good_below([0.5] * (needed - 1) + [0.2])
+    promise = Promise(max_slip_rate=max_slip_rate)
 
-    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
+    threshold = choose_threshold(judged(is_fail, scores), promise)
+    one_less = choose_threshold(judged(is_fail[:-1], scores[:-1]), promise)
 
-    assert threshold.value == float(np.float32(0.2))
-    assert (threshold.slips, threshold.defects) == (0, 149)
-    assert (threshold.cleared_good, threshold.good) == (2, 4)
-    assert threshold.slip_rate_upper == pytest.approx(0.019905, abs=1e-6)
+    assert (threshold.value, threshold.rank) == (float(np.float32(0.2)), 1)
+    assert (threshold.next_slips, threshold.next_defects) == (slips, following)
+    assert (threshold.defects, threshold.needed) == (needed, needed)
+    assert 0.049 < threshold.risk <= 0.05
+    # 0.2 clears the good ones at 0.05 and 0.15.
+    assert (threshold.slips, threshold.cleared_good, threshold.good) == (0, 2, 4)
     assert threshold.reason == (
-        "at most 0.02 of defects slip (0.95 confidence): 0 of 149 defects and 2 of 4 good images "
-        "score below the threshold"
+        f"Of the next {following} defects at most 4 slip (95 % confidence), if they resemble the "
+        f"{needed} defects."
+    )
+    assert (one_less.value, one_less.rank, one_less.cleared_good) == (0.0, 0, 0)
+    assert one_less.risk > 0.05
+    assert one_less.reason == (
+        f"clears nothing yet: {needed} verified defects are needed, {needed - 1} are there"
     )
 
 
-def test_one_slip_is_allowed_from_236_defects_on() -> None:
-    is_fail, scores = few_good_below([0.5] * 233 + [0.1, 0.2, 0.3])
+def test_one_defect_may_score_below_where_there_are_three_hundred() -> None:
+    is_fail, scores = few_good_below([0.5] * 297 + [0.1, 0.2, 0.3])
 
     threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
-    assert threshold.value == float(np.float32(0.2))
+    assert (threshold.value, threshold.rank) == (float(np.float32(0.2)), 2)
     assert (threshold.slips, threshold.cleared_good) == (1, 2)
 
 
-def test_defects_with_one_score_slip_together_or_not_at_all() -> None:
-    is_fail, scores = few_good_below([0.5] * 234 + [0.1, 0.1])
-
-    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
-
-    assert threshold.value == float(np.float32(0.1))
-    assert (threshold.slips, threshold.cleared_good) == (0, 1)
-
-
 def test_scores_that_only_float64_tells_apart_go_together() -> None:
-    is_fail, scores = few_good_below([0.5] * 148 + [0.2])
+    is_fail, scores = few_good_below([0.5] * 162 + [0.2])
     scores[1] = 0.2 - 1e-12
 
     threshold = choose_threshold(judged(is_fail, scores), PROMISE)
@@ -86,33 +83,19 @@ def test_scores_that_only_float64_tells_apart_go_together() -> None:
     assert (decide(served, threshold.value) == decide(scores, threshold.value)).all()
 
 
-def test_too_few_defects_clear_nothing_and_say_how_many_are_missing() -> None:
-    is_fail, scores = few_good_below([0.9] * 148)
-
-    threshold = choose_threshold(judged(is_fail, scores), PROMISE)
-
-    assert threshold.value == 0.0
-    assert (threshold.slips, threshold.cleared_good) == (0, 0)
-    assert threshold.slip_rate_upper > 0.02
-    assert threshold.reason == (
-        "clears nothing: to show that at most 0.02 of defects slip (0.95 confidence) takes 149 "
-        "defects, 148 are there, 1 more are needed"
-    )
-
-
 def test_no_image_at_all_clears_nothing() -> None:
     threshold = choose_threshold(judged([], []), PROMISE)
 
-    assert (threshold.value, threshold.slip_rate_upper) == (0.0, 1.0)
-    assert "149 more are needed" in threshold.reason
+    assert (threshold.value, threshold.risk) == (0.0, 1.0)
+    assert threshold.reason.endswith("163 verified defects are needed, 0 are there")
 
 
 def test_defects_without_a_score_prove_nothing() -> None:
-    is_fail, scores = few_good_below([0.9] * 148 + [math.nan])
+    is_fail, scores = few_good_below([0.9] * 162 + [math.nan])
 
     threshold = choose_threshold(judged(is_fail, scores), PROMISE)
 
-    assert (threshold.value, threshold.defects) == (0.0, 148)
+    assert (threshold.value, threshold.defects) == (0.0, 162)
 
 
 @pytest.mark.parametrize("verdict", [None, math.nan, 2])
@@ -121,166 +104,125 @@ def test_an_unverified_image_is_never_taken_for_good(verdict: float | None) -> N
         judged(np.array([True, verdict]), [0.5, 0.5])
 
 
+def test_the_days_are_those_of_defects_that_have_a_score() -> None:
+    # A good image on the first day, a defect without a score on the last one.
+    first = date(2024, 1, 26)
+    days = [first + timedelta(days=row) for row in (0, *(1 + n % 32 for n in range(163)), 33)]
+    table = judged(
+        [False] + [True] * 164, [0.1] + [0.5] * 163 + [math.nan], capture_date=days
+    )  # fmt: skip
+
+    threshold = choose_threshold(table, PROMISE)
+
+    assert (threshold.first, threshold.last) == ("2024-01-27", "2024-02-27")
+    assert threshold.reason.endswith(
+        "if they resemble the 163 defects of 27 January to 27 February."
+    )
+
+
+def test_lots_that_differ_are_in_the_evidence() -> None:
+    # Two lots of 200: all of the lowest tenth lies in one of them.
+    scores = [*np.linspace(0.1, 0.5, 200), *np.linspace(0.5, 0.9, 200)]
+    lots = ["A"] * 200 + ["B"] * 200
+
+    evidence = choose_thresholds(judged([True] * 400, scores, lot=lots), BY_LOT).evidence()
+    alike = choose_threshold(judged([True] * 400, scores, lot=["A", "B"] * 200), BY_LOT)
+
+    assert (evidence["bound"], evidence["next_slips"], evidence["next_defects"]) == ("lot", 2, 100)
+    assert evidence["spread"]["lots"] == 2
+    assert evidence["spread"]["companions"] == pytest.approx(199)
+    assert evidence["spread"]["correlation"] > 0.1
+    assert evidence["rank"] < alike.rank
+    assert "if they and their lots resemble the 400 defects" in alike.reason
+
+
+def test_one_lot_clears_nothing_by_lot() -> None:
+    threshold = choose_threshold(judged([True] * 400, [0.5] * 400, lot=["A"] * 400), BY_LOT)
+
+    assert (threshold.value, threshold.rank) == (0.0, 0)
+    assert threshold.reason == (
+        "clears nothing yet: verified defects of two lots are needed, those of 1 are there"
+    )
+
+
 def test_a_line_with_defects_enough_gets_its_own_threshold_the_others_the_pooled_one() -> None:
-    # L1: 149 defects from 0.6 on; L2: 148 from 0.2 on; one good image each, one without a line.
-    is_fail = [True] * 297 + [False] * 3
-    scores = [0.6] * 149 + [0.2] * 148 + [0.1, 0.1, 0.1]
-    lines = ["L1"] * 149 + ["L2"] * 148 + ["L1", "L2", None]
+    # L1: 163 defects from 0.6 on; L2: 162 from 0.2 on; one good image each, one without a line.
+    is_fail = [True] * 325 + [False] * 3
+    scores = [0.6] * 163 + [0.2] * 162 + [0.1, 0.1, 0.1]
+    lines = ["L1"] * 163 + ["L2"] * 162 + ["L1", "L2", None]
 
     chosen = choose_thresholds(judged(is_fail, scores, line=lines), BY_LINE)
 
     assert list(chosen.by_segment) == ["L1"]
     own, pooled = float(np.float32(0.6)), float(np.float32(0.2))
     assert (chosen.by_segment["L1"].cleared_good, chosen.by_segment["L1"].good) == (1, 1)
-    assert (chosen.pooled.defects, chosen.pooled.good) == (297, 3)
+    assert (chosen.pooled.defects, chosen.pooled.good) == (325, 3)
     assert chosen.values(["L1", "L2", "L9", None]).tolist() == [own, pooled, pooled, pooled]
 
 
-def test_forward_chooses_on_the_past_and_counts_on_the_present() -> None:
-    # Fold 1: 149 defects at 0.5. Fold 2: of two defects one slips, of two good ones one clears.
-    # Fold 3 sees both: 151 defects still allow no slip, so the threshold falls to 0.4.
-    is_fail = [True] * 149 + [True, True, False, False] + [True, False]
-    scores = [0.5] * 149 + [0.4, 0.8, 0.3, 0.7] + [0.6, 0.45]
-    fold = [1] * 149 + [2] * 4 + [3] * 2
-
-    second, third = evaluate_forward(judged(is_fail, scores, fold=fold), PROMISE)
-
-    assert (second.fold, second.thresholds.pooled.value) == (2, 0.5)
-    assert second.outcome == Outcome(slips=1, defects=2, cleared_good=1, good=2)
-    assert (third.fold, third.thresholds.pooled.value) == (3, float(np.float32(0.4)))
-    assert third.outcome == Outcome(slips=0, defects=1, cleared_good=0, good=1)
-    assert second.outcome.rates()["slip_rate"].upper == pytest.approx(0.974679, abs=1e-6)
-
-
-def test_one_fold_has_no_past() -> None:
-    assert evaluate_forward(judged([True, False], [0.9, 0.1]), PROMISE) == ()
-
-
-@pytest.mark.parametrize(
-    ("defects", "max_slip_rate", "exact"),
-    # The share of broken promises is known: that no more than k of n defects lie below the slip
-    # rate's quantile, binomial, k being the slips that the bound allows (here 0, 1 and 38).
-    # 0.99 ** 299 for the first, 0.99 ** 473 + 473 * 0.01 * 0.99 ** 472 for the second.
-    [(299, 0.01, 0.0495), (473, 0.01, 0.0498), (1000, 0.05, 0.0433)],
-)
-def test_the_promise_is_broken_in_no_more_than_one_world_in_twenty(
-    defects: int, max_slip_rate: float, exact: float
-) -> None:
-    worlds, broken = 1000, 0
-    rng = np.random.default_rng(20240301)
-    is_fail = [True] * defects + [False] * 50
-    for _ in range(worlds):
-        scores = np.concatenate((rng.beta(4, 2, defects), rng.beta(1, 6, 50)))
-        threshold = choose_threshold(judged(is_fail, scores), Promise(max_slip_rate=max_slip_rate))
-        assert threshold.value > 0
-        # A new defect slips with the distribution function's value at the threshold.
-        broken += betainc(4, 2, threshold.value) > max_slip_rate
-
-    spread = math.sqrt(worlds * 0.05 * 0.95)
-    assert broken <= worlds * 0.05 + 3 * spread
-    # And the promise is used up: a threshold lower than need be would be broken less often.
-    assert broken == pytest.approx(worlds * exact, abs=3 * spread)
-
-
 def test_a_line_with_too_few_defects_says_so_and_uses_the_pooled_threshold() -> None:
-    is_fail = [True] * 297 + [False]
-    scores = [0.6] * 149 + [0.2] * 148 + [0.1]
-    lines = ["L1"] * 149 + ["L2"] * 148 + ["L3"]
+    is_fail = [True] * 325 + [False]
+    scores = [0.6] * 163 + [0.2] * 162 + [0.1]
+    lines = ["L1"] * 163 + ["L2"] * 162 + ["L3"]
 
     chosen = choose_thresholds(judged(is_fail, scores, line=lines), BY_LINE)
 
-    assert list(chosen.pooled_segments) == ["L2", "L3"]
-    assert chosen.pooled_segments["L2"].endswith("148 are there, 1 more are needed")
+    assert chosen.pooled_segments == {
+        "L2": "clears nothing yet: 163 verified defects are needed, 162 are there",
+        "L3": "clears nothing yet: 163 verified defects are needed, 0 are there",
+    }
     evidence = chosen.evidence()
-    assert (evidence["segment_by"], evidence["by_segment"]["L1"]["defects"]) == ("line", 149)
-    assert (evidence["value"], evidence["defects"]) == (chosen.pooled.value, 297)
+    assert (evidence["segment_by"], evidence["by_segment"]["L1"]["defects"]) == ("line", 163)
+    assert (evidence["value"], evidence["defects"]) == (chosen.pooled.value, 325)
 
 
-def test_forward_uses_the_thresholds_of_the_segments() -> None:
-    # Fold 1: 149 defects a line, from 0.6 on in L1 and from 0.2 on in L2; pooled it is 0.2.
-    is_fail = [True] * 298 + [False, False]
-    scores = [0.6] * 149 + [0.2] * 149 + [0.5, 0.5]
-    lines = ["L1"] * 149 + ["L2"] * 149 + ["L1", "L2"]
-    fold = [1] * 298 + [2, 2]
+def test_the_promise_is_read_off_its_evidence() -> None:
+    promise = Promise(max_slip_rate=0.05, confidence=0.9, bound="lot", segment_by="line")
+    table = judged([True], [0.5], line=["L1"], lot=["A"])
 
-    table = judged(is_fail, scores, fold=fold, line=lines)
-    (own,) = evaluate_forward(table, BY_LINE)
-    (pooled,) = evaluate_forward(table, PROMISE)
+    assert Promise.of(choose_thresholds(table, promise).evidence()) == promise
 
-    assert own.outcome == Outcome(slips=0, defects=0, cleared_good=1, good=2)
-    assert own.judged.threshold.tolist() == [float(np.float32(0.6)), float(np.float32(0.2))]
-    assert pooled.outcome.cleared_good == 0
+
+def test_a_bound_on_the_mean_is_no_promise_of_the_next_defects() -> None:
+    earlier: dict[str, Any] = {
+        "value": 0.25, "max_slip_rate": 0.02, "confidence": 0.95, "slip_rate_upper": 0.019,
+        "design_effect": 1.0,
+    }  # fmt: skip
+    assert Promise.of(earlier) is None
+    assert Promise.of({**earlier, "bound": "a rule of some later version"}) is None
 
 
 @pytest.mark.parametrize(
-    ("scores", "boards", "expected"),
-    [
-        # One defect a board: each tells as much as any.
-        ([0.1, 0.2, 0.3, 0.4], "abcd", 1.0),
-        # Alike on their board: two boards of two are two defects, not four.
-        ([0.1, 0.1, 0.4, 0.4], "aabb", 2.0),
-        # One board, or nothing but ties: nobody knows, so the worst is taken.
-        ([0.1, 0.2, 0.3, 0.4], "aaaa", 4.0),
-        ([0.3, 0.3, 0.3, 0.3], "aabb", 2.0),
-        # Boards that differ less than chance has it.
-        ([0.1, 0.4, 0.2, 0.3], "aabb", 1.0),
-        # Ranks 1 2 | 3 4 5 | 6: mean squares 15 / 2 between and 2.5 / 3 within, sizes 11 / 6 in
-        # the correlation and 14 / 6 in the effect: 1 + 8 / 6 * 6.6667 / 8.1944.
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "aabbbc", 2.084746),
-    ],
+    ("slip_rate", "next_slips", "holds"),
+    [(0.02, 4, True), (0.0201, 4, False), (0.01, 5, False), (0.0, 0, True)],
 )
-def test_design_effect(scores: list[float], boards: str, expected: float) -> None:
-    assert design_effect(scores, list(boards)) == pytest.approx(expected, abs=1e-4)
+def test_a_promise_holds_up_to_its_slips_and_its_rate(
+    slip_rate: float, next_slips: int, *, holds: bool
+) -> None:
+    assert PROMISE.holds(slip_rate, next_slips) is holds
 
 
-def clustered_worlds(worlds: int, *, by_board: bool) -> int:
-    """Count promises broken where 100 boards hold ten defects each, all ten with one score."""
-    rng = np.random.default_rng(20240302)
-    is_fail = [True] * 1000 + [False] * 50
-    boards = [f"b{row // 10}" for row in range(1050)]
-    broken = 0
-    for _ in range(worlds):
-        scores = np.concatenate((np.repeat(rng.beta(4, 2, 100), 10), rng.beta(1, 6, 50)))
-        table = judged(is_fail, scores, board_id=boards)
-        chosen = choose_threshold(table, Promise(max_slip_rate=0.05, correlated_boards=by_board))
-        broken += betainc(4, 2, chosen.value) > 0.05
-    return broken
+def test_the_curve_stays_within_what_is_allowed_up_to_the_chosen_threshold() -> None:
+    # 400 defects, and one good image below every fourth.
+    defects = np.arange(1, 401) / 401
+    table = judged([True] * 400 + [False] * 100, [*defects, *(defects[::4] - 0.001)])
+    chosen = choose_threshold(table, PROMISE)
 
-
-def test_ten_defects_alike_on_a_board_break_the_promise_of_independent_ones_only() -> None:
-    spread = math.sqrt(400 * 0.05 * 0.95)
-    assert clustered_worlds(400, by_board=True) <= 400 * 0.05 + 3 * spread
-    assert clustered_worlds(400, by_board=False) > 400 * 0.15
-
-
-def test_too_few_boards_say_how_many_defects_are_missing() -> None:
-    is_fail, scores = few_good_below([0.9, 0.8] * 148)
-    scores[4:] = np.repeat(np.linspace(0.5, 0.9, 148), 2).tolist()
-    boards = ["g"] * 4 + [f"b{row // 2}" for row in range(296)]
-
-    chosen = choose_threshold(judged(is_fail, scores, board_id=boards), BY_BOARD)
-
-    assert (chosen.value, chosen.design_effect) == (0.0, 2.0)
-    assert chosen.reason.endswith("takes 297 defects, 296 are there, 1 more are needed")
-
-
-@pytest.mark.parametrize("correlated_boards", [False, True])
-def test_the_curve_meets_the_bound_of_the_chosen_threshold(*, correlated_boards: bool) -> None:
-    # 100 boards of four alike defects, and one good image below each.
-    defects, boards = np.repeat(np.arange(1, 101) / 101, 4), np.repeat(np.arange(100), 4)
-    table = judged(
-        [True] * 400 + [False] * 100,
-        [*defects, *(np.arange(1, 101) / 101 - 0.001)],
-        board_id=[*boards.astype(str), *map(str, range(100))],
-    )
-    promise = Promise(max_slip_rate=0.12, correlated_boards=correlated_boards)
-    chosen = choose_threshold(table, promise)
-
-    curve = slip_curve(table, chosen)
+    curve = slip_curve(table, PROMISE, most=40)
 
     at = chosen.slips + chosen.cleared_good - 1  # the last image below the threshold
-    assert chosen.slips > 0
-    assert (curve.slips[at], curve.upper[at]) == (chosen.slips, chosen.slip_rate_upper)
+    assert chosen.rank == 3
+    assert (curve.slips[at], curve.upper[at]) == (2, 4 / 200)
     assert curve.cleared[at] == (at + 1) / 500
-    assert curve.slips[-1] == 400
-    assert curve.upper[-1] == 1.0
+    assert (curve.upper[: at + 1] <= 0.02).all()
+    assert (curve.upper[curve.slips > 2] > 0.02).all()
+    assert curve.slips[-1] == 40
+    assert (np.diff(curve.upper) >= 0).all()
+
+
+def test_where_all_known_defects_slip_all_of_the_next_may() -> None:
+    curve = slip_curve(judged([True, False], [0.5, 0.1]), PROMISE, most=5)
+
+    assert curve.slips.tolist() == [0, 1]
+    # The lower of 1 known and 200 next ones: 95 % of the time no more than 190 lie below it.
+    assert curve.upper.tolist() == [190 / 200, 1.0]

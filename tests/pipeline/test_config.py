@@ -110,6 +110,28 @@ def test_key_that_is_gone_says_what_to_do(override: str, advice: str) -> None:
     assert advice in message
 
 
+@pytest.mark.parametrize(
+    ("bound", "advice"),
+    [
+        ("independent", "leave policy.bound out, or set it to 'next'"),
+        ("board", "set policy.bound to 'lot', which lets lots differ"),
+    ],
+)
+def test_bound_that_is_gone_says_what_to_set(tmp_path: Path, bound: str, advice: str) -> None:
+    path = file(tmp_path, f'[policy]\nbound = "{bound}"\n')
+    for message in (refused(f"policy.bound={bound}"), refused(path=path)):
+        assert message.startswith("policy.bound in ")
+        assert f"expected: 'next' or 'lot': '{bound}'" in message.replace("Value error, ", "")
+        assert advice in message
+        assert f"got: '{bound}'" in message
+
+
+def test_bounds_that_are_there() -> None:
+    assert load(None).policy.bound == "next"
+    assert load(None, ["policy.bound=lot"]).policy.promise.bound == "lot"
+    assert "'next' or 'lot'\n  got: 'mean'" in refused("policy.bound=mean")
+
+
 def test_mistyped_section_of_a_file(tmp_path: Path) -> None:
     path = file(tmp_path, "[fold]\nn = 3\n")
     assert refused(path=path) == (

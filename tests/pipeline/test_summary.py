@@ -104,17 +104,48 @@ def test_summary_of_an_older_runs_tables_tells_none_of_its_figures(job: Job) -> 
     assert "AUC" not in summary.of_run(job)
 
 
-def test_forward_figures_stand_behind_the_auc(job: Job) -> None:
-    rates = {"slip_rate": 0.0125, "false_call_reduction": 0.875, "review_reduction": 0.5}
-    rows = [
-        *(("fold", str(fold), "roc_auc", 0.9, None, None, 10) for fold in (1, 2, 3)),
-        *(("forward", "2", name, value, None, None, 80) for name, value in rates.items()),
-        *(("forward", "3", name, None, None, None, 0) for name in rates),
-    ]
+def forward(job: Job, fold: str | None, *, slipped: float, of: int, following: int) -> None:
+    rates = {"slip_rate": slipped, "false_call_reduction": 0.875, "review_reduction": 0.5}
+    rows = [("forward", fold, name, value, None, None, of) for name, value in rates.items()]
+    if fold is not None:
+        rows += [("fold", fold, "roc_auc", 0.9, None, None, of)]
+        rows += [("forward", fold, "next_slips", float(following), None, None, min(of, 200))]
     full = [(job.run_id, "v1", *row, NOW) for row in rows]
-    write_runs(job)
     tables.append_rows(job.spark, full, job.table("metrics"), schemas.METRICS)
-    told = [line for line in summary.of_run(job).splitlines() if line.startswith("forward")]
-    assert told == [
-        "forward=2: 1.2% of defects slipped, 87.5% of false calls cleared, 50.0% fewer reviews"
+
+
+def test_what_the_rule_did_forward_leads_the_figures(job: Job) -> None:
+    write_runs(job)
+    job.promises.append("promise: Of the next 200 defects at most 4 slip.")
+    forward(job, "2", slipped=0.0125, of=80, following=1)
+    forward(job, None, slipped=0.0125, of=80, following=1)
+    nothing = [
+        (job.run_id, "v1", "fold", "3", "roc_auc", 0.9, None, None, 10, NOW),
+        (job.run_id, "v1", "forward", "3", "slip_rate", None, None, None, 0, NOW),
+        (job.run_id, "v1", "forward", "3", "next_slips", 0.0, None, None, 0, NOW),
+    ]
+    tables.append_rows(job.spark, nothing, job.table("metrics"), schemas.METRICS)
+    told = "1.2% of defects slipped, 87.5% of false calls cleared, 50.0% fewer reviews"
+    lines = summary.of_run(job).splitlines()
+    assert lines[3:] == [
+        "promise: Of the next 200 defects at most 4 slip.",
+        f"forward: {told}",
+        f"forward=2: {told}",
+        "AUC fold=2: 0.9000, n = 80",
+        "AUC fold=3: 0.9000, n = 10",
+        f"tables  {job.config.paths.out}",
+    ]
+
+
+def test_a_promise_that_was_broken_forward_goes_first(job: Job) -> None:
+    write_runs(job)
+    job.promises.append("promise: Of the next 200 defects at most 4 slip.")
+    forward(job, "2", slipped=0.01, of=500, following=5)
+    forward(job, "3", slipped=0.03, of=100, following=3)
+    forward(job, "4", slipped=0.02, of=400, following=4)
+    lines = summary.of_run(job).splitlines()
+    assert lines[3:6] == [
+        "promise broken forward=2: 5 of the next 200 defects slipped, 1.0% of all 500",
+        "promise broken forward=3: 3 of the next 100 defects slipped, 3.0% of all 100",
+        "promise: Of the next 200 defects at most 4 slip.",
     ]
