@@ -138,9 +138,9 @@ def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: D
         ),
     ]
     for said in job.promises:
-        log.info(said)
+        log.info("%s", said)
     for name, reason in chosen.pooled_segments.items():
-        log.info("policy, %s %s uses the pooled threshold: %s", chosen.segment_by, name, reason)
+        log.info("promise, %s %s uses the pooled one: %s", chosen.segment_by, name, reason)
 
 
 def _write_bundle(
