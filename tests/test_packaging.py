@@ -121,7 +121,7 @@ def test_bare_make_lists_every_target() -> None:
 def test_run_local_passes_folders_and_overrides_on() -> None:
     dry = make("-n", "run-local", "DATA=drop", "OUT=out/x", "BACKBONE=", "SET=a.b=1 c.d=[2]")
     assert "--set 'paths.drop=\"drop\"' --set 'paths.out=\"out/x\"'" in dry.stdout
-    assert "--set 'a.b=1' --set 'c.d=[2]'" in dry.stdout
+    assert "--set 'a.b=1 c.d=[2]'" in dry.stdout
     assert "backbone.weights" not in dry.stdout
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-COMMIT = "import pcb_spark.pipeline.job as job; print(job.git_sha())"
+COMMIT = "from pcb_spark.lake import run; print(run.git_sha())"
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def test_command_line_says_where_its_files_are(installed: Path, tmp_path: Path) 
 
 
 def test_session_starts_with_the_shipped_settings(installed: Path, tmp_path: Path) -> None:
-    settings = ("paths.out=out", "backbone.weights=untrained", "backbone.allow_untrained=true")
+    settings = ("paths.out=out", "backbone.weights=untrained")
     words = [word for each in settings for word in ("--set", each)]
     said = pcb_spark(installed, tmp_path, "doctor", "--config", "demo.toml", *words)
     assert "FAIL" not in said
@@ -86,7 +86,7 @@ def test_session_starts_with_the_shipped_settings(installed: Path, tmp_path: Pat
 
 def test_profiles_are_read_out_of_the_wheel_itself(wheel: Path, tmp_path: Path) -> None:
     """As a driver reads them that was submitted with ``--py-files``."""
-    audit = "import pathlib, pcb_spark.config as c; print(c.load(pathlib.Path('nightly.toml')))"
+    audit = "import pathlib, pcb_spark.pipeline.config as c; print(c.load(pathlib.Path('nightly.toml')))"
     said = run(wheel, tmp_path, sys.executable, "-c", audit)
     assert "drop='/data/pcb/drop'" in said
 

@@ -24,7 +24,15 @@ PEAK_MB = 1200
 @pytest.mark.slow
 def test_every_mutated_file_is_decoded_or_refused_with_a_reason(tmp_path: Path) -> None:
     progress = tmp_path / "progress"
-    command = [sys.executable, "-m", "tests.fuzzing", str(SEED), "0", str(CASES), str(progress)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.core.fuzzing",
+        str(SEED),
+        "0",
+        str(CASES),
+        str(progress),
+    ]
     worker = subprocess.run(
         command, cwd=Path(__file__).resolve().parents[2], capture_output=True, check=False
     )
