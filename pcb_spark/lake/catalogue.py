@@ -58,13 +58,13 @@ class Table:
 
 TABLES: Final = (
     Table(name=IMAGES, schema=schemas.IMAGES, retention="days", compacted=True),
-    Table(name=VERDICTS, schema=schemas.VERDICTS, retention="images", compacted=True),
-    Table(name=REJECTS, schema=schemas.REJECTS, retention="rows", compacted=True),
-    Table(name=FILES, schema=schemas.FILES, retention="ledger", compacted=True),
-    Table(name=SIDECARS, schema=schemas.SIDECARS, compacted=True),
-    # These have one file a day anyway.
+    # These two have one file a day anyway.
     Table(name=FEATURES, schema=schemas.FEATURES_TABLE, retention="days"),
     Table(name=SCORES, schema=schemas.SCORES, retention="days"),
+    Table(name=REJECTS, schema=schemas.REJECTS, retention="rows", compacted=True),
+    Table(name=VERDICTS, schema=schemas.VERDICTS, retention="images", compacted=True),
+    Table(name=FILES, schema=schemas.FILES, retention="ledger", compacted=True),
+    Table(name=SIDECARS, schema=schemas.SIDECARS, compacted=True),
     Table(name=OUT_OF_FOLD, schema=schemas.OUT_OF_FOLD, compacted=True),
     Table(name=SUSPECTS, schema=schemas.SUSPECTS, compacted=True),
     Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
