@@ -182,6 +182,7 @@ def test_metrics_are_told_by_scope(spark: SparkSession, out: Path, drop: Drop) -
     assert scopes["slip_rate"] >= {"overall", *folds, *lines, "forward=2", "forward=3"}
     assert scopes["review_reduction"] >= {"forward", "forward=2", "forward=3"}
     assert scopes["threshold"] == {"overall", "forward=2", "forward=3"}
+    assert scopes["next_slips"] == {"forward=2", "forward=3"}
     assert scopes["baseline_roc_auc"] >= {"overall", "folds_mean", *folds}
     assert {"history_days=8", "history_days=4"} <= scopes["roc_auc"]
     assert any(scope.startswith("reliability=") for scope in scopes["fail_share"])
