@@ -140,15 +140,17 @@ def _judge(
     rows = cached(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
     root, latest = intake.drop.root, intake.drop.latest()
     settled, rejected = verdicts.effective(rows, known, root=root, latest=latest)
-    table = cached(settled.select(schemas.VERDICTS.names), caches)
+    kept = cached(settled.select(*schemas.VERDICTS.names, ROW), caches)
+    table = kept.select(schemas.VERDICTS.names)
     uri = intake.run.table(VERDICTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, table):
         tables.replace(table, uri, schemas.VERDICTS, lease=intake.run.lease)
     counted = rejected.groupBy(names.REASON).count().collect()
     reasons = {row[names.REASON]: row["count"] for row in counted}
-    carried = F.col(ROW) < 0
-    rows_in, of_files = rows.agg(F.count("*"), F.count(F.when(~carried, 1))).collect()[0]
-    intake.verdicts_read = Readability(kind=names.KIND_VERDICT, rows=of_files, reasons=reasons)
+    rows_in, carried = rows.count(), kept.where(F.col(ROW) < 0).count()
+    intake.verdicts_read = Readability(
+        kind=names.KIND_VERDICT, rows=rows_in - carried, reasons=reasons
+    )
     counts = Counts(
         rows_in=rows_in, rows_out=intake.notes.read(VERDICTS, schemas.VERDICTS).count(),
         rows_rejected=sum(reasons.values()),

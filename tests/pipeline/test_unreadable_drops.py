@@ -84,7 +84,20 @@ def test_verdicts_of_earlier_runs_do_not_hide_a_file_that_cannot_be_read(
     drops.write(drop, {"verdicts.csv": HEADER + f"{DAY}/b0_P1.png,Gut,\n"})
 
     assert cli.main(command("ingest", tmp_path / "out", drop=drop)) == 4
-    assert len(drops.rows(spark, tmp_path / "out", "verdicts", "verdict")) == 4
+    assert len(drops.rows(spark, tmp_path / "out", "verdicts", "verdict")) == 3
+
+
+@pytest.mark.usefixtures("spark")
+def test_verdicts_that_newer_ones_replace_do_not_make_it_most(tmp_path: Path) -> None:
+    first = "".join(f"{DAY}/b{n}_P1.png,pass,2026-01-06T08:00:00Z\n" for n in range(4))
+    then = "".join(f"{DAY}/b{n}_P1.png,fail,2026-01-07T08:00:00Z\n" for n in range(3))
+    words = "".join(f"{DAY}/b3_P1.png,Gut,2026-01-0{day}T08:00:00Z\n" for day in (7, 8))
+    drop = drops.write(tmp_path / "drop", {**PICTURES, "verdicts.csv": HEADER + first})
+    assert cli.main(command("ingest", tmp_path / "out", drop=drop)) == 0
+
+    drops.write(drop, {"verdicts.csv": HEADER + then + words})  # two of five can't be read
+
+    assert cli.main(command("ingest", tmp_path / "out", drop=drop)) == 0
 
 
 def test_the_service_warns_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
