@@ -86,7 +86,9 @@ def test_session_starts_with_the_shipped_settings(installed: Path, tmp_path: Pat
 
 def test_profiles_are_read_out_of_the_wheel_itself(wheel: Path, tmp_path: Path) -> None:
     """As a driver reads them that was submitted with ``--py-files``."""
-    audit = "import pathlib, pcb_spark.pipeline.config as c; print(c.load(pathlib.Path('nightly.toml')))"
+    audit = (
+        "import pathlib, pcb_spark.pipeline.config as c;print(c.load(pathlib.Path('nightly.toml')))"
+    )
     said = run(wheel, tmp_path, sys.executable, "-c", audit)
     assert "drop='/data/pcb/drop'" in said
 

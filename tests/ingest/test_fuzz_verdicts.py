@@ -32,7 +32,8 @@ PEAK_MB = 1200
 def test_every_row_of_a_mutated_text_is_read_or_told(tmp_path: Path) -> None:
     progress = tmp_path / "progress"
     command = [
-        sys.executable, "-m", "tests.ingest.fuzzing_verdicts", str(SEED), "0", str(CASES), str(progress),
+        sys.executable, "-m", "tests.ingest.fuzzing_verdicts", str(SEED), "0", str(CASES),
+        str(progress),
     ]  # fmt: skip
     worker = subprocess.run(
         command, cwd=Path(__file__).resolve().parents[2], capture_output=True, check=False

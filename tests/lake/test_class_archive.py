@@ -132,7 +132,7 @@ def test_a_session_with_a_profiler_starts(tmp_path: Path) -> None:
     recording = tmp_path / "job.jfr"
     flight_recorder = f"-XX:StartFlightRecording=filename={recording}"
     count = (
-        "from pcb_spark import config, session;"
+        "from pcb_spark.lake import session; from pcb_spark.pipeline import config;"
         "print(session.get(config.load(None, [])).range(7).count())"
     )
     done = subprocess.run(
