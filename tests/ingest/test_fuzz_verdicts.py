@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql import functions as F
 
 from pcb_spark.ingest import verdict_csv, verdict_files, verdict_paths, verdicts
 from tests.ingest import fuzzing_verdicts as fuzzing
@@ -74,8 +75,8 @@ def read_drop(spark: SparkSession, folder: Path) -> Counter[str]:
     raw = verdict_files.read(spark, files).cache()
     by_file = {
         row["file"]: (row["n"], row["faults"])
-        for row in raw.groupBy("file").agg({"*": "count", "fault": "count"})
-        .toDF("file", "n", "faults").collect()
+        for row in raw.groupBy("file")
+        .agg(F.count("*").alias("n"), F.count("fault").alias("faults")).collect()
     }  # fmt: skip
     assert set(by_file) == {uri for uri, _ in files}
     assert set(by_file.values()) <= {(1, 1), (len(fuzzing.NAMED), 0)}
