@@ -10,16 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pcb_spark.lake import filesystem as hadoop
+from pcb_spark.lake import filesystem
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
 
-_STATUS: Final = re.compile(
-    r"path=((?:(?!; isDirectory=).)*); isDirectory=(true|false);(?: length=(\d+);)?", re.DOTALL
-)
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _GLOB: Final = re.compile(r"[*?\[{]")
 
@@ -97,7 +94,7 @@ def _alternatives(pattern: str) -> list[str]:
 
 def entries(spark: SparkSession, uri: str) -> list[Named]:
     """What lies right below a folder; nothing where it can't be listed."""
-    local = hadoop.local_path(spark, uri)
+    local = filesystem.local_path(spark, uri)
     return _entries_by_hadoop(spark, uri) if local is None else local_entries(local, uri)
 
 
@@ -115,10 +112,10 @@ def local_entries(local: Path, uri: str) -> list[Named]:
 
 
 def _entries_by_hadoop(spark: SparkSession, uri: str) -> list[Named]:
-    """One call for all: each costs a tenth of a millisecond and more."""
-    filesystem, path = hadoop.open_path(spark, uri)
-    if not filesystem.exists(path):
+    store, path = filesystem.open_path(spark, uri)
+    if not store.exists(path):
         return []
-    text = spark._jvm.java.util.Arrays.toString(filesystem.listStatus(path))  # type: ignore[union-attr]
-    found = _STATUS.findall(text)
-    return [Named(path, int(length or 0), kind == "true") for path, kind, length in found]
+    return [
+        Named(str(found.getPath().toString()), int(found.getLen()), bool(found.isDirectory()))
+        for found in store.listStatus(path)
+    ]
