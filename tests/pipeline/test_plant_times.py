@@ -49,7 +49,7 @@ def verdicts(spark: SparkSession, out: Path) -> dict[str, str | None]:
 def ingest(spark: SparkSession, drop: Path, out: Path, run: str, *settings: str) -> None:
     """Ingest under a run's id: what another run rejected is tried again."""
     job = drops.job(spark, drop, out, *settings)
-    run_ingest(replace(job, run_id=run))
+    run_ingest(replace(job, run_id=run), refusing=False)
 
 
 def rejects(spark: SparkSession, out: Path) -> list[tuple[str, str]]:
