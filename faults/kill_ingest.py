@@ -32,6 +32,7 @@ from faults.arrivals import arrive
 
 SETTINGS = (
     "ingest.trigger_seconds=1", "ingest.files_per_batch=200", "ingest.look_seconds=8",
+    'backbone.weights="untrained"',  # ingest needs none, and the machine need not have any
     'spark.conf={"spark.sql.shuffle.partitions"="2", "spark.sql.adaptive.enabled"="false"}',
 )  # fmt: skip
 LOCAL = ('spark.master="local[2]"', 'spark.driver_memory="1g"')

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.core.errors import BackboneError
 from pcb_spark.demo.camera_drop import render_drop
 from pcb_spark.pipeline import Job, run_ingest, run_tune, summary
 from tests import drops
@@ -66,9 +65,3 @@ def test_trials_of_both_reference_modes_and_a_search_that_finds_them_again(
     both = drops.rows(spark, out, "trials", "trial", "roc_auc")
     assert sorted(set(both)) == sorted({(row[0], row[4]) for row in trials})
     assert len(both) == 4
-
-
-def test_untrained_backbone_is_refused_unless_allowed(spark: SparkSession, tmp_path: Path) -> None:
-    refused = drops.job(spark, tmp_path, tmp_path, "backbone.weights=untrained")
-    with pytest.raises(BackboneError, match="untrained"):
-        run_tune(refused)
