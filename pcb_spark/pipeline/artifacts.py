@@ -16,22 +16,7 @@ from pcb_spark.core.errors import (
     InputError,
 )
 from pcb_spark.lake import tables
-from pcb_spark.lake.catalogue import BUNDLE as BUNDLE
-from pcb_spark.lake.catalogue import FEATURE_SET as FEATURE_SET
-from pcb_spark.lake.catalogue import FEATURES as FEATURES
-from pcb_spark.lake.catalogue import FILES as FILES
-from pcb_spark.lake.catalogue import IMAGES as IMAGES
-from pcb_spark.lake.catalogue import METRICS as METRICS
-from pcb_spark.lake.catalogue import OUT_OF_FOLD as OUT_OF_FOLD
-from pcb_spark.lake.catalogue import REJECTS as REJECTS
-from pcb_spark.lake.catalogue import REPORT as REPORT
-from pcb_spark.lake.catalogue import REPORTS as REPORTS
-from pcb_spark.lake.catalogue import RUNS as RUNS
-from pcb_spark.lake.catalogue import SCORES as SCORES
-from pcb_spark.lake.catalogue import SIDECARS as SIDECARS
-from pcb_spark.lake.catalogue import SUSPECTS as SUSPECTS
-from pcb_spark.lake.catalogue import TRIALS as TRIALS
-from pcb_spark.lake.catalogue import VERDICTS as VERDICTS
+from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
 

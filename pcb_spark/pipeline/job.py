@@ -12,11 +12,6 @@ from pcb_spark.core.errors import (
     ConfigError,
 )
 from pcb_spark.lake import schemas, session, tables
-from pcb_spark.lake.catalogue import BUNDLE as BUNDLE
-from pcb_spark.lake.catalogue import FEATURE_SET as FEATURE_SET
-from pcb_spark.lake.catalogue import FEATURES as FEATURES
-from pcb_spark.lake.catalogue import FILES as FILES
-from pcb_spark.lake.catalogue import IMAGES as IMAGES
 from pcb_spark.lake.catalogue import METRICS
 from pcb_spark.network import backbone, inference
 
