@@ -103,7 +103,7 @@ def local_entries(local: Path, uri: str) -> list[Named]:
     try:
         with os.scandir(local) as found:
             return [
-                Named(f"{uri}/{entry.name}", entry.stat().st_size, entry.is_dir())
+                _named(f"{uri}/{entry.name}", entry.stat().st_size, entry.is_dir())
                 for entry in found
                 if entry.is_file() or entry.is_dir()
             ]
@@ -116,6 +116,11 @@ def _entries_by_hadoop(spark: SparkSession, uri: str) -> list[Named]:
     if not store.exists(path):
         return []
     return [
-        Named(str(found.getPath().toString()), int(found.getLen()), bool(found.isDirectory()))
+        _named(str(found.getPath().toString()), int(found.getLen()), bool(found.isDirectory()))
         for found in store.listStatus(path)
     ]
+
+
+def _named(uri: str, length: int, is_folder: bool) -> Named:
+    """A folder has no length; what disks and stores tell of one differs."""
+    return Named(uri, 0 if is_folder else length, is_folder)
