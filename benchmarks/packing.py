@@ -46,12 +46,12 @@ def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:
     Neighbours share a batch, with ``difference`` those of one reference.
     """
     pairs = PairReader(difference=layout.difference, max_offset=layout.max_offset)
-    for _, sharing in groupby(samples, lambda each: layout.difference and each.reference):
+    read = (_read(pairs, sample) for sample in samples)
+    for _, sharing in groupby(read, lambda each: layout.difference and id(each.reference)):
         group, most = iter(sharing), max(1, layout.batch_size - layout.difference)
         while chunk := list(islice(group, most)):
-            found = [_read(pairs, sample) for sample in chunk]
-            references = None if found[0].reference is None else [found[0].reference]
-            yield batches.feed([each.image for each in found], references, [0] * len(found))
+            references = None if chunk[0].reference is None else [chunk[0].reference]
+            yield batches.feed([each.image for each in chunk], references, [0] * len(chunk))
 
 
 def _read(pairs: PairReader, sample: Sample) -> Pair:
@@ -65,12 +65,12 @@ def _read(pairs: PairReader, sample: Sample) -> Pair:
 
 def aligned(
     image: NDArray[np.uint8], reference: NDArray[np.uint8], layout: Layout
-) -> NDArray[np.uint8]:
-    """Move the image onto its reference; one that lies too far off is scored as it is."""
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Align a pair; one that lies too far apart is scored as it is."""
     try:
         return registration.align(image, reference, limit=layout.max_offset)
     except ImageError:
-        return image
+        return image, reference
 
 
 def one_thread_session(graph: bytes) -> ort.InferenceSession:

@@ -1,36 +1,31 @@
-"""What aligning an image with its reference is worth, when the camera stops a few pixels off.
+"""What aligning an image with its reference is worth, and which features to read off the pair.
 
     python -m benchmarks.registration --data DROP --weights RESNET50.onnx --scratch DIR
 
-Every tile is cut from its picture at a random offset of up to 0, 2, 4 or 6 px each way, its
-reference at offset 0, so that what enters at the border is what was there. Network (difference of
-layer1, maxima) and pixel difference are each judged with and without ``registration.align``:
-LightGBM on one's own features, folds forward in time, AUC. One thread; about 10 minutes for every
-third board of 6,664 tiles. Parts that are in DIR already are not computed again.
+Every pair of the drop is scored as it is, with the image moved and filled up from the reference
+(what models of earlier versions do), and cut to what both show in the reference's brightness.
+LightGBM on one's own features, folds forward in time, AUC. One thread; some 25 minutes for 6,664
+pairs. What is in DIR already is not computed again; ``--every 3`` takes every third board.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import io
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightgbm
 import numpy as np
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import packing
 from pcb_spark.core import batches, images, registration
 from pcb_spark.core.errors import ImageError
-from pcb_spark.learning import pixel_difference
 from pcb_spark.learning.folds import plan_folds
 from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import backbone, graphs
@@ -40,22 +35,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Row = dict[str, str]
+    Pixels = NDArray[np.uint8]
+    Way = Callable[[Pixels, Pixels], tuple[Pixels, Pixels]]
 
-SHIFTS = (0, 2, 4, 6)
-BORDER = max(SHIFTS)
 LIMIT = 0.08
-PART = 200
-SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(
+    levels=(graphs.PIXELS, "layer1", "layer2"), pooling=("max",), difference=True
+)
+#: Levels, and the share of their numbers that a tree may use.
+SETS: dict[tuple[str, ...], float] = {
+    ("pixels",): 0.5,
+    ("layer1",): 0.1,
+    ("layer1", "layer2"): 0.1,
+    ("pixels", "layer1"): 0.1,
+    ("pixels", "layer1", "layer2"): 0.1,
+}
 
 
-@dataclass(kw_only=True)
-class Judged:
-    """Features of one part: (tiles, shifts, 2, numbers); the third axis is as is, aligned."""
+def _filled(image: Pixels, reference: Pixels) -> tuple[Pixels, Pixels]:
+    return registration.fill(image, reference, limit=LIMIT), reference
 
-    network: NDArray[np.float32]
-    pixels: NDArray[np.float32]
-    beyond: NDArray[np.int64]
-    seconds: float
+
+def _cut(image: Pixels, reference: Pixels) -> tuple[Pixels, Pixels]:
+    return registration.align(image, reference, limit=LIMIT)
+
+
+WAYS: dict[str, Way] = {"as it is": lambda *pair: pair, "filled": _filled, "cut, matched": _cut}
 
 
 def main() -> int:
@@ -64,15 +69,24 @@ def main() -> int:
     rows = _every(_rows(options.data), options.every)
     session = _session(options.weights)
     options.scratch.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for start in range(0, len(rows), PART):
-        path = options.scratch / f"every{options.every}_{start:05d}.npz"
+    say = sys.stdout.write
+    say(f"{len(rows)} pairs, {sum(row['verdict'] == 'fail' for row in rows)} of them fail\n")
+    say(f"| aligned | ms a pair | {' | '.join('+'.join(names) for names in SETS)} |\n")
+    say(f"| --- | --- |{' --- |' * len(SETS)}\n")
+    slices = graphs.column_slices(SPEC)
+    for name, way in WAYS.items():
+        path = options.scratch / f"{name.replace(', ', '_').replace(' ', '_')}_{options.every}.npz"
         if not path.exists():
-            part = _judge(rows[start : start + PART], options.data, session)
-            np.savez(path, **vars(part))
-            sys.stderr.write(f"{start + PART} of {len(rows)}\n")
-        parts.append(np.load(path))
-    _report(rows, parts)
+            np.savez(path, **_features(rows, options.data, session, way))
+        found = np.load(path)
+        used = [row for row, usable in zip(rows, found["usable"], strict=True) if usable]
+        aucs = []
+        for levels, share in SETS.items():
+            columns = [slices[key] for key in slices if key[0] in levels]
+            chosen = np.hstack([found["features"][:, each] for each in columns])
+            aucs.append(f"{_auc(used, chosen, share):.4f}")
+        cost = 1000 * float(found["seconds"]) / len(rows)
+        say(f"| {name} ({len(rows) - len(used)} beyond) | {cost:.2f} | {' | '.join(aucs)} |\n")
     return 0
 
 
@@ -81,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="camera drop with verdicts.csv")
     parser.add_argument("--weights", type=Path, required=True, help="ResNet-50 in ONNX")
     parser.add_argument("--scratch", type=Path, required=True, help="keeps what is computed")
-    parser.add_argument("--every", type=int, default=3, help="take every Nth board")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth board")
     return parser
 
 
@@ -102,64 +116,28 @@ def _session(weights: Path) -> onnxruntime.InferenceSession:
     return packing.one_thread_session(graphs.with_threads(graph, 1).SerializeToString())
 
 
-def _judge(rows: list[Row], drop: Path, session: onnxruntime.InferenceSession) -> Judged:
-    network, pixels, beyond, seconds = [], [], np.zeros(len(SHIFTS), dtype=np.int64), 0.0
+def _features(
+    rows: list[Row], drop: Path, session: onnxruntime.InferenceSession, way: Way
+) -> dict[str, NDArray[np.float32]]:
+    found, usable, seconds = [], [], 0.0
     for row in rows:
-        golden = _cut(drop / row["reference"], 0, 0)
-        shifted = list(_shifted(drop / row["image"], row["image"]))
+        pair = [images.decode((drop / row[name]).read_bytes()) for name in ("image", "reference")]
         began = time.process_time()
-        aligned = [_aligned(image, golden) for image in shifted]
-        seconds += time.process_time() - began
-        beyond += [image is None for image in aligned]
-        kept = [b if b is not None else a for a, b in zip(shifted, aligned, strict=True)]
-        pairs = [image for pair in zip(shifted, kept, strict=True) for image in pair]
-        feed = batches.feed(pairs, [golden], [0] * len(pairs))
-        network.append(session.run([batches.FEATURES], feed)[0][0])
-        pixels.append([pixel_difference.difference_features(image, golden) for image in pairs])
-    shape = (len(rows), len(SHIFTS), 2, -1)
-    return Judged(
-        network=np.array(network, dtype=np.float32).reshape(shape),
-        pixels=np.array(pixels, dtype=np.float32).reshape(shape),
-        beyond=beyond,
-        seconds=seconds,
-    )
-
-
-def _shifted(path: Path, name: str) -> Iterator[NDArray[np.uint8]]:
-    for most in SHIFTS:
-        rng = np.random.default_rng([most, *name.encode()])
-        down, right = rng.integers(-most, most + 1, 2)
-        yield _cut(path, int(down), int(right))
-
-
-def _cut(path: Path, down: int, right: int) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        width, height = image.size
-        box = (BORDER + right, BORDER + down, width - BORDER + right, height - BORDER + down)
-        file = io.BytesIO()
-        image.crop(box).save(file, "BMP")
-    return images.decode(file.getvalue())
-
-
-def _aligned(image: NDArray[np.uint8], golden: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    try:
-        return registration.align(image, golden, limit=LIMIT)
-    except ImageError:
-        return None
-
-
-def _report(rows: list[Row], parts: list[dict[str, NDArray[np.float32]]]) -> None:
-    say = sys.stdout.write
-    beyond = np.sum([part["beyond"] for part in parts], axis=0)
-    seconds = sum(float(part["seconds"]) for part in parts)
-    say(f"{len(rows)} tiles; {1000 * seconds / len(rows) / len(SHIFTS):.2f} ms a pair to align\n")
-    say("| shift up to | features | as is | aligned | not aligned: beyond the limit |\n")
-    say("| --- | --- | --- | --- | --- |\n")
-    for name, share in (("network", 0.1), ("pixels", 0.5)):
-        found = np.concatenate([part[name] for part in parts])
-        for at, most in enumerate(SHIFTS):
-            plain, aligned = (_auc(rows, found[:, at, how], share) for how in (0, 1))
-            say(f"| {most} px | {name} | {plain:.4f} | {aligned:.4f} | {beyond[at]} |\n")
+        try:
+            image, golden = way(pair[0], pair[1])
+        except ImageError:
+            usable.append(False)
+            continue
+        finally:
+            seconds += time.process_time() - began
+        usable.append(True)
+        feed = batches.feed([image], [golden], [0])
+        found.append(session.run([batches.FEATURES], feed)[0][0, 0])
+    return {
+        "features": np.array(found, dtype=np.float32),
+        "usable": np.array(usable),
+        "seconds": np.array(seconds),
+    }
 
 
 def _auc(rows: list[Row], features: NDArray[np.float32], feature_fraction: float) -> float:
@@ -170,7 +148,7 @@ def _auc(rows: list[Row], features: NDArray[np.float32], feature_fraction: float
     wanted = config.for_reference_mode(difference=True).model_dump()
     wanted.pop("num_tasks")
     trees = wanted.pop("num_iterations")
-    settings = {**wanted, "objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 0}
+    settings = {**wanted, "objective": "binary", "verbosity": -1, "num_threads": 2, "seed": 0}
     scores = []
     for fold in plan_folds(days.tolist()):
         train = days < fold.train_before

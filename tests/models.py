@@ -85,7 +85,7 @@ def in_memory(
     }
     described = {
         "levels": list(spec.levels), "pooling": list(spec.pooling),
-        "difference": spec.difference, "feature_count": spec.width,
+        "difference": spec.difference, "feature_count": spec.width, "alignment": spec.alignment,
         "model_sha256": bundle.sha256(parts[bundle.GRAPH]),
         "files": {name: bundle.sha256(content) for name, content in parts.items()},
     }  # fmt: skip

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
+from pcb_spark.core import registration
 from pcb_spark.core.errors import BundleError
 
 FORMAT = 1
@@ -34,8 +35,8 @@ class Manifest:
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
-    ``lineage.classifier`` is what the trees were fitted with. ``max_offset`` and
-    ``bit_depth`` are those of ``graphs.FeatureSpec``.
+    ``lineage.classifier`` is what the trees were fitted with. ``max_offset``,
+    ``alignment`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
     """
 
     format: int
@@ -58,6 +59,7 @@ class Manifest:
     created_at: str
     files: dict[str, str]
     max_offset: float = 0.0
+    alignment: str = registration.FILL
     bit_depth: int = 16
 
 
@@ -135,6 +137,13 @@ def _check_types(manifest: Manifest, where: str) -> None:
         if not isinstance(value, kind):
             what = f"{where}/{MANIFEST}: {name} is no {kind.__name__}"
             raise BundleError(what, got=repr(value), hint="copy the whole folder again")
+    if manifest.alignment not in registration.ALIGNMENTS:
+        raise BundleError(
+            f"{where}/{MANIFEST}: this version doesn't know the alignment",
+            expected=" or ".join(registration.ALIGNMENTS),
+            got=manifest.alignment,
+            hint="score with the version that trained it, or train it again with this one",
+        )
 
 
 def _read_part(folder: Path, where: str, name: str, expected: str | None) -> bytes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Pair(NamedTuple):
-    """Pixels uint8 (3, 224, 224), as ``images.decode`` gives them; the image is aligned."""
+    """Pixels uint8 (3, 224, 224) of an image and its reference, aligned."""
 
     image: Pixels
     reference: Pixels | None
@@ -31,8 +31,9 @@ class PairReader:
     ----------
     difference : whether the model compares an image with its reference; one that doesn't needs and
         reads none.
-    max_offset : by how much of its side an image is moved onto its reference
-        (``registration.align``), 0..0.2; 0: not at all.
+    max_offset : by how much of its side an image may lie off its reference, 0..0.2; 0: it is taken
+        to lie right.
+    alignment : ``cut`` (``registration.align``) or ``fill`` (``registration.fill``).
     max_pixels : width x height of the largest image that is read.
     bit_depth : how many bits of a 16-bit file the camera uses, 8..16.
     """
@@ -42,19 +43,19 @@ class PairReader:
         *,
         difference: bool,
         max_offset: float = 0.0,
+        alignment: str = registration.CUT,
         max_pixels: int = images.DEFAULT_MAX_PIXELS,
         bit_depth: int = images.FULL_DEPTH,
     ) -> None:
         self.difference = difference
         self.max_offset = max_offset
+        self.alignment = alignment
         self.max_pixels = max_pixels
         self.bit_depth = bit_depth
         self._last: tuple[bytes | str, Pixels] | None = None
 
     def read(self, image: bytes, reference: bytes | None = None, *, key: str | None = None) -> Pair:
-        """Decode an image and its reference, and move the image onto it.
-
-        The image moves and not the reference, which other images share.
+        """Decode an image and its reference, and align them.
 
         Parameters
         ----------
@@ -69,22 +70,15 @@ class PairReader:
         if not self.difference:
             return Pair(pixels, None)
         golden = self._reference(reference, key)
+        if self.alignment == registration.CUT:
+            return Pair(*registration.align(pixels, golden, limit=self.max_offset))
         if self.max_offset:
-            pixels = registration.align(pixels, golden, limit=self.max_offset)
+            pixels = registration.fill(pixels, golden, limit=self.max_offset)
         return Pair(pixels, golden)
 
     def decode(self, data: bytes) -> Pixels:
         """Decode one file as the model sees it; raises what ``images.decode`` raises."""
         return images.decode(data, max_pixels=self.max_pixels, bit_depth=self.bit_depth)
-
-    def is_last(self, key: str | None) -> bool:
-        """Say whether the reference of this key was decoded last, or none was yet."""
-        return self._last is None or self._last[0] == key
-
-    @property
-    def last_reference(self) -> Pixels | None:
-        """The reference that was decoded last."""
-        return self._last[1] if self._last else None
 
     def _reference(self, reference: bytes | None, key: str | None) -> Pixels:
         if reference is None:

@@ -61,6 +61,7 @@ class Scorer:
         self._pairs = PairReader(
             difference=model.manifest.difference,
             max_offset=model.manifest.max_offset,
+            alignment=model.manifest.alignment,
             max_pixels=max_pixels,
             bit_depth=model.manifest.bit_depth,
         )

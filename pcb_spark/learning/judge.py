@@ -134,7 +134,6 @@ def _has_both_classes(judged: Judged) -> bool:
 def baseline_metrics(
     config: LearningConfig,
     rows: DataFrame,
-    pixels: DataFrame,
     folds: Sequence[Fold],
     settings: TreeSettings,
 ) -> list[metrics.Metric]:
@@ -142,11 +141,10 @@ def baseline_metrics(
 
     Parameters
     ----------
-    pixels : answer of ``pixel_difference.pixel_differences``.
+    rows : as those of ``judge``, whose ``features`` are those of ``pixel_numbers`` alone.
     """
-    replaced = rows.drop(names.FEATURES).join(pixels, names.IMAGE_ID)
     wider = settings.model_copy(update={"feature_fraction": 0.5})
-    judged = judge_on_driver(config, replaced, folds, wider)
+    judged = judge_on_driver(config, rows, folds, wider)
     promise, drawn = config.policy.promise, resampling(config)
     found = [
         *metrics.evaluate_folds(judged, promise, drawn),

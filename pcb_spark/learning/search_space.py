@@ -39,8 +39,8 @@ def suggest_features(
     levels = tuple(
         level for level in spec.levels if trial.suggest_categorical(level, [True, False])
     )
-    if not levels:
-        what = "no level drawn"
+    if not set(levels) - {graphs.PIXELS}:
+        what = "no level of the network drawn"
         raise optuna.TrialPruned(what)
     chosen = _POOLINGS[trial.suggest_categorical("pooling", sorted(_POOLINGS))]
     return replace(spec, levels=levels, pooling=chosen)
@@ -94,5 +94,5 @@ def drawn(spec: graphs.FeatureSpec, settings: TreeSettings) -> dict[str, Any]:
         "pruned": settings.keep_features > 0,
         "reference": _mode(spec),
         "pooling": next(k for k, v in _POOLINGS.items() if set(v) == set(spec.pooling)),
-        **{level: level in spec.levels for level in graphs.WIDTHS},
+        **{level: level in spec.levels for level in (graphs.PIXELS, *graphs.WIDTHS)},
     }

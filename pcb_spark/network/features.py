@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, images, names
+from pcb_spark.core import batches, images, names, registration
 from pcb_spark.core.errors import ImageError, InputError
 from pcb_spark.network import backbone, graphs, inference, quantization
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What measured best; docs/results/accuracy.md has the table. With a reference shallow maps are
 #: enough, since they keep where a defect is; without one the deeper maps have to know what a good
 #: part looks like.
-DEFAULT_LEVELS = {True: ("layer1",), False: ("layer2", "layer3")}
+DEFAULT_LEVELS = {True: ("pixels", "layer1", "layer2"), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
 #: ``reference = "auto"`` uses references from this share of images with one.
 REFERENCE_SHARE = 0.5
@@ -57,7 +57,8 @@ def choose_spec(
 
     Raises
     ------
-    InputError : references are demanded and not a single image has one.
+    InputError : references are demanded and not a single image has one, or the levels compare with
+        references and the images have too few.
     """
     difference = config.reference == "difference" or (
         config.reference == "auto" and with_reference >= REFERENCE_SHARE * total
@@ -65,6 +66,13 @@ def choose_spec(
     if difference and with_reference == 0:
         what = f"features.reference asks for references, and none of {total} images has one"
         raise InputError(what, hint="fill the reference column, or --set features.reference=none")
+    if graphs.PIXELS in config.levels and not difference:
+        raise InputError(
+            "the level pixels compares with references, which these images aren't compared with",
+            got=f"{with_reference} of {total} images with a reference, "
+            f'features.reference = "{config.reference}"',
+            hint="take pixels out of features.levels, or fill the reference column",
+        )
     return spec_of(config, difference=difference, bit_depth=bit_depth)
 
 
@@ -77,6 +85,7 @@ def spec_of(
         pooling=config.pooling or DEFAULT_POOLING[difference],
         difference=difference,
         max_offset=config.max_offset if difference else 0.0,
+        alignment=registration.CUT,
         bit_depth=bit_depth,
     )
 
@@ -171,7 +180,12 @@ def featurize(
     ]
     columns = [*described, names.IMAGE, *([names.REFERENCE] if difference else [])]
     spec = feature_set.spec
-    plan = replace(plan, max_offset=spec.max_offset, bit_depth=spec.bit_depth)
+    plan = replace(
+        plan,
+        max_offset=spec.max_offset,
+        alignment=spec.alignment,
+        bit_depth=spec.bit_depth,
+    )
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
     made = inference.run_images(
         table.select(columns), graph, batches.FEATURES, plan, difference=difference

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto, helper
 
+from pcb_spark.core import registration
 from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
-from pcb_spark.network import pooling, unpacking
+from pcb_spark.network import pixel_numbers, pooling, unpacking
 from pcb_spark.network.nodes import NodeBuilder, checked_model
 from pcb_spark.network.resnet50 import INPUT
 
 AVGPOOL = "avgpool"
+PIXELS = "pixels"
 WIDTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048, AVGPOOL: 2048}
 
 
@@ -25,22 +27,26 @@ WIDTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048, AVGPOOL:
 class FeatureSpec:
     """Which numbers are read off the backbone, and how.
 
-    ``levels`` are backbone stages or ``avgpool`` (the mean of layer4). ``pooling`` turns a map into
-    numbers. With ``difference`` the map is what differs between an image and its reference, onto
-    which the image was moved by up to ``max_offset`` of its side (``registration.align``; 0: not).
-    ``bit_depth`` is that with which ``images.decode`` reads files of 16 bits.
+    ``levels`` are backbone stages, ``avgpool`` (the mean of layer4) or ``pixels``
+    (``pixel_numbers``, beside one of the others, and only with ``difference``). ``pooling`` turns a
+    map into numbers. With ``difference`` the map is what differs between an image and its
+    reference, which were aligned where they lie up to ``max_offset`` of their side apart;
+    ``alignment`` is that of ``pairs.PairReader``. ``bit_depth`` is that with which
+    ``images.decode`` reads files of 16 bits.
     """
 
     levels: tuple[str, ...]
     pooling: tuple[str, ...]
     difference: bool
     max_offset: float = 0.0
+    alignment: str = registration.CUT
     bit_depth: int = FULL_DEPTH
 
     @property
     def stages(self) -> tuple[str, ...]:
         """The backbone stages that have to be computed, in the order of depth."""
-        return tuple(sorted({"layer4" if level == AVGPOOL else level for level in self.levels}))
+        maps = set(self.levels) - {PIXELS}
+        return tuple(sorted({"layer4" if level == AVGPOOL else level for level in maps}))
 
     @property
     def width(self) -> int:
@@ -51,11 +57,14 @@ class FeatureSpec:
 def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
     """Say where the numbers of each (level, pooling) lie in the feature vector, in its order.
 
-    With ``difference`` the first half of a slice is the excess, the second the lack.
+    With ``difference`` the first half of a slice is the excess, the second the lack; ``pixels`` are
+    those of ``pixel_numbers.PIXEL_NUMBERS``, whatever the pooling.
     """
     slices, start = {}, 0
     for level in spec.levels:
-        width = WIDTHS[level] * (2 if spec.difference else 1)
+        width = len(pixel_numbers.PIXEL_NUMBERS) if level == PIXELS else WIDTHS[level]
+        if spec.difference and level != PIXELS:
+            width *= 2
         for kind in _pooling_of(level, spec):
             slices[level, kind] = slice(start, start + width)
             start += width
@@ -63,7 +72,7 @@ def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
 
 
 def _pooling_of(level: str, spec: FeatureSpec) -> tuple[str, ...]:
-    return ("mean",) if level == AVGPOOL else spec.pooling
+    return {AVGPOOL: ("mean",), PIXELS: (PIXELS,)}.get(level, spec.pooling)
 
 
 def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto:
@@ -97,6 +106,8 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
 def _done_before(spec: FeatureSpec) -> str | None:
     """What is done before the graph, yet is part of what its fingerprint stands for."""
     aligned = [f"max_offset={spec.max_offset}"] if spec.max_offset else []
+    if spec.difference and spec.alignment != registration.FILL:
+        aligned.append(f"alignment={spec.alignment}")
     shallow = [f"bit_depth={spec.bit_depth}"] if spec.bit_depth != FULL_DEPTH else []
     return " ".join([*aligned, *shallow]) or None
 
@@ -163,6 +174,8 @@ def _append_trees(builder: NodeBuilder, trees: onnx.ModelProto) -> None:
 
 
 def _pool_level(b: NodeBuilder, trunk: onnx.ModelProto, level: str, spec: FeatureSpec) -> list[str]:
+    if level == PIXELS:
+        return [pixel_numbers.add_pixel_numbers(b)]
     source = pooling.map_of(trunk, "layer4" if level == AVGPOOL else level)
     kinds = _pooling_of(level, spec)
     if spec.difference:

@@ -3,7 +3,8 @@
 LightGBM says how much each pooled number moved the log-odds of ``fail`` (TreeSHAP: Lundberg, Erion
 and Lee, "Consistent individualized feature attribution for tree ensembles", 2018). A maximum came
 from one cell of an activation map, so that cell gets all of it; a mean came from every cell, and
-each gets its share. Summed over channels and levels this is a map of the image.
+each gets its share. What a number of the pixel difference says goes to where its map is highest.
+Summed over channels and levels this is a map of the image.
 
 It runs in plain ONNX Runtime on the bundle's own features graph, whose inner maps become outputs:
 meant for the few images of a report, not for a night's worth.
@@ -11,7 +12,7 @@ meant for the few images of a report, not for a night's worth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from scipy import ndimage
 from pcb_spark.core import batches, bundle
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.images import SIDE
+from pcb_spark.network import pixel_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,8 +53,8 @@ class _Pool:
 class HeatMapper:
     """Heat maps of one bundle; holds one ONNX session and the trees.
 
-    ``difference`` says whether it compares with references, ``max_offset`` by how much images are
-    moved onto them before (``registration.align``).
+    ``difference`` says whether it compares with references, ``max_offset`` and ``alignment`` how
+    pairs are brought together before (``pairs.PairReader``).
     """
 
     def __init__(self, model: bundle.Bundle) -> None:
@@ -62,6 +64,7 @@ class HeatMapper:
         self._pools = _pools(graph.graph)
         self.difference = model.manifest.difference
         self.max_offset = model.manifest.max_offset
+        self.alignment = model.manifest.alignment
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
 
@@ -146,9 +149,17 @@ def _pools(graph: onnx.GraphProto) -> tuple[_Pool, ...]:
         maker: onnx.NodeProto = makers[tensor]
         return maker.input[0] if maker.op_type == "QuantizeLinear" else tensor
 
+    def pools_of(tensor: str) -> Iterator[_Pool]:
+        if tensor == pixel_numbers.OUTPUT:
+            for number in pixel_numbers.PIXEL_NUMBERS:
+                operator = _MEAN if number.endswith("_mean") else _MAXIMUM
+                yield _Pool(pixel_numbers.shown_map(number), operator)
+        else:
+            node = above(tensor, _MAXIMUM, _MEAN)
+            yield _Pool(as_float(node.input[0]), node.op_type)
+
     pooled = above(batches.FEATURES, "Concat").input
-    nodes = [above(tensor, _MAXIMUM, _MEAN) for tensor in pooled]
-    return tuple(_Pool(as_float(node.input[0]), node.op_type) for node in nodes)
+    return tuple(pool for tensor in pooled for pool in pools_of(tensor))
 
 
 def _exposed(model: onnx.ModelProto, pools: tuple[_Pool, ...]) -> onnx.ModelProto:

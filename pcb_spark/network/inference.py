@@ -8,7 +8,7 @@ carry a reason instead of a slot, so that no row can get lost between the two si
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark.core import batches, images, names
+from pcb_spark.core import batches, images, names, registration
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import PairReader
+from pcb_spark.core.pairs import Pair, PairReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class InferencePlan:
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
     with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
-    ``max_offset`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
+    ``max_offset``, ``alignment`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
     """
 
     batch_size: int
@@ -58,6 +58,7 @@ class InferencePlan:
     threads: int
     max_pixels: int
     max_offset: float = 0.0
+    alignment: str = registration.CUT
     bit_depth: int = images.FULL_DEPTH
 
     @classmethod
@@ -166,9 +167,7 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
         batch = _Batch(items_type, plan, difference=difference)
         for records in record_batches:
             for row in records.to_pylist():
-                if batch.ends_before(row):
-                    yield batch.flush()
-                batch.add(row)
+                yield from batch.add(row)
         if batch.rows:
             yield batch.flush()
 
@@ -176,46 +175,53 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
 
 
 class _Batch:
-    """The batch that a partition is filling."""
+    """The batch that a partition is filling: images of one reference, and of one cut of it."""
 
     def __init__(self, items_type: pa.DataType, plan: InferencePlan, *, difference: bool) -> None:
         self.items_type = items_type
         self.batch_size = plan.batch_size
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
+        self.reference = _BLACK
         self.pairs = PairReader(
             difference=difference,
             max_offset=plan.max_offset,
+            alignment=plan.alignment,
             max_pixels=plan.max_pixels,
             bit_depth=plan.bit_depth,
         )
 
-    def ends_before(self, row: Mapping[str, Any]) -> bool:
-        """Say whether ``row`` belongs to the next batch."""
-        if not self.images:
-            return len(self.rows) > 8 * self.batch_size
-        if len(self.images) + self.pairs.difference >= self.batch_size:
-            return True
-        return self.pairs.difference and not self.pairs.is_last(row[names.REFERENCE_SHA256])
-
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: dict[str, Any]) -> Iterator[pa.RecordBatch]:
+        """Add an image; the answer is the batch before it where that ends here."""
         image, reference = row.pop(names.IMAGE), row.pop(names.REFERENCE, None)
         row[SLOT] = row[names.REASON] = row[names.DETAIL] = None
-        self.rows.append(row)
         try:
             pair = self.pairs.read(image, reference, key=row.get(names.REFERENCE_SHA256))
         except ImageError as error:
             row[names.REASON], row[names.DETAIL] = error.reason, error.detail
+            if not self.images and len(self.rows) > 8 * self.batch_size:
+                yield self.flush()
+            self.rows.append(row)
             return
+        if self._ends_before(pair):
+            yield self.flush()
         row[SLOT] = len(self.images)
+        self.rows.append(row)
         self.images.append(pair.image)
+        if pair.reference is not None:
+            self.reference = pair.reference
+
+    def _ends_before(self, pair: Pair) -> bool:
+        if not self.images:
+            return False
+        full = len(self.images) + self.pairs.difference >= self.batch_size
+        return full or (pair.reference is not None and pair.reference is not self.reference)
 
     def flush(self) -> pa.RecordBatch:
         """Return the batch as one row and start the next one."""
         items = pa.array([self.rows], type=self.items_type)
         pixels = self.images or [_BLACK]
-        golden = self.pairs.last_reference
-        references = [_BLACK if golden is None else golden] if self.pairs.difference else None
+        references = [self.reference] if self.pairs.difference else None
         inputs = batches.feed(pixels, references, [0] * len(pixels))
         columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
         self.rows, self.images = [], []

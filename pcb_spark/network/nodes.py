@@ -30,6 +30,12 @@ class NodeBuilder:
         self.nodes.append(node)
         return output
 
+    def add_many(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **given: Any
+    ) -> None:
+        """Add a node of several outputs, under the name of the first."""
+        self.nodes.append(helper.make_node(op, inputs, outputs, name=outputs[0], **given))
+
     def constant(self, name: str, value: NDArray[Any]) -> str:
         """Add an initializer and return its name."""
         self.initializers.append(numpy_helper.from_array(value, name))

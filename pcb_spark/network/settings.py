@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
 
-Level = Literal["layer1", "layer2", "layer3", "layer4", "avgpool"]
+Level = Literal["pixels", "layer1", "layer2", "layer3", "layer4", "avgpool"]
 Pooling = Literal["mean", "max"]
 Precision = Literal["auto", "int8", "fp32"]
 ReferenceMode = Literal["auto", "difference", "none"]
@@ -42,14 +42,16 @@ class FeaturesConfig(Section):
     """What is read off the backbone."""
 
     levels: tuple[Level, ...] = ()
-    """Which maps; empty is layer1 with references, layer2 and layer3 without."""
+    """Which maps of the network and, with references, ``pixels``, which compare grey levels; empty
+    is pixels, layer1 and layer2 with references, layer2 and layer3 without.
+    """
     pooling: tuple[Pooling, ...] = ()
     """How a map becomes numbers; empty is max with references, mean and max without."""
     reference: ReferenceMode = "auto"
     """Difference to the reference or not; ``auto`` where at least half of the images have one."""
     max_offset: float = Field(default=0.08, ge=0, le=0.2)
     """Largest offset from the reference that is corrected, as a share of the shorter side; beyond
-    it an image is unscorable, and 0 leaves images where they are.
+    it an image is unscorable, and 0 takes images to lie where their references do.
     """
 
     @field_validator("levels", "pooling")
@@ -57,6 +59,14 @@ class FeaturesConfig(Section):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             msg = "names one entry twice"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("levels")
+    @classmethod
+    def _with_a_map(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == ("pixels",):
+            msg = "pixels stand beside the network's maps, of which none is named"
             raise ValueError(msg)
         return value
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 NORMALISED = "normalised"
 """Images [N, 3, 224, 224]: the K component images of the batch, then its M references."""
 
+PLANES = "planes"
+"""The same as they are in the file: 0..255, one channel where all of the batch is grey."""
+
 IMAGE_COUNT = "image_count"
 """K, int64 [1]; there where the batch has references."""
 
@@ -59,7 +62,7 @@ def unpack(b: NodeBuilder, *, difference: bool) -> None:
 def _normalise(b: NodeBuilder, pixels: str, channels: str) -> None:
     """Pixels 0..255 of one or three channels to three channels of zero mean and unit variance."""
     plane = ["any", channels, b.ints("side", SIDE, SIDE)]
-    planes = b.add("Reshape", [pixels, b.add("Concat", plane, "plane_shape", axis=0)], "planes")
+    planes = b.add("Reshape", [pixels, b.add("Concat", plane, "plane_shape", axis=0)], PLANES)
     mean, std = (np.array(c, dtype=np.float32).reshape(1, 3, 1, 1) * 255 for c in (MEAN, STD))
     # one grey channel becomes three by broadcasting; Expand would take as long as a convolution
     centred = b.add("Sub", [planes, b.constant("mean", mean)], "centred")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from pcb_spark.core import bundle
+from pcb_spark.core import bundle, registration
 from pcb_spark.core.errors import (
     BundleError,
     InputError,
@@ -64,6 +64,7 @@ def write_feature_set(run: Run, feature_set: FeatureSet) -> None:
         "pooling": feature_set.spec.pooling,
         "difference": feature_set.spec.difference,
         "max_offset": feature_set.spec.max_offset,
+        "alignment": feature_set.spec.alignment,
         "bit_depth": feature_set.spec.bit_depth,
         "precision": feature_set.precision,
         "backbone_source": feature_set.backbone_source,
@@ -100,6 +101,7 @@ def read_feature_set(run: Run) -> FeatureSet:
         pooling=tuple(about.pop("pooling")),
         difference=about.pop("difference"),
         max_offset=about.pop("max_offset", 0.0),
+        alignment=about.pop("alignment", registration.FILL),
         bit_depth=about.pop("bit_depth", 16),
     )
     return FeatureSet(spec=spec, graph=graph, **about)

@@ -79,7 +79,12 @@ def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int)
     plan = job.plan(count)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     about = model.manifest
-    plan = replace(plan, max_offset=about.max_offset, bit_depth=about.bit_depth)
+    plan = replace(
+        plan,
+        max_offset=about.max_offset,
+        alignment=about.alignment,
+        bit_depth=about.bit_depth,
+    )
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
     return scoring.score(images, graph, plan, difference=model.manifest.difference)
 

@@ -22,7 +22,6 @@ from pcb_spark.learning import (
     examples,
     lightgbm_on_spark,
     metrics,
-    pixel_difference,
     precision,
     suspects,
 )
@@ -72,14 +71,8 @@ def run_train(job: Job) -> Counts:
         curve = learning_curve(job.config, rows, folds, judgement.judged, settings)
         found = [*judgement.metrics, *curve]
         found += compared.as_metrics() if compared else []
-        if feature_set.spec.difference:
-            pixels = pixel_difference.pixel_differences(
-                images,
-                max_pixels=job.config.ingest.max_pixels,
-                max_offset=feature_set.spec.max_offset,
-                bit_depth=feature_set.spec.bit_depth,
-            )
-            found += baseline_metrics(job.config, rows, pixels, folds, settings)
+        if graphs.PIXELS in feature_set.spec.levels:
+            found += baseline_metrics(job.config, _pixels_alone(rows, feature_set), folds, settings)
         model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
     text = model.getNativeModel()
     written = _write_bundle(
@@ -118,6 +111,14 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
         log.warning("%d features are of files or references replaced since: %s", stale, hint)
     rows = examples.training_rows(usable, images, verdicts)
     return kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
+
+
+def _pixels_alone(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
+    """The same rows, of whose features the numbers of the network are left out."""
+    numbers = graphs.column_slices(feature_set.spec)[graphs.PIXELS, graphs.PIXELS]
+    width = numbers.stop - numbers.start
+    kept = F.slice(names.FEATURES, numbers.start + 1, width)
+    return rows.withColumn(names.FEATURES, kept)
 
 
 def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
@@ -171,6 +172,7 @@ def _write_bundle(
         "pooling": list(feature_set.spec.pooling),
         "difference": feature_set.spec.difference,
         "max_offset": feature_set.spec.max_offset,
+        "alignment": feature_set.spec.alignment,
         "bit_depth": feature_set.spec.bit_depth,
         "precision": feature_set.precision,
         "precision_comparison": asdict(compared) if compared else {},

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LEVELS = {
-    True: ("layer1", "layer2", "layer3"),
+    True: (graphs.PIXELS, "layer1", "layer2", "layer3"),
     False: ("layer1", "layer2", "layer3", graphs.AVGPOOL),
 }
 _POOLING = ("mean", "max")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pcb_spark.core import images, names, policy
+from pcb_spark.core import images, names, policy, registration
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader
 from pcb_spark.network import heatmaps
@@ -142,6 +142,7 @@ def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _S
     pairs = PairReader(
         difference=True,
         max_offset=mapper.max_offset if mapper else 0.0,
+        alignment=mapper.alignment if mapper else registration.FILL,
         max_pixels=evidence.max_pixels,
         bit_depth=evidence.manifest.bit_depth if evidence.manifest else images.FULL_DEPTH,
     )

@@ -14,23 +14,37 @@ def textured() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.kron(coarse, np.ones((20, 20, 1), dtype=np.uint8))
 
 
-def test_the_image_moves_onto_its_reference_and_not_the_other_way() -> None:
+def pair_of_views() -> tuple[bytes, bytes]:
     whole = textured()
-    image, reference = png(whole[8:232, 8:232]), png(whole[8:232, 4:228])
+    return png(whole[8:232, 8:232]), png(whole[8:232, 4:228])
 
-    pair = PairReader(difference=True, max_offset=0.08).read(image, reference)
 
+def test_both_are_cut_to_what_both_show() -> None:
+    pair = PairReader(difference=True, max_offset=0.08).read(*pair_of_views())
+    assert pair.reference is not None
+    assert not np.array_equal(pair.reference, images.decode(pair_of_views()[1]))
+    assert np.abs(pair.image.astype(int) - pair.reference).mean() < 1
+
+
+def test_models_of_earlier_versions_see_the_image_moved_onto_its_reference() -> None:
+    image, reference = pair_of_views()
+    pair = PairReader(difference=True, max_offset=0.08, alignment="fill").read(image, reference)
     assert pair.reference is not None
     assert np.array_equal(pair.reference, images.decode(reference))
     middle = (slice(None), slice(20, -20), slice(20, -20))
     assert np.array_equal(pair.image[middle], pair.reference[middle])
 
 
-def test_without_a_limit_nothing_moves() -> None:
-    whole = textured()
-    image, reference = png(whole[8:232, 8:232]), png(whole[8:232, 4:228])
-    pair = PairReader(difference=True).read(image, reference)
+def test_without_a_limit_they_see_it_as_it_is() -> None:
+    image, reference = pair_of_views()
+    pair = PairReader(difference=True, alignment="fill").read(image, reference)
     assert np.array_equal(pair.image, images.decode(image))
+
+
+def test_images_in_place_share_the_pixels_of_their_reference() -> None:
+    pairs = PairReader(difference=True, max_offset=0.08)
+    first, second = (pairs.read(noise(n), noise(7), key="7").reference for n in (7, 7))
+    assert first is second
 
 
 def test_a_model_that_does_not_compare_reads_no_reference() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from pcb_spark.core import images, names
+from pcb_spark.core import images, names, registration
 from pcb_spark.core.errors import InputError
 from pcb_spark.network import backbone, features, graphs
 from pcb_spark.network.inference import InferencePlan
@@ -57,7 +57,7 @@ def test_references_that_nobody_has_are_refused() -> None:
 def test_empty_settings_mean_the_measured_defaults() -> None:
     with_reference = features.choose_spec(configured(), total=9, with_reference=9)
     assert with_reference == graphs.FeatureSpec(
-        levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08
+        levels=("pixels", "layer1", "layer2"), pooling=("max",), difference=True, max_offset=0.08
     )
     without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
@@ -89,6 +89,13 @@ def test_fingerprint_tells_pixels_of_another_bit_depth_from_others(
     usual = features.choose_spec(configured(), total=9, with_reference=9)
     assert len(set(found)) == 3
     assert found[2] == features.build(untrained, usual).fingerprint
+
+
+def test_the_level_pixels_needs_references() -> None:
+    wanted = configured(levels=("pixels", "layer1"))
+    assert features.choose_spec(wanted, total=9, with_reference=9).width == 36 + 512
+    with pytest.raises(InputError, match="2 of 9 images with a reference"):
+        features.choose_spec(wanted, total=9, with_reference=2)
 
 
 def test_levels_and_pooling_are_taken_as_set() -> None:
@@ -190,13 +197,12 @@ def test_calibration_sample_is_drawn_by_seed_and_leaves_damaged_files_out(
 
 
 def maps(
-    trunk: onnx.ModelProto, contents: list[bytes], levels: tuple[str, ...]
+    trunk: onnx.ModelProto, contents: list[NDArray[np.uint8]], levels: tuple[str, ...]
 ) -> list[NDArray[np.float32]]:
-    """What plain ONNX Runtime makes of files, one by one."""
+    """What plain ONNX Runtime makes of images, one by one."""
     session = ort.InferenceSession(trunk.SerializeToString())
     single = []
-    for content in contents:
-        pixels = images.decode(content, max_pixels=1_000_000)
+    for pixels in contents:
         data = ((pixels.astype(np.float32) / 255 - MEAN) / STD)[None]
         single.append(session.run(list(levels), {"data": data}))
     return [np.concatenate(level) for level in zip(*single, strict=True)]
@@ -207,12 +213,11 @@ def differences(
 ) -> NDArray[np.float32]:
     """Max-pooled excess and lack of each pair, level by level, by numpy."""
     trunk = backbone.cut(source, levels)
+    decoded = [[images.decode(content) for content in pair] for pair in pairs]
+    matched = [registration.matched(image, reference) for image, reference in decoded]
+    golden = [reference for _, reference in decoded]
     columns = []
-    for x, r in zip(
-        maps(trunk, [image for image, _ in pairs], levels),
-        maps(trunk, [reference for _, reference in pairs], levels),
-        strict=True,
-    ):
+    for x, r in zip(maps(trunk, matched, levels), maps(trunk, golden, levels), strict=True):
         columns += [np.maximum(x - around(r), 0).max((2, 3))]
         columns += [np.maximum(r - around(x), 0).max((2, 3))]
     return np.concatenate(columns, axis=1)
@@ -267,7 +272,7 @@ def test_features_of_single_images_are_those_of_plain_onnxruntime(
     pairs = rendered_pairs(4)
     found = by_spark(images_table(spark, pairs), features.build(source, wanted))
     layer2, layer4 = maps(
-        backbone.cut(source, ("layer2", "layer4")), [image for image, _ in pairs],
+        backbone.cut(source, ("layer2", "layer4")), [images.decode(image) for image, _ in pairs],
         ("layer2", "layer4"),
     )  # fmt: skip
     by_hand = [layer2.mean((2, 3)), layer2.max((2, 3)), layer4.mean((2, 3))]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, images, names
+from pcb_spark.core import batches, images, names, registration
 from pcb_spark.network import graphs, inference
 from pcb_spark.network.inference import InferencePlan
 from tests.core import image_kinds
@@ -111,7 +111,9 @@ def test_features_are_those_of_numpy(spark: SparkSession) -> None:
     found = run(images_table(spark, PAIRS), plan())
     assert [row[names.IMAGE_ID] for row in found] == [f"i{number:03d}" for number in range(10)]
     for row, (image, reference) in zip(found, PAIRS, strict=True):
-        x, r = (expected_maps(pixels(content), "layer1") for content in (image, reference))
+        golden = pixels(reference)
+        matched = registration.matched(pixels(image)[0], golden[0])[None]
+        x, r = (expected_maps(each, "layer1") for each in (matched, golden))
         excess, lack = np.maximum(x - around(r), 0), np.maximum(r - around(x), 0)
         by_hand = np.concatenate([excess.max((2, 3)), lack.max((2, 3))], axis=1)[0]
         assert row.features == pytest.approx(by_hand, abs=1e-4)
