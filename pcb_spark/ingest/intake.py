@@ -33,7 +33,7 @@ from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FILES, SIDECARS
 from pcb_spark.lake.run import Counts, writing
-from pcb_spark.lake.tables import cached
+from pcb_spark.lake.tables import cached, computed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -80,12 +80,12 @@ class Intake:
             self.drop.forget()
             self.references = self.drop.references(self._caches)
             golden = verdict_paths.files(self.references, KEY)
-            told = cached(self.drop.manifest(), self._caches)
+            told = computed(self.drop.manifest(), self._caches)
             named = verdict_paths.read(told, REFERENCE_KEY, root=self.drop.root)
             self.manifest = verdict_paths.correct(told, REFERENCE_KEY, named, golden, strict=False)
             readings = verdict_paths.read(self.manifest, KEY, root=self.drop.root)
-            self._readings = cached(readings, self._caches)
-            self._listing = functools.cache(lambda: cached(self.drop.list_paths(), self._caches))
+            self._readings = computed(readings, self._caches)
+            self._listing = functools.cache(lambda: computed(self.drop.list_paths(), self._caches))
 
     def refuse_unreadable(self) -> None:
         """Stop where a verdict file doesn't say which images it speaks of."""
@@ -221,14 +221,16 @@ class Intake:
         keys = inspected.select(KEY)
         some = verdict_paths.files(keys, KEY)
         told = verdict_paths.correct_some(self.told(), KEY, self._readings, some, self._listing)
-        told = cached(verdicts.traceability(told.join(keys, KEY, "left_semi")), caches)
+        told = computed(verdicts.traceability(told.join(keys, KEY, "left_semi")), caches)
         described = image_files.describe(
             inspected, told, root=self.drop.root, timezone=wanted.timezone,
             latest=self.drop.latest(),
         )  # fmt: skip
         pruned = ledger.pruned(self.notes.read(FILES, schemas.FILES))
-        compared = image_files.compare(described, cached(self._existing(described), caches), pruned)
-        judged = cached(compared.drop(image_files.CONTENT), caches)
+        compared = image_files.compare(
+            described, computed(self._existing(described), caches), pruned
+        )
+        judged = computed(compared.drop(image_files.CONTENT), caches)
         counted = judged.groupBy(image_files.STATE).count().collect()
         states = Counter({row[image_files.STATE]: row["count"] for row in counted})
         if not states:

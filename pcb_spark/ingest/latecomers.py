@@ -20,7 +20,7 @@ from pcb_spark.ingest.verdicts import KEY
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FILES, REJECTS, SIDECARS, VERDICTS
 from pcb_spark.lake.run import Counts
-from pcb_spark.lake.tables import cached
+from pcb_spark.lake.tables import computed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,17 +44,17 @@ _SAME_REJECT = (
 def attach(intake: Intake) -> Counts:
     """Attach what came late, bring verdicts and rejects up to date; the books of verdicts."""
     with intake.lock, contextlib.ExitStack() as caches:
-        rows = cached(_without_pruned(intake), caches)
-        known = cached(_known(intake, rows), caches)
+        rows = computed(_without_pruned(intake), caches)
+        known = computed(_known(intake, rows), caches)
         known.count()  # before a partition that it reads is exchanged
-        resolved = cached(verdicts.resolve(rows, known), caches)
-        told = cached(verdicts.traceability(resolved), caches)
+        resolved = computed(verdicts.resolve(rows, known), caches)
+        told = computed(verdicts.traceability(resolved), caches)
         images = _with_news(intake, told, caches)
         resolved_images, reference_rejects = intake.drop.resolve(images, intake.references)
-        asking = cached(resolved_images, caches)
+        asking = computed(resolved_images, caches)
         asking.count()
         if _revise(intake, asking, caches):
-            known = cached(_known(intake, rows), caches)
+            known = computed(_known(intake, rows), caches)
         verdict_rejects, counts = _judge(intake, resolved, known, caches)
         missing = revisions.reference_rejects(asking, intake.references, root=intake.drop.root)
         found = [verdict_rejects, missing, *reference_rejects]
@@ -110,13 +110,13 @@ def _with_news(intake: Intake, told: DataFrame, caches: contextlib.ExitStack) ->
         intake.store.read(), told, root=intake.drop.root,
         timezone=intake.drop.settings.timezone, latest=intake.drop.latest(),
     )  # fmt: skip
-    return cached(news, caches)
+    return computed(news, caches)
 
 
 def _revise(intake: Intake, asking: DataFrame, caches: contextlib.ExitStack) -> bool:
     """Bring images up to date with what came after them; say whether there was any."""
     changes = revisions.revisions(asking, intake.references, root=intake.drop.root)
-    changes = cached(changes, caches)
+    changes = computed(changes, caches)
     days = {
         day
         for row in changes.select(revisions.HAD_DATE, names.CAPTURE_DATE).distinct().collect()
@@ -137,10 +137,10 @@ def _judge(
     """Write the verdicts that count; the others are the answer."""
     paths = known.select(names.IMAGE_ID, KEY)
     had = intake.notes.read(VERDICTS, schemas.VERDICTS)
-    rows = cached(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
+    rows = computed(verdicts.with_earlier(resolved, had.join(paths, names.IMAGE_ID)), caches)
     root, latest = intake.drop.root, intake.drop.latest()
     settled, rejected = verdicts.effective(rows, known, root=root, latest=latest)
-    kept = cached(settled.select(*schemas.VERDICTS.names, ROW), caches)
+    kept = computed(settled.select(*schemas.VERDICTS.names, ROW), caches)
     table = kept.select(schemas.VERDICTS.names)
     uri = intake.run.table(VERDICTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, table):
@@ -163,7 +163,7 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
 
     Rows that stay keep the run that saw them first.
     """
-    had = cached(intake.notes.read(REJECTS, schemas.REJECTS), caches)
+    had = computed(intake.notes.read(REJECTS, schemas.REJECTS), caches)
     own, image = F.col(names.STAGE) == STAGE, F.col(names.KIND) == names.KIND_IMAGE
     first = (
         had.where(own & ~image)
@@ -186,7 +186,7 @@ def _replace_rejects(intake: Intake, derived: DataFrame, caches: contextlib.Exit
     kept = had.where(~own).unionByName(
         files.dropDuplicates([names.SOURCE_URI, names.REASON]).drop(names.OUTCOME)
     )
-    rejects = cached(kept.unionByName(dated), caches)
+    rejects = computed(kept.unionByName(dated), caches)
     uri = intake.run.table(REJECTS)
     if not tables.exists(intake.run.spark, uri) or _differ(had, rejects):
         tables.replace(rejects.coalesce(1), uri, schemas.REJECTS, lease=intake.run.lease)

@@ -57,6 +57,19 @@ def cached(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
     return kept
 
 
+def computed(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
+    """Compute rows that hold no pictures, and forget how, until ``caches`` closes.
+
+    Spark plans each step through all those before it, kept rows or not: at the end of an ingest
+    that took longer than the work itself. Only in local mode are they forgotten: an executor that
+    is lost takes its rows along, and then they have to be computed again.
+    """
+    if df.sparkSession.sparkContext.master.startswith("local"):
+        local: DataFrame = df.localCheckpoint(eager=True)
+        return local
+    return cached(df, caches)
+
+
 def replace(
     df: DataFrame,
     uri: str,
