@@ -64,7 +64,7 @@ def computed(df: DataFrame, caches: contextlib.ExitStack) -> DataFrame:
     that took longer than the work itself. Only in local mode are they forgotten: an executor that
     is lost takes its rows along, and then they have to be computed again.
     """
-    if df.sparkSession.sparkContext.master.startswith("local"):
+    if (df.sparkSession.sparkContext.master or "").startswith("local"):
         local: DataFrame = df.localCheckpoint(eager=True)
         return local
     return cached(df, caches)
