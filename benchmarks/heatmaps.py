@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcb_spark.core import bundle, images
+from pcb_spark.core import bundle, images, registration
 from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import Box, render_pair
@@ -42,6 +42,8 @@ def trials(mapper: heatmaps.HeatMapper, *, count: int, seed: int) -> Iterator[Tr
         pair = render_pair(rng, part=part, defect=defect, severity=severity, day=day)
         image = images.decode(jpeg(pair.image, pair.quality))
         reference = images.decode(jpeg(pair.reference, 92))
+        # in the reference's brightness, as a model sees it, and uncut: the box stays where it is
+        image = registration.matched(image, reference)
         place = heatmaps.hottest(mapper.heat(image, reference))
         box = _scaled(pair.defect_box or (0, 0, 0, 0), images.SIDE / pair.image.width)
         area = (box[2] - box[0]) * (box[3] - box[1]) / images.SIDE**2

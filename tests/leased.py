@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcb_spark.lake import catalogue, leases
+from pcb_spark.lake import leases
 from pcb_spark.lake.claims import Claim
 from pcb_spark.pipeline import Job
 from pcb_spark.pipeline.jobs import JOBS
@@ -33,8 +33,8 @@ class ClaimingJob(Job):
 
     def table(self, name: str) -> str:
         assert self.lease is not None
-        family = catalogue.family(name.partition("/")[0])
-        assert family in self.lease.holder.claim.tables, f"{self.lease.holder.job}: {name}"
+        table = name.partition("/")[0]
+        assert table in self.lease.holder.claim.tables, f"{self.lease.holder.job}: {name}"
         return super().table(name)
 
 

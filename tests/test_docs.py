@@ -21,7 +21,7 @@ COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf"]
 TABLES = {
     table.name: table.schema
     for table in catalogue.TABLES
-    if table.schema and table.name != catalogue.TUNE_FEATURES
+    if table.schema and table.name not in catalogue.TUNE_FEATURES.values()
 }
 
 

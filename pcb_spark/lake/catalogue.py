@@ -29,8 +29,8 @@ RUNS: Final = "runs"
 BUNDLE: Final = "bundle"
 REPORT: Final = "report.html"
 REPORTS: Final = "reports"
-#: Two tables of a search, ``tune_features_difference`` and ``tune_features_none``.
-TUNE_FEATURES: Final = "tune_features"
+#: What a search computed once, by whether it compares with references.
+TUNE_FEATURES: Final = {True: "tune_features_difference", False: "tune_features_none"}
 
 #: What prune removes: folders of days, rows of days, rows of images that go, or all but a last row
 #: of these in the ledger.
@@ -70,7 +70,10 @@ TABLES: Final = (
     Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
     Table(name=METRICS, schema=schemas.METRICS, compacted=True),
     Table(name=RUNS, schema=schemas.RUNS, compacted=True),
-    Table(name=TUNE_FEATURES, schema=schemas.FEATURES_TABLE),
+    *(
+        Table(name=name, schema=schemas.FEATURES_TABLE, retention="rows", compacted=True)
+        for name in TUNE_FEATURES.values()
+    ),
     Table(name=FEATURE_SET, schema=None),
     Table(name=BUNDLE, schema=None),
     Table(name=REPORT, schema=None),
@@ -86,8 +89,3 @@ def flat() -> dict[str, StructType]:
 def retained(*how: Retention) -> dict[str, StructType]:
     """Tables that prune treats in one of these ways, by their names."""
     return {t.name: t.schema for t in TABLES if t.retention in how and t.schema}
-
-
-def family(name: str) -> str:
-    """The name under which a job declares the table ``name``."""
-    return TUNE_FEATURES if name.startswith(f"{TUNE_FEATURES}_") else name

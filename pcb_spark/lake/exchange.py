@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.core.errors import Busy
-from pcb_spark.lake import catalogue, filesystem, journal, leases, moves
+from pcb_spark.lake import filesystem, journal, leases, moves
 from pcb_spark.lake.claims import Claim
 from pcb_spark.lake.holders import Watch
 from pcb_spark.lake.moves import SEAL as SEAL
@@ -137,10 +137,10 @@ def mend(
     """
     watch = Watch()
     for name in journal.tables(spark, out):
-        family, uri = catalogue.family(name), f"{out.rstrip('/')}/{name}"
-        if family not in claim.tables or not _abandoned(spark, uri, watch):
+        uri = f"{out.rstrip('/')}/{name}"
+        if name not in claim.tables or not _abandoned(spark, uri, watch):
             continue
-        only = Claim(replaces=frozenset({family}), asks=True)
+        only = Claim(replaces=frozenset({name}), asks=True)
         job, own = f"the repair of {name}", f"{run_id}-{name}"
         with leases.held(spark, out, claim=only, job=job, run_id=own, beside=beside) as lease:
             finish(spark, uri, lease=lease)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JError
 
 from pcb_spark.core.errors import Busy, LostLease
-from pcb_spark.lake import catalogue, filesystem, holders, neighbours
+from pcb_spark.lake import filesystem, holders, neighbours
 from pcb_spark.lake.holders import Holder, Watch
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Lease:
         """
         out = filesystem.qualified(self.spark, self.out).rstrip("/") + "/"
         table = filesystem.qualified(self.spark, uri).removeprefix(out)
-        if catalogue.family(table) not in self.holder.claim.exchanges:
+        if table not in self.holder.claim.exchanges:
             msg = f"{self.holder.job} exchanges {table} and doesn't claim it"
             raise RuntimeError(msg)
 

@@ -74,7 +74,9 @@ _SCORE: Final = Claim(
 )
 _DESCRIBE: Final = Claim(reads=_JUDGED, appends=_FIGURES)
 _TUNE: Final = Claim(
-    reads=_JUDGED, replaces=_tables(catalogue.TUNE_FEATURES), appends=_FIGURES | {catalogue.TRIALS}
+    reads=_JUDGED,
+    replaces=_tables(*catalogue.TUNE_FEATURES.values()),
+    appends=_FIGURES | {catalogue.TRIALS},
 )
 _COMPACT: Final = Claim(replaces=_tables(catalogue.IMAGES, *catalogue.flat()), asks=True)
 _PRUNE: Final = Claim(

@@ -21,7 +21,7 @@ from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import ledger
 from pcb_spark.lake import catalogue, schemas, tables
-from pcb_spark.lake.catalogue import BUNDLE, FEATURES, FILES, IMAGES, REJECTS, SCORES, VERDICTS
+from pcb_spark.lake.catalogue import BUNDLE, FEATURES, FILES, IMAGES, SCORES, VERDICTS
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.lake.tables import cached
@@ -85,14 +85,16 @@ def _remove(
     job: Job, gone: DataFrame, going: Mapping[str, Going], before: date
 ) -> dict[str, Counts]:
     """Remove it from table after table, the ledger first; the books of each."""
-    had = {name: _read(job, name).count() for name in (*_DATED, VERDICTS)}
+    there = [n for n in (*_DATED, VERDICTS) if tables.exists(job.spark, job.table(n))]
+    had = {name: _read(job, name).count() for name in there}
     stays = F.col(names.CAPTURE_DATE).isNull() | (F.col(names.CAPTURE_DATE) >= F.lit(before))
     with writing(job):
         if going[FILES].rows:
             _bury(job, gone)
-        if going[REJECTS].rows:
-            kept = _read(job, REJECTS).where(stays)
-            tables.replace(kept.coalesce(1), job.table(REJECTS), schemas.REJECTS, lease=job.lease)
+        for name, schema in catalogue.retained("rows").items():
+            if going[name].rows:
+                kept = _read(job, name).where(stays)
+                tables.replace(kept.coalesce(1), job.table(name), schema, lease=job.lease)
         if going[VERDICTS].rows:
             kept = _read(job, VERDICTS).join(
                 gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti"

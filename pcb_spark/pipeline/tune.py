@@ -134,7 +134,7 @@ def _rows(
 def _features(job: Job, feature_set: features.FeatureSet, images: DataFrame) -> DataFrame:
     """Features of ``images``; what a search before made of them by the same graph is used again."""
     difference = feature_set.spec.difference
-    uri = job.table(f"{TUNE_FEATURES}_{'difference' if difference else 'none'}")
+    uri = job.table(TUNE_FEATURES[difference])
     made_before = _made_before(job, uri, feature_set.fingerprint)
     missing = images
     if made_before is not None:

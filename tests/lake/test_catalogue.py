@@ -19,27 +19,17 @@ def test_compact_writes_anew_what_grows_by_small_files_in_one_folder() -> None:
         "sidecars": schemas.SIDECARS,
         "out_of_fold": schemas.OUT_OF_FOLD, "suspects": schemas.SUSPECTS, "trials": schemas.TRIALS,
         "metrics": schemas.METRICS, "runs": schemas.RUNS,
+        "tune_features_difference": schemas.FEATURES_TABLE,
+        "tune_features_none": schemas.FEATURES_TABLE,
     }  # fmt: skip
 
 
 def test_what_prune_removes_has_a_capture_date() -> None:
     dated = catalogue.retained("days", "rows")
-    assert set(dated) == {"images", "features", "scores", "rejects"}
+    searches = {"tune_features_difference", "tune_features_none"}
+    assert set(dated) == {"images", "features", "scores", "rejects"} | searches
     assert all(names.CAPTURE_DATE in schema.names for schema in dated.values())
     assert set(catalogue.retained("images", "ledger")) == {"verdicts", "files"}
-
-
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("tune_features_difference", "tune_features"),
-        ("tune_features_none", "tune_features"),
-        ("features", "features"),
-        ("feature_set", "feature_set"),
-    ],
-)
-def test_tables_of_a_search_are_claimed_together(name: str, family: str) -> None:
-    assert catalogue.family(name) == family
 
 
 @pytest.mark.parametrize("record", [*JOBS.values(), SERVICE], ids=lambda record: record.name)

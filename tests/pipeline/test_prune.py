@@ -85,9 +85,13 @@ def prune(spark: SparkSession, plant: Path, before: date, **options: bool) -> di
 
 @pytest.mark.slow
 def test_days_go_and_do_not_come_back_from_the_drop(spark: SparkSession, plant: Path) -> None:
+    searched = str(plant / "out" / "tune_features_difference")
+    features = tables.read(spark, str(plant / "out" / "features"), schemas.FEATURES_TABLE)
+    tables.replace(features, searched, schemas.FEATURES_TABLE)
     going = {
         "images": "1 rows of 1 days, 2026-01-05 to 2026-01-05",
         "features": "1 rows of 1 days, 2026-01-05 to 2026-01-05",
+        "tune_features_difference": "1 rows of 1 days, 2026-01-05 to 2026-01-05",
         "rejects": "2 rows of 1 days, 2026-01-05 to 2026-01-05",
         "verdicts": "1 rows",
         "files": "3 rows",
@@ -95,10 +99,12 @@ def test_days_go_and_do_not_come_back_from_the_drop(spark: SparkSession, plant: 
     assert prune(spark, plant, TUESDAY) == going
     assert boards(spark, plant) == ["d", "e"]
     assert (rejected(spark, plant), verified(spark, plant)) == ([], 2)
-    assert len(drops.rows(spark, plant / "out", "features", "image_id")) == 2
+    for name in ("features", "tune_features_difference"):
+        assert len(drops.rows(spark, plant / "out", name, "image_id")) == 2
     text = summary.of_run(drops.job(spark, plant / "drop", plant / "out"))
     assert "prune           3 images rows in = 2 out + 1 removed" in text
     assert "prune           2 rejects rows in = 0 out + 2 removed" in text
+    assert "tune_features_none" not in text
 
     # The files still lie in the drop: neither the listing nor a stream that begins anew brings
     # them back, nor a new time of the same bytes; and their verdicts are no rejects.
