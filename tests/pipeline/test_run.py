@@ -216,8 +216,12 @@ def test_suspected_verdicts_are_those_that_scores_contradict(
 
 def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> None:
     manifest = bundle.read(out / "bundle").manifest
-    assert (manifest.levels, manifest.pooling, manifest.difference) == (["layer1"], ["max"], True)
-    assert manifest.feature_count == 512
+    assert (manifest.levels, manifest.pooling, manifest.difference) == (
+        ["pixels", "layer1"],
+        ["max"],
+        True,
+    )
+    assert manifest.feature_count == 36 + 512
     assert not manifest.trained_backbone
     assert manifest.backbone["source"] == "untrained"
     assert manifest.training_window["from"] == "2026-01-05"
