@@ -62,9 +62,10 @@ def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
     """
     slices, start = {}, 0
     for level in spec.levels:
-        width = len(pixel_numbers.PIXEL_NUMBERS) if level == PIXELS else WIDTHS[level]
-        if spec.difference and level != PIXELS:
-            width *= 2
+        if level == PIXELS:
+            width = len(pixel_numbers.PIXEL_NUMBERS)
+        else:
+            width = WIDTHS[level] * (2 if spec.difference else 1)
         for kind in _pooling_of(level, spec):
             slices[level, kind] = slice(start, start + width)
             start += width
