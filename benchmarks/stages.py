@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from benchmarks import data, packing, rounds, rows, ways
 from benchmarks.models import FULL
-from pcb_spark.core import batches, bundle, images, names
+from pcb_spark.core import batches, bundle, images, names, review
 from pcb_spark.lake import schemas
 from pcb_spark.lake.catalogue import BUNDLE, SCORES
 from pcb_spark.lake.tables import replace_dates
@@ -52,7 +52,7 @@ def write(tables: ways.Tables, model: Model) -> rows.Row:
     scored.count()
 
     def run() -> None:
-        decided = scoring.decide(scored, manifest, audit_share=0.02, seed=0)
+        decided = scoring.decide(scored, manifest, review.Shares(control=0.05, audit=0.02))
         marked = decided.withColumns(
             {names.RUN_ID: F.lit(""), names.SCORED_AT: F.current_timestamp()}
         )

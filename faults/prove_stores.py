@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _UPLOADS = 8
-#: The path of an image below the drop, and its id, probability, decision and audit.
+#: The path of an image below the drop, and its id, probability, decision and review.
 Scores = dict[str, tuple[str, str | None, str, bool]]
 
 
@@ -137,7 +137,7 @@ def _child(drop: Path, answer: Path, overrides: Sequence[str]) -> int:
             row.image_id,
             None if row.probability is None else float(row.probability).hex(),
             row.decision,
-            row.audit,
+            row.review,
         )
         for row in rows
     }

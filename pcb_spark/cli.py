@@ -23,6 +23,7 @@ import pcb_spark
 from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
+from pcb_spark.learning import audit_plan
 from pcb_spark.network.backbone import UNTRAINED
 from pcb_spark.pipeline import config as configuration
 from pcb_spark.pipeline import doctor, logs, preview, summary
@@ -93,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands.add_parser("preview", help=text, description=text), _run_preview)
     text = "check this machine, and with a session what Spark needs"
     _add(commands.add_parser("doctor", help=text, description=text), _run_doctor)
+    text = "say what control boards and audit can notice, and when; reads no table"
+    ahead = commands.add_parser("audit-plan", help=text, description=text)
+    _add(ahead, _run_audit_plan)
+    ahead.add_argument(
+        "--defects-per-night", type=_positive, default=100.0, metavar="N",
+        help="true defects among a night's flags (100)",
+    )  # fmt: skip
     text = "fetch the jars that Spark needs, once, with the connectors of stores"
     ahead = commands.add_parser("jars", help=text, description=text)
     _add(ahead, _run_jars)
@@ -153,6 +161,17 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(msg) from None
 
 
+def _positive(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if found > 0:
+        return found
+    msg = f"{text!r} is no number above 0"
+    raise argparse.ArgumentTypeError(msg)
+
+
 def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
@@ -204,6 +223,14 @@ def _run_jars(options: argparse.Namespace, _run_id: str, _host: Host) -> int:
     sys.stdout.write(f"{len(jars)} jars ready in {jars[-1].parent}\n")
     if archive:
         sys.stdout.write(f"Spark's classes ready in {archive}\n")
+    return 0
+
+
+def _run_audit_plan(options: argparse.Namespace, _run_id: str, _host: Host) -> int:
+    config = configuration.load(options.config, options.overrides)
+    defects = options.defects_per_night
+    for line in audit_plan.table(config.shares, config.policy.promise, defects=defects):
+        sys.stdout.write(f"{line}\n")
     return 0
 
 

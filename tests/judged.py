@@ -28,6 +28,8 @@ def judged(
     threshold: ArrayLike = 0.0,
     captured_at: ArrayLike | None = None,
     capture_date: Sequence[date | None] | None = None,
+    gated: ArrayLike = False,
+    weight: ArrayLike = 1.0,
     **labels: TextsLike,
 ) -> Judged:
     """Images ``i0``, ``i1`` and so on; each on a board of its own, all in fold 1, unless given."""
@@ -44,4 +46,6 @@ def judged(
         threshold=threshold,
         captured_at=captured_at,
         capture_date=capture_date,
+        gated=gated,
+        weight=weight,
     )

@@ -32,10 +32,18 @@ class SegmentThresholds(NamedTuple):
     by_segment: Mapping[str, float]
 
     @classmethod
-    def of(cls, evidence: Mapping[str, Any]) -> SegmentThresholds:
-        """Read them off ``Thresholds.evidence``, which a bundle's manifest holds."""
-        own = {name: float(each["value"]) for name, each in evidence.get("by_segment", {}).items()}
-        return cls(float(evidence["value"]), evidence.get("segment_by"), own)
+    def of(cls, evidence: Mapping[str, Any], field: str = "value") -> SegmentThresholds:
+        """Read them off ``Thresholds.evidence``, which a bundle's manifest holds.
+
+        ``field`` may name another score of each, as ``audit_high_from``; where a bundle of an
+        earlier version has none, the threshold itself stands for it.
+        """
+        own = {
+            name: float(each.get(field, each["value"]))
+            for name, each in evidence.get("by_segment", {}).items()
+        }
+        pooled = float(evidence.get(field, evidence["value"]))
+        return cls(pooled, evidence.get("segment_by"), own)
 
     def values(self, segments: Iterable[str | None]) -> NDArray[np.float64]:
         """Threshold of each row (n,), the pooled one where its segment has none."""

@@ -23,6 +23,7 @@ FEATURE_SET: Final = "feature_set"
 OUT_OF_FOLD: Final = "out_of_fold"
 SUSPECTS: Final = "suspects"
 SCORES: Final = "scores"
+REVIEWS: Final = "reviews"
 TRIALS: Final = "trials"
 METRICS: Final = "metrics"
 RUNS: Final = "runs"
@@ -58,9 +59,10 @@ class Table:
 
 TABLES: Final = (
     Table(name=IMAGES, schema=schemas.IMAGES, retention="days", compacted=True),
-    # These two have one file a day anyway.
+    # These three have one file a day anyway.
     Table(name=FEATURES, schema=schemas.FEATURES_TABLE, retention="days"),
     Table(name=SCORES, schema=schemas.SCORES, retention="days"),
+    Table(name=REVIEWS, schema=schemas.REVIEWS, retention="days"),
     Table(name=REJECTS, schema=schemas.REJECTS, retention="rows", compacted=True),
     Table(name=VERDICTS, schema=schemas.VERDICTS, retention="images", compacted=True),
     Table(name=FILES, schema=schemas.FILES, retention="ledger", compacted=True),

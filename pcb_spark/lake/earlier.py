@@ -2,7 +2,8 @@
 
 ``metrics`` had one column ``scope`` (``overall``, ``fold=3``), and names of some metrics held
 values: ``new_size 448x320`` in the scope ``day=2026-01-06``, ``type_differs bigint`` in
-``column=width``. A folder may hold files of either kind: nothing is rewritten when rows come in.
+``column=width``. ``scores`` had ``audit`` in place of ``review``, and no probability of it. A
+folder may hold files of either kind: nothing is rewritten when rows come in.
 """
 
 from __future__ import annotations
@@ -12,21 +13,37 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
+from pcb_spark.core import names, policy, review
 from pcb_spark.lake import schemas, scopes
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 _SCOPE = "scope"
+_AUDIT = "audit"
 
 
 def read(spark: SparkSession, uri: str, schema: t.StructType) -> DataFrame:
     """Read the Parquet files of a table, whichever version wrote each, by ``schema``."""
-    if schema != schemas.METRICS:
+    if schema == schemas.METRICS:
+        gone, today = t.StructField(_SCOPE, t.StringType()), _metrics_of_today()
+    elif schema == schemas.SCORES:
+        gone, today = t.StructField(_AUDIT, t.BooleanType()), _scores_of_today()
+    else:
         return spark.read.schema(schema).parquet(uri)
-    wider = t.StructType([*schema.fields, t.StructField(_SCOPE, t.StringType())])
-    found = spark.read.schema(wider).parquet(uri)
-    return found.withColumns(_metrics_of_today()).select(schema.names)
+    found = spark.read.schema(t.StructType([*schema.fields, gone])).parquet(uri)
+    return found.withColumns(today).select(schema.names)
+
+
+def _scores_of_today() -> dict[str, Column]:
+    """``review`` of rows that have ``audit``, which is never null in them."""
+    audit, decision = F.col(_AUDIT), F.col(names.DECISION)
+    earlier = (
+        F.when(audit, review.AUDIT)
+        .when(audit.isNotNull() & (decision == policy.FAIL), review.DECISION)
+        .when(audit.isNotNull() & (decision == policy.UNSCORABLE), review.UNSCORABLE)
+    )
+    return {names.REVIEW: F.coalesce(names.REVIEW, earlier)}
 
 
 def _metrics_of_today() -> dict[str, Column]:

@@ -108,6 +108,8 @@ OUT_OF_FOLD: Final = _struct(
     (names.DEFECTS, _STRING, True),
     (names.FOLD, t.IntegerType(), False),
     (names.PROBABILITY, _DOUBLE, False),
+    (names.GATED, t.BooleanType(), True),
+    (names.WEIGHT, _DOUBLE, True),
     (names.MODEL_VERSION, _STRING, False),
     (names.RUN_ID, _STRING, False),
 )
@@ -130,10 +132,28 @@ SCORES: Final = _struct(
     (names.PROBABILITY, _DOUBLE, True),
     (names.THRESHOLD, _DOUBLE, False),
     (names.DECISION, _STRING, False),
-    (names.AUDIT, t.BooleanType(), False),
+    (names.REVIEW, _STRING, True),
+    (names.REVIEW_PROBABILITY, _DOUBLE, True),
+    (names.IN_TRAINING_WINDOW, t.BooleanType(), True),
     (names.MODEL_VERSION, _STRING, False),
     (names.MODEL_SHA256, _STRING, False),
     (names.FEATURE_SET, _STRING, False),
+    (names.RUN_ID, _STRING, False),
+    (names.SCORED_AT, _TIME, False),
+    (names.CAPTURE_DATE, _DATE, False),
+)
+
+#: Who was asked to look, by the gate that was in force while there was no verdict; see
+#: ``learning.gate``.
+REVIEWS: Final = _struct(
+    (names.IMAGE_ID, _STRING, False),
+    (names.PROBABILITY, _DOUBLE, True),
+    (names.THRESHOLD, _DOUBLE, False),
+    (names.DECISION, _STRING, False),
+    (names.REVIEW, _STRING, True),
+    (names.REVIEW_PROBABILITY, _DOUBLE, False),
+    (names.SLIP_SEEN_PROBABILITY, _DOUBLE, False),
+    (names.MODEL_VERSION, _STRING, False),
     (names.RUN_ID, _STRING, False),
     (names.SCORED_AT, _TIME, False),
     (names.CAPTURE_DATE, _DATE, False),

@@ -35,8 +35,8 @@ def reliability_bins(judged: Judged, *, bins: int = 10) -> list[ReliabilityBin]:
             lower=code / bins,
             upper=(code + 1) / bins,
             n=len(rows),
-            mean_probability=float(known.score[rows].mean()),
-            fail_share=float(known.is_fail[rows].mean()),
+            mean_probability=float(np.average(known.score[rows], weights=known.weight[rows])),
+            fail_share=float(np.average(known.is_fail[rows], weights=known.weight[rows])),
         )
         for code, rows in rows_by_label([code] for code in codes.tolist()).items()
     ]

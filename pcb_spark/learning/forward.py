@@ -32,9 +32,9 @@ class Forward:
     def next_outcome(self, promise: Promise) -> Outcome:
         """What they did on the fold's first defects in time, as many as ``promise`` speaks of.
 
-        Good images aren't among them.
+        Good images aren't among them, nor defects that were found because of their scores.
         """
-        defects = self.judged[self.judged.is_fail].in_time()
+        defects = self.judged[self.judged.is_fail & ~self.judged.gated].in_time()
         return count_outcome(defects[np.arange(len(defects)) < promise.next_defects.defects])
 
 

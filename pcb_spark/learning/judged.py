@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,9 @@ class Judged:
     labels : (n,) values of each of the traceability columns ``LABELS``.
     captured_at : (n,) datetime64 in microseconds, NaT where it isn't known.
     capture_date : (n,) the plant's date of that, None where it isn't known.
+    gated : (n,), true where the image has a verdict because of its score; the promise rests on the
+        others alone. See ``gate``.
+    weight : (n,) 1 or more: how many images with and without a verdict it stands for in figures.
     """
 
     image_id: Texts
@@ -59,6 +62,8 @@ class Judged:
     labels: Mapping[str, Texts]
     captured_at: Moments
     capture_date: NDArray[np.object_]
+    gated: Verdicts
+    weight: Floats
 
     @classmethod
     def of(
@@ -74,6 +79,8 @@ class Judged:
         threshold: ArrayLike = 0.0,
         captured_at: ArrayLike | None = None,
         capture_date: Sequence[date | None] | None = None,
+        gated: ArrayLike = False,
+        weight: ArrayLike = 1.0,
     ) -> Judged:
         """Check what lies side by side, (n,) each, and bind it; ``threshold`` may be one for all.
 
@@ -95,6 +102,8 @@ class Judged:
             labels={name: _texts(name, values, n) for name, values in labels.items()},
             captured_at=_moments(captured_at, n),
             capture_date=_texts(names.CAPTURE_DATE, capture_date or [None] * n, n),
+            gated=np.full(n, gated, dtype=bool),
+            weight=np.full(n, weight, dtype=np.float64),
         )
 
     @classmethod
@@ -116,6 +125,8 @@ class Judged:
             labels={name: rows[name] for name in LABELS},
             captured_at=rows[names.CAPTURED_AT],
             capture_date=_dates(rows),
+            gated=_filled(rows, names.GATED, False),
+            weight=_filled(rows, names.WEIGHT, 1.0),
         )
 
     def __len__(self) -> int:
@@ -133,6 +144,8 @@ class Judged:
             labels={name: values[rows] for name, values in self.labels.items()},
             captured_at=self.captured_at[rows],
             capture_date=self.capture_date[rows],
+            gated=self.gated[rows],
+            weight=self.weight[rows],
         )
 
     def at(self, threshold: ArrayLike) -> Judged:
@@ -199,6 +212,13 @@ def _dates(rows: pd.DataFrame) -> list[date | None]:
         return [*rows[names.CAPTURE_DATE]]
     moments = np.asarray(rows[names.CAPTURED_AT], dtype="datetime64[D]")
     return [moment.item() for moment in moments]
+
+
+def _filled(rows: pd.DataFrame, column: str, otherwise: Any) -> Any:
+    """A column, and what stands for it in rows or tables that lack it."""
+    if column not in rows:
+        return otherwise
+    return [otherwise if value is None or value != value else value for value in rows[column]]
 
 
 def _of_length(name: str, values: NDArray, n: int) -> NDArray:  # type: ignore[type-arg]

@@ -32,12 +32,18 @@ def fit(
     is_fail: NDArray[np.bool_],
     config: TreeSettings,
     *,
+    weight: NDArray[np.float64] | None = None,
     seed: int,
     threads: int,
 ) -> lightgbm.Booster:
-    """Fit on (n, F) and (n,) as ``lightgbm_on_spark.fit`` does, which see for ``keep_features``."""
+    """Fit on (n, F) and (n,) as ``lightgbm_on_spark.fit`` does, which see for ``keep_features``.
+
+    ``weight`` (n,) says how many images each stands for; None is one.
+    """
     import lightgbm
 
+    if weight is not None and (weight == 1).all():
+        weight = None
     parameters = {
         **config.model_dump(exclude={"num_tasks", "keep_features"}),
         "objective": "binary",
@@ -49,7 +55,8 @@ def fit(
     }
 
     def fitted(values: NDArray[np.float32]) -> lightgbm.Booster:
-        return lightgbm.train(parameters, lightgbm.Dataset(values, is_fail, params=parameters))
+        data = lightgbm.Dataset(values, is_fail, weight=weight, params=parameters)
+        return lightgbm.train(parameters, data)
 
     first = fitted(features)
     if not config.keep_features:
@@ -64,6 +71,7 @@ def predict_forward(
     windows: Sequence[tuple[Rows, Rows]],
     config: TreeSettings,
     *,
+    weight: NDArray[np.float64] | None = None,
     seed: int,
     threads: int,
 ) -> list[NDArray[np.float64]]:
@@ -77,7 +85,10 @@ def predict_forward(
 
     def judged(window: tuple[Rows, Rows]) -> NDArray[np.float64]:
         train, test = window
-        booster = fit(features[train], is_fail[train], config, seed=seed, threads=share)
+        weighed = None if weight is None else weight[train]
+        booster = fit(
+            features[train], is_fail[train], config, weight=weighed, seed=seed, threads=share
+        )
         return np.asarray(booster.predict(features[test], num_threads=share), dtype=np.float64)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -113,7 +124,10 @@ def out_of_fold(
     for fold, (train, _) in zip(folds, windows, strict=True):
         fails = int(is_fail[train].sum())
         examples.refuse_one_class(fails, len(train), examples.window_name(fold))
-    scores = predict_forward(values, is_fail, windows, config, seed=seed, threads=threads)
+    weight = rows[names.WEIGHT].to_numpy() if names.WEIGHT in rows else None
+    scores = predict_forward(
+        values, is_fail, windows, config, weight=weight, seed=seed, threads=threads
+    )
     described = rows.drop(columns=names.FEATURES)
     parts = [
         described.iloc[test].assign(**{names.FOLD: fold.index, names.PROBABILITY: found})

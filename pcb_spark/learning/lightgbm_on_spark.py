@@ -39,7 +39,8 @@ def fit(rows: DataFrame, config: TreeSettings, *, seed: int) -> LightGBMClassifi
 
     With ``keep_features`` a second fit sees 0 in place of every other feature. LightGBM passes
     over features that have one value only, so the trees read the kept ones at their places in the
-    whole vector, and whatever serves them needs no list of what was kept.
+    whole vector, and whatever serves them needs no list of what was kept. A column ``weight`` says
+    how many images each stands for.
 
     Raises
     ------
@@ -48,11 +49,14 @@ def fit(rows: DataFrame, config: TreeSettings, *, seed: int) -> LightGBMClassifi
     check_classes(rows, "the training rows")
     tasks = task_count(rows.sparkSession, config)
     shuffled = F.xxhash64(names.IMAGE_ID, F.lit(seed))
+    given = [name for name in (LABEL, names.WEIGHT) if name in rows.columns]
     vectors = rows.select(
-        names.IMAGE_ID, LABEL, array_to_vector(F.col(names.FEATURES)).alias(_VECTOR)
+        names.IMAGE_ID, *given, array_to_vector(F.col(names.FEATURES)).alias(_VECTOR)
     )
     ordered = vectors.repartition(tasks, names.IMAGE_ID).sortWithinPartitions(shuffled)
     estimator = _estimator(config, seed=seed, tasks=tasks)
+    if names.WEIGHT in given:
+        estimator = estimator.setWeightCol(names.WEIGHT)
     if not config.keep_features:
         return estimator.fit(ordered)
     first = estimator.fit(ordered)

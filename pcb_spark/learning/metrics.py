@@ -1,9 +1,9 @@
 """How good the scores and the decisions are, with bounds, as rows of the ``metrics`` table.
 
-Metrics are computed from image weights: one formula gives the value (all weights 1) and its
-bootstrap samples (a board drawn three times weighs 3). Whole boards are drawn, since images of one
-board share its solder paste, its oven pass and its camera setting. Scores are out of fold; an image
-without one counts in the rates as not cleared, and nowhere else.
+Metrics are computed from image weights: one formula gives the value (each image's own weight) and
+its bootstrap samples (a board drawn three times weighs three times as much). Whole boards are
+drawn, since images of one board share its solder paste, its oven pass and its camera setting.
+Scores are out of fold; an image without one counts in the rates as not cleared, and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pcb_spark.learning.bootstrap import (
     bootstrap_by_group,
     percentile_interval,
 )
-from pcb_spark.learning.rates import Rate, cleared, count_outcome
+from pcb_spark.learning.rates import Rate, cleared, decision_rates
 
 if TYPE_CHECKING:
     from pcb_spark.learning.judged import Judged, Rows, Texts, Verdicts
@@ -157,13 +157,14 @@ def _draw(judged: Judged, drawn: Resampling, stream: int = 0) -> Floats:
 
 
 def _statistic(judged: Judged) -> Statistic:
-    """Bind the images; the result gives METRICS, (k, 6), from (k, n) weights."""
+    """Bind the images; the result gives METRICS, (k, 6), from how often each is drawn, (k, n)."""
     ranked = np.argsort(judged.score, kind="stable")[: np.count_nonzero(~np.isnan(judged.score))]
     fails, scores = judged.is_fail[ranked], judged.score[ranked]
     first_of_score = np.flatnonzero(np.diff(scores, prepend=-1.0))
     passed = cleared(judged)
 
-    def values(weights: Floats) -> Floats:
+    def values(times: Floats) -> Floats:
+        weights = times * judged.weight
         drawn = weights[:, ranked]
         columns = (
             *_ranking(drawn, fails, first_of_score),
@@ -187,7 +188,7 @@ def _ranking(weights: Floats, fails: Verdicts, first_of_score: Rows) -> tuple[Fl
     pairs = fail.sum(axis=1) * good.sum(axis=1)
     good_below = np.cumsum(good, axis=1) - good / 2
     fail_from, good_from = (np.cumsum(x[:, ::-1], axis=1)[:, ::-1] for x in (fail, good))
-    # Weights are whole numbers: above the highest score drawn this divides 0 by 1.
+    # Weights are 1 at least: above the highest score drawn this divides 0 by 1.
     precision = fail_from / np.maximum(fail_from + good_from, 1.0)
     return (
         _ratio((fail * good_below).sum(axis=1), pairs),
@@ -214,7 +215,7 @@ def _scope(
     by_board: Sequence[str] = (*RANKING, *DECISIONS[1:]),
 ) -> list[Metric]:
     """Rows of one scope; those named in ``by_board`` take their bounds from ``samples`` (k, 6)."""
-    rates = count_outcome(judged).rates(confidence=promise.confidence)
+    rates = decision_rates(judged, confidence=promise.confidence)
     n_scored = np.count_nonzero(~np.isnan(judged.score))
     metrics = []
     for column, (name, value) in enumerate(zip(METRICS, _values(judged), strict=True)):

@@ -33,20 +33,6 @@ class Outcome:
     cleared_good: int
     good: int
 
-    def rates(self, *, confidence: float = 0.95) -> dict[str, Rate]:
-        """Give ``slip_rate``, ``false_call_reduction`` and ``review_reduction``.
-
-        Bounds are two-sided, but those of ``slip_rate`` hold ``confidence`` on each side: its upper
-        one is read by itself.
-        """
-        total, cleared = self.defects + self.good, self.slips + self.cleared_good
-        two_sided = (1 + confidence) / 2
-        return {
-            "slip_rate": rate(self.slips, self.defects, confidence),
-            "false_call_reduction": rate(self.cleared_good, self.good, two_sided),
-            "review_reduction": rate(cleared, total, two_sided),
-        }
-
 
 def slip_upper_bound(slips: int, defects: int, *, confidence: float = 0.95) -> float:
     """One-sided Clopper-Pearson upper bound, 0..1; 1.0 where all slipped, or there are none.
@@ -67,6 +53,59 @@ def rate(hits: int, n: int, side: float) -> Rate:
     """Give ``hits / n`` in its bounds, each of which holds with confidence ``side``."""
     misses, upper = (slip_upper_bound(count, n, confidence=side) for count in (n - hits, hits))
     return Rate(hits / n if n else None, 1 - misses, upper, n)
+
+
+def weighed_rate(
+    hit: NDArray[np.bool_], weight: NDArray[np.float64], side: float, *, heaviest: float
+) -> Rate:
+    """Give the share of ``weight`` (n,) that is ``hit`` (n,), in bounds as those of ``rate``.
+
+    Where weights differ, bounds are the gamma ones of a weighed count of hits (Fay and Feuer,
+    Stat. Med. 16, 1997) beside the weight that missed. The effective number of images, (sum w)^2 /
+    sum w^2, won't do: where no image that stands for many was hit by chance, it sees none of them.
+
+    Parameters
+    ----------
+    heaviest : the largest weight that a hit may have.
+    """
+    if heaviest == 1:
+        return rate(np.count_nonzero(hit), len(hit), side)
+    own = weight[hit]
+    hits, misses = float(own.sum()), float(weight[~hit].sum())
+    if not len(weight):
+        return Rate(None, 0.0, 1.0, 0)
+    squares = float(own @ own)
+    lower = _gamma(hits, squares, 1 - side) if hits else 0.0
+    upper = _gamma(hits + heaviest, squares + heaviest**2, side)
+    return Rate(
+        hits / (hits + misses), lower / (lower + misses or 1), upper / (upper + misses), len(weight)
+    )
+
+
+def _gamma(mean: float, variance: float, quantile: float) -> float:
+    from scipy.special import gammaincinv
+
+    scale = variance / mean
+    return scale * float(gammaincinv(mean / scale, quantile))
+
+
+def decision_rates(judged: Judged, *, confidence: float = 0.95) -> dict[str, Rate]:
+    """Give ``slip_rate``, ``false_call_reduction`` and ``review_reduction``, each image weighed.
+
+    Bounds are two-sided, but those of ``slip_rate`` hold ``confidence`` on each side: its upper one
+    is read by itself.
+    """
+    passed, two_sided = cleared(judged), (1 + confidence) / 2
+    heaviest = float(judged.weight.max(initial=1.0))
+
+    def among(rows: NDArray[np.bool_], side: float) -> Rate:
+        return weighed_rate(passed[rows], judged.weight[rows], side, heaviest=heaviest)
+
+    return {
+        "slip_rate": among(judged.is_fail, confidence),
+        "false_call_reduction": among(~judged.is_fail, two_sided),
+        "review_reduction": among(np.ones(len(judged), dtype=bool), two_sided),
+    }
 
 
 def cleared(judged: Judged) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ says what they would have done to the images that came after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pcb_spark.core import names
-from pcb_spark.core.policy import SegmentThresholds
+from pcb_spark.core.policy import SegmentThresholds, round_scores
+from pcb_spark.core.review import HIGHEST
 from pcb_spark.learning.next_defects import choose_lot, choose_next, ranks_by_slips
 from pcb_spark.learning.rates import count_outcome
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from pcb_spark.learning.lot_spread import LotSpread
     from pcb_spark.learning.next_defects import Choice
     from pcb_spark.learning.promise import Promise
+
+
+#: Near slips are the caught ones among so many times the defects that may slip.
+_NEAR = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,9 @@ class Threshold:
     first, last : dates of the first and the last of these defects, as 2024-01-27; None where no
         date is known.
     spread : how much their lots differ; None where the rule takes no notice of them.
+    near_until, near_share : between ``value`` and the former score lies the latter share of the
+        known defects that are caught, 0..1; more of them later are a warning.
+    audit_high_from : the highest tenth of the cleared scores begins here; see ``core.review``.
     slips, cleared_good, good : on these same scores, true defects and good images below ``value``,
         and all good images.
     reason : one sentence for the log, the manifest and the report.
@@ -62,6 +71,9 @@ class Threshold:
     first: str | None
     last: str | None
     spread: LotSpread | None
+    audit_high_from: float
+    near_until: float
+    near_share: float
     slips: int
     cleared_good: int
     good: int
@@ -105,15 +117,19 @@ class Thresholds:
 
 
 def choose_threshold(judged: Judged, promise: Promise) -> Threshold:
-    """Choose by the rule of ``promise``; defects without a score, which can't slip, are left out.
+    """Choose by the rule of ``promise``, from verdicts that no score has chosen.
+
+    Defects without a score, which can't slip, are left out.
 
     Raises
     ------
     ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
     """
+    judged = judged[~judged.gated]
     known = judged[judged.is_fail & ~np.isnan(judged.score)]
     choice, (first, last) = _choice(known, promise), known.period()
     outcome = count_outcome(judged.at(choice.value))
+    near_until, near_share = _near(known, choice.value, promise.max_slip_rate)
     return Threshold(
         value=choice.value,
         max_slip_rate=promise.max_slip_rate,
@@ -131,8 +147,28 @@ def choose_threshold(judged: Judged, promise: Promise) -> Threshold:
         slips=outcome.slips,
         cleared_good=outcome.cleared_good,
         good=outcome.good,
+        audit_high_from=_highest_of_cleared(judged, choice.value),
+        near_until=near_until,
+        near_share=near_share,
         reason=choice.sentence(first, last),
     )
+
+
+def _near(known: Judged, threshold: float, max_slip_rate: float) -> tuple[float, float]:
+    """Up to which score a caught defect is a near slip, and the share of the known ones that is."""
+    scores = round_scores(known.score)
+    caught = scores[scores >= np.float32(threshold)]
+    if not threshold or not len(caught):
+        return threshold, 0.0
+    until = float(np.quantile(scores, min(1.0, _NEAR * max_slip_rate), method="lower"))
+    return until, np.count_nonzero(caught < np.float32(until)) / len(caught)
+
+
+def _highest_of_cleared(judged: Judged, threshold: float) -> float:
+    """Where the highest tenth of the scores below ``threshold`` begins."""
+    scores = round_scores(judged.score)
+    below = np.sort(scores[scores < np.float32(threshold)])
+    return float(below[math.floor(len(below) * (1 - HIGHEST))]) if len(below) else threshold
 
 
 def _choice(known: Judged, promise: Promise) -> Choice:

@@ -20,7 +20,7 @@ from pcb_spark.core import batches
 from pcb_spark.core.images import SIDE
 from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, Scope
 from pcb_spark.learning import forward, lightgbm_on_driver, metrics, search_space
-from pcb_spark.learning.rates import count_outcome
+from pcb_spark.learning.rates import decision_rates
 from pcb_spark.learning.settings import TreeSettings, resampling
 from pcb_spark.network import graphs
 
@@ -172,6 +172,7 @@ def evaluate(
         examples.images.is_fail,
         examples.folds,
         classifier,
+        weight=examples.images.weight,
         seed=config.seed,
         threads=threads,
     )
@@ -218,8 +219,8 @@ def _trial(
 ) -> Trial:
     promise = config.policy.promise
     steps = forward.evaluate_forward(judged, promise)
-    rates = count_outcome(forward.all_steps(judged, steps)).rates()
-    slipped = [step.outcome.rates()["slip_rate"].value for step in steps]
+    rates = decision_rates(forward.all_steps(judged, steps))
+    slipped = [decision_rates(step.judged)["slip_rate"].value for step in steps]
     found = metrics.evaluate_folds(judged, promise, resampling(config))
     auc = {row.scope: row for row in found if row.metric == "roc_auc"}
     mean = auc[FOLDS_MEAN]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, names, policy
+from pcb_spark.core import batches, names, policy, review
 from pcb_spark.lake import schemas
 from pcb_spark.network import inference
 
@@ -59,27 +59,51 @@ def score_features(features: DataFrame, trees: bytes) -> DataFrame:
     )
 
 
-def decide(scored: DataFrame, manifest: Manifest, *, audit_share: float, seed: int) -> DataFrame:
-    """Turn probabilities into decisions by the rule of ``policy`` and draw the audit.
+def decide(scored: DataFrame, manifest: Manifest, shares: review.Shares) -> DataFrame:
+    """Turn probabilities into decisions by the rule of ``policy``, and these into who looks.
 
-    The audit is a random share of the cleared images that a person sees all the same: without it
-    cleared images would never get a verdict again. The draw is a hash of image and seed, so that a
-    repeated run draws the same ones.
+    ``review`` says why an image goes to an operator, null where it doesn't, and
+    ``review_probability`` how likely that was; see ``core.review``.
     """
-    unit = F.pmod(F.xxhash64(names.IMAGE_ID, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
+    high_from = policy.SegmentThresholds.of(manifest.threshold, review.HIGH_FROM)
+    columns = {"decision": names.DECISION, "probability": names.PROBABILITY}
     return scored.withColumns({
         names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
         names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK)
         .otherwise(names.STATUS_UNSCORABLE),
         names.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
+        review.HIGH_FROM: _threshold(high_from),
     }).withColumns({
         names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),
     }).withColumns({
-        names.AUDIT: (F.col(names.DECISION) == policy.PASS) & (unit < audit_share),
+        names.REVIEW: F.expr(
+            review.reason_sql(
+                **columns,
+                image_id=names.IMAGE_ID,
+                board_id=names.BOARD_ID,
+                high_from=review.HIGH_FROM,
+                shares=shares,
+            )
+        ),
+        names.REVIEW_PROBABILITY: F.expr(
+            review.probability_sql(**columns, high_from=review.HIGH_FROM, shares=shares)
+        ),
+        names.IN_TRAINING_WINDOW: _in_training_window(manifest),
         names.MODEL_VERSION: F.lit(manifest.model_version),
         names.MODEL_SHA256: F.lit(manifest.model_sha256),
         names.FEATURE_SET: F.lit(manifest.feature_set),
-    })  # fmt: skip
+    }).drop(review.HIGH_FROM)  # fmt: skip
+
+
+def _in_training_window(manifest: Manifest) -> Column:
+    """Whether an image was captured on a day that the model was trained on.
+
+    It then may know the verdict, and a decision shows nothing of what new images get.
+    """
+    window = manifest.training_window
+    if not window:
+        return F.lit(None).cast("boolean")
+    return F.col(names.CAPTURE_DATE).between(F.lit(window["from"]), F.lit(window["until"]))
 
 
 def _threshold(thresholds: policy.SegmentThresholds) -> Column:

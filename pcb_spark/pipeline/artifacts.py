@@ -1,4 +1,4 @@
-"""Model bundle and feature set, on whatever file system the tables are."""
+"""What jobs hand on besides whole tables: bundle, feature set, and whom the gate asked for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pcb_spark.core.errors import (
     BundleError,
     InputError,
 )
-from pcb_spark.lake import tables
-from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET, REVIEWS
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from pcb_spark.lake.run import Run
 
 
@@ -105,3 +107,10 @@ def read_feature_set(run: Run) -> FeatureSet:
         bit_depth=about.pop("bit_depth", 16),
     )
     return FeatureSet(spec=spec, graph=graph, **about)
+
+
+def read_reviews(run: Run) -> DataFrame | None:
+    """Read whom the gate has asked for so far, None where it never had to."""
+    if not tables.exists(run.spark, run.table(REVIEWS)):
+        return None
+    return tables.read(run.spark, run.table(REVIEWS), schemas.REVIEWS)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from pcb_spark.core.errors import ConfigError
+from pcb_spark.core.review import Shares
 from pcb_spark.ingest.settings import IngestConfig
 from pcb_spark.lake import folders, stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
@@ -71,6 +72,12 @@ class Config(Section):
             "ingest.checkpoint": self.ingest.checkpoint,
         }
         return {key: uri for key, uri in found.items() if uri}
+
+    @property
+    def shares(self) -> Shares:
+        """How much of what is cleared an operator sees all the same."""
+        wanted = self.scoring
+        return Shares(control=wanted.control_share, audit=wanted.audit_share, seed=self.seed)
 
     def sha256(self) -> str:
         """Return the hex digest of the canonical JSON form; equal configurations are equal."""

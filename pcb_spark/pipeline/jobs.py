@@ -60,21 +60,26 @@ _FEATURIZE: Final = Claim(
     appends=_BOOKS | {catalogue.REJECTS},
 )
 _REPORT: Final = Claim(
-    reads=_tables(catalogue.IMAGES, catalogue.REJECTS, catalogue.SCORES) | _TRAINED | _FIGURES,
+    reads=_JUDGED
+    | _tables(catalogue.REJECTS, catalogue.SCORES, catalogue.REVIEWS)
+    | _TRAINED
+    | _FIGURES,
     replaces=_tables(catalogue.REPORT, catalogue.REPORTS),
 )
 #: It makes features anew where int8 doesn't do.
 _TRAIN: Final = Claim(
-    reads=_JUDGED, replaces=_TRAINED | {catalogue.FEATURES, catalogue.FEATURE_SET}, appends=_FIGURES
+    reads=_JUDGED | {catalogue.REVIEWS},
+    replaces=_TRAINED | {catalogue.FEATURES, catalogue.FEATURE_SET},
+    appends=_FIGURES,
 )
 _SCORE: Final = Claim(
-    reads=_tables(catalogue.IMAGES, catalogue.BUNDLE, catalogue.FEATURES),
-    replaces=_tables(catalogue.SCORES),
+    reads=_JUDGED | {catalogue.BUNDLE, catalogue.FEATURES},
+    replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS,
 )
 _DESCRIBE: Final = Claim(reads=_JUDGED, appends=_FIGURES)
 _TUNE: Final = Claim(
-    reads=_JUDGED,
+    reads=_JUDGED | {catalogue.REVIEWS},
     replaces=_tables(*catalogue.TUNE_FEATURES.values()),
     appends=_FIGURES | {catalogue.TRIALS},
 )

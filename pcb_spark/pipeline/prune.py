@@ -21,7 +21,7 @@ from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import ledger
 from pcb_spark.lake import catalogue, schemas, tables
-from pcb_spark.lake.catalogue import BUNDLE, FEATURES, FILES, IMAGES, SCORES, VERDICTS
+from pcb_spark.lake.catalogue import BUNDLE, FILES, IMAGES, VERDICTS
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.lake.tables import cached
@@ -100,7 +100,7 @@ def _remove(
                 gone.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti"
             )
             tables.replace(kept, job.table(VERDICTS), schemas.VERDICTS, lease=job.lease)
-        for name in (SCORES, FEATURES):
+        for name in catalogue.retained("days").keys() - {IMAGES}:
             for day in going[name].days:
                 tables.remove(job.spark, f"{job.table(name)}/{names.CAPTURE_DATE}={day}")
         if going[IMAGES].days:

@@ -31,6 +31,7 @@ from pcb_spark.lake.catalogue import (
     SUSPECTS,
 )
 from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.notice import look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_SUSPECTS = 20
-_COUNTED = (names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.AUDIT)
+_COUNTED = (names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.REVIEW)
 
 
 def run_report(job: Job) -> str:
@@ -76,6 +77,7 @@ def collect(job: Job) -> report.Evidence:
         runs=runs,
         rejects=_rejects(job, runs),
         suspects=_suspects(job, trained),
+        noticed=look(job, model.manifest) if model else None,
         gallery=job.config.report.gallery,
         max_pixels=job.config.ingest.max_pixels,
     )

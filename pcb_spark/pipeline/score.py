@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING
 import onnx
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, names
+from pcb_spark.core import bundle, names, review
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import FEATURES, IMAGES, SCORES
+from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.learning import gate
+from pcb_spark.learning.noticed import sentences
 from pcb_spark.network import features, graphs, scoring, trees
 from pcb_spark.pipeline import logs
-from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
 from pcb_spark.pipeline.job import Job, refuse_untrained
+from pcb_spark.pipeline.notice import look
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -35,18 +39,35 @@ def run_score(job: Job) -> Counts:
     total = images.count()
     with logs.progress(job.spark, "score"):
         scored = _score(job, images, model, total)
-        decided = scoring.decide(
-            scored,
-            manifest,
-            audit_share=job.config.scoring.audit_share,
-            seed=job.config.seed,
-        ).withColumns({names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)})
+        shares = job.config.shares
+        decided = scoring.decide(scored, manifest, shares).withColumns(
+            {names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)}
+        )
         tables.replace_dates(decided, job.table(SCORES), schemas.SCORES, lease=job.lease)
     written = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
-    out = written.where(F.col(names.RUN_ID) == job.run_id).count()
+    own = written.where(F.col(names.RUN_ID) == job.run_id)
+    out = own.count()
+    _ask(job, own, shares)
+    job.notes.extend(sentences(look(job, manifest)))
     counts = Counts(rows_in=total, rows_out=out, rows_rejected=0)
     close_books(job, "score", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
+
+
+def _ask(job: Job, scores: DataFrame, shares: review.Shares) -> None:
+    """Keep whom the gate asked for, of images without a verdict; see ``gate``."""
+    if tables.exists(job.spark, job.table(VERDICTS)):
+        verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
+    else:
+        verdicts = job.spark.createDataFrame([], schemas.VERDICTS)
+    with contextlib.ExitStack() as caches:
+        now = tables.computed(gate.open_reviews(scores, verdicts, shares), caches)
+        if now.isEmpty():
+            return
+        before = read_reviews(job)
+        if before is not None:
+            now = gate.merge(before, now)
+        tables.replace_dates(now, job.table(REVIEWS), schemas.REVIEWS, lease=job.lease)
 
 
 def _in_range(job: Job, images: DataFrame) -> DataFrame:

@@ -16,8 +16,14 @@ class ScoringConfig(Section):
     """First capture date to score; none is from the beginning."""
     until: date | None = None
     """Last capture date to score; none is to the end."""
+    control_share: float = Field(default=0.05, ge=0, le=1)
+    """Random share of boards whose every image a person sees, whatever its score; 1 clears nothing
+    and learns from everything.
+    """
     audit_share: float = Field(default=0.02, ge=0, le=1)
-    """Random share of cleared images that a person still sees."""
+    """Share of the other cleared images that a person still sees: half of it at random, half from
+    the highest tenth of their scores.
+    """
     reuse_features: bool = True
     """Runs the trees alone where the same graph made features of the same files."""
 

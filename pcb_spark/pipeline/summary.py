@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -188,6 +188,25 @@ def _decisions(job: Job) -> list[str]:
     if not tables.exists(job.spark, job.table(catalogue.SCORES)):
         return []
     scores = tables.read(job.spark, job.table(catalogue.SCORES), schemas.SCORES)
-    own = scores.where(F.col(names.RUN_ID) == job.run_id).groupBy(names.DECISION).count().collect()
-    counts = ", ".join(f"{row['count']} {row[names.DECISION]}" for row in sorted(own))
-    return [f"decisions {counts}"] if own else []
+    own = scores.where(F.col(names.RUN_ID) == job.run_id)
+    columns = (names.DECISION, names.REVIEW, names.IN_TRAINING_WINDOW)
+    rows = own.groupBy(*columns).count().collect()
+    known, new = ([row for row in rows if bool(row[columns[2]]) is flag] for flag in (True, False))
+    lines = [f"decisions {_counted(new, names.DECISION)}"] if new else []
+    if known:
+        count = sum(row["count"] for row in known)
+        lines.append(
+            f"decisions {_counted(known, names.DECISION)}, of {count} images from the days that "
+            "the model was trained on: they flatter it"
+        )
+    asked = [row for row in new if row[names.REVIEW] is not None]
+    if new:
+        lines.append(f"to an operator {_counted(asked, names.REVIEW) or 'none'}")
+    return lines
+
+
+def _counted(rows: Sequence[Row], column: str) -> str:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row[column]] += row["count"]
+    return ", ".join(f"{count} {value}" for value, count in sorted(counts.items()))

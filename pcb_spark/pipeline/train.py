@@ -15,11 +15,19 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import FEATURES, IMAGES, OUT_OF_FOLD, SUSPECTS, VERDICTS
+from pcb_spark.lake.catalogue import (
+    FEATURES,
+    IMAGES,
+    OUT_OF_FOLD,
+    SUSPECTS,
+    VERDICTS,
+)
 from pcb_spark.lake.run import Counts, close_books, versions
 from pcb_spark.lake.scopes import FOLD, FOLDS_MEAN, FORWARD, OVERALL
 from pcb_spark.learning import (
     examples,
+    first_flags,
+    gate,
     lightgbm_on_spark,
     metrics,
     precision,
@@ -30,7 +38,7 @@ from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, p
 from pcb_spark.learning.learning_curve import learning_curve
 from pcb_spark.network import features, graphs, trees
 from pcb_spark.pipeline import logs
-from pcb_spark.pipeline.artifacts import read_feature_set, write_bundle
+from pcb_spark.pipeline.artifacts import read_feature_set, read_reviews, write_bundle
 from pcb_spark.pipeline.int8 import compare_precision, featurize_again
 from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 
@@ -109,8 +117,21 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
         raise InputError(what, hint=hint)
     if stale:
         log.warning("%d features are of files or references replaced since: %s", stale, hint)
-    rows = examples.training_rows(usable, images, verdicts)
-    return kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
+    rows = gate.weigh(examples.training_rows(usable, images, verdicts), read_reviews(job))
+    dated = kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
+    if names.GATED in dated.columns:
+        _tell_gated(dated)
+    return dated
+
+
+def _tell_gated(rows: DataFrame) -> None:
+    gated = F.sum(F.col(names.GATED).cast("int"))
+    chosen, total = rows.agg(gated, F.count("*")).first() or (0, 0)
+    log.info(
+        "%d of %d verdicts are there because of a score: weighed in training and figures, "
+        "left out of the promise",
+        chosen or 0, total,
+    )  # fmt: skip
 
 
 def _pixels_alone(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
@@ -124,7 +145,9 @@ def _pixels_alone(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
 def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: DataFrame) -> None:
     """Write the out-of-fold scores and the verdicts that they cast doubt on; log the thresholds."""
     run_id = F.lit(job.run_id)
-    marked = judgement.out_of_fold.withColumns({names.RUN_ID: run_id, names.MODEL_VERSION: run_id})
+    marked = gate.unweighed(judgement.out_of_fold).withColumns(
+        {names.RUN_ID: run_id, names.MODEL_VERSION: run_id}
+    )
     tables.replace(marked, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD, lease=job.lease)
     doubtful = suspects.suspects(images, verdicts, judgement.judged).withColumn(
         names.RUN_ID, run_id
@@ -138,6 +161,8 @@ def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: D
             for name, threshold in chosen.by_segment.items()
         ),
     ]
+    if not any((chosen.pooled.rank, *(each.rank for each in chosen.by_segment.values()))):
+        job.promises.append(first_flags.sentence(judgement.judged))
     for said in job.promises:
         log.info("%s", said)
     for name, reason in chosen.pooled_segments.items():

@@ -18,12 +18,13 @@ from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import IMAGES, TRIALS, TUNE_FEATURES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.lake.scopes import TRIAL, Scope
-from pcb_spark.learning import examples, lightgbm_on_driver, metrics, tuning
+from pcb_spark.learning import examples, gate, lightgbm_on_driver, metrics, tuning
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import plan_dates
 from pcb_spark.learning.judged import Judged
 from pcb_spark.network import features, graphs
 from pcb_spark.pipeline import logs
+from pcb_spark.pipeline.artifacts import read_reviews
 from pcb_spark.pipeline.featurize import calibration
 from pcb_spark.pipeline.job import Job, load_backbone, write_metrics
 
@@ -125,7 +126,7 @@ def _rows(
 ) -> pd.DataFrame:
     """Features and labels on the driver; features that are there from before are used again."""
     kept = _features(job, feature_set, images)
-    rows = examples.training_rows(kept, images, verdicts)
+    rows = gate.weigh(examples.training_rows(kept, images, verdicts), read_reviews(job))
     rows = examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group])
     collected: pd.DataFrame = rows.toPandas()
     return collected.set_index(names.IMAGE_ID, drop=False).sort_index()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark.core import names, policy
+from pcb_spark.core import names, policy, review
 from pcb_spark.report.words import NONE, percent
 
 if TYPE_CHECKING:
@@ -52,15 +52,17 @@ def decisions(night: Night) -> list[dict[str, Any]]:
 
 def _decided(night: Night, name: str, where: dict[str, Any]) -> dict[str, Any]:
     total = night.total(**where)
-    cleared = night.total(decision=policy.PASS, **where)
+    cleared = night.total(review=None, **where)
+    audited = sum(night.total(review=why, **where) for why in (review.AUDIT, review.AUDIT_HIGH))
     return {
         "line": name,
         "images": f"{total:,}",
         "cleared": f"{cleared:,}",
         "share": percent(cleared / total if total else None),
-        "audit": f"{night.total(audit=True, **where):,}",
-        "fail": f"{night.total(decision=policy.FAIL, **where):,}",
-        "unscorable": f"{night.total(decision=policy.UNSCORABLE, **where):,}",
+        "fail": f"{night.total(review=review.DECISION, **where):,}",
+        "unscorable": f"{night.total(review=review.UNSCORABLE, **where):,}",
+        "control": f"{night.total(review=review.CONTROL, **where):,}",
+        "audit": f"{audited:,}",
     }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pcb_spark.core.bundle import Bundle, Manifest
+    from pcb_spark.learning.noticed import Noticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Night:
     """What one run of the score job decided.
 
     ``counts`` has a row for each combination of ``capture_date``, ``line``, ``decision``,
-    ``reason`` and ``audit``, and their ``count``; ``nearest`` the rows of ``scores`` nearest to
+    ``reason`` and ``review``, and their ``count``; ``nearest`` the rows of ``scores`` nearest to
     the threshold.
     """
 
@@ -55,10 +56,10 @@ class Night:
     nearest: pd.DataFrame
 
     def total(self, **wanted: object) -> int:
-        """Count the images whose columns have these values: ``total(decision="pass")``."""
+        """Count the images whose columns have these values: ``total(review=None)``."""
         rows = self.counts
         for column, value in wanted.items():
-            rows = rows[rows[column] == value]
+            rows = rows[rows[column].isna() if value is None else rows[column] == value]
         return int(rows["count"].sum())
 
 
@@ -76,6 +77,7 @@ class Evidence:
     rejects : ``stage``, ``kind``, ``reason`` and ``count`` of those runs.
     suspects : verdicts that something contradicts, the worst first.
     pairs : the bytes of image and reference, by ``image_id``, of what the gallery shows.
+    noticed : what the defects seen since the gate say of the promise; None before there are any.
     gallery : how many images each group of the gallery shows.
     max_pixels : larger images aren't shown.
     """
@@ -89,6 +91,7 @@ class Evidence:
     runs: pd.DataFrame
     rejects: pd.DataFrame
     suspects: pd.DataFrame
+    noticed: Noticed | None = None
     pairs: dict[str, PairFiles] = field(default_factory=dict)
     gallery: int = 6
     max_pixels: int = images.DEFAULT_MAX_PIXELS

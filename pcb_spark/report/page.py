@@ -50,6 +50,7 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "notices": list(words.notices(evidence)),
         "tiles": words.tiles(evidence),
         "forward": words.forward(evidence),
+        "noticing": words.noticing(evidence),
         "figures": words.figures(evidence),
         "thresholds": accounts.thresholds(evidence),
         "decisions": accounts.decisions(evidence.night) if evidence.night else [],

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pcb_spark.core import names, policy
+from pcb_spark.core import names, review
+from pcb_spark.core.review import Shares
 from pcb_spark.lake.scopes import FOLDS_MEAN, FORWARD, FORWARD_OVERALL, OVERALL
+from pcb_spark.learning import audit_plan, first_flags
 from pcb_spark.learning.metrics import NEXT_SLIPS
+from pcb_spark.learning.noticed import sentences
 from pcb_spark.learning.promise import Promise
 
 if TYPE_CHECKING:
@@ -48,7 +51,10 @@ def short_percent(value: float) -> str:
 
 
 def headline(evidence: Evidence) -> Headline:
-    """Say what the newest run means."""
+    """Say what the newest run means; an alarm goes before everything else."""
+    if evidence.noticed and evidence.noticed.alarm.raised:
+        said = next(sentences(evidence.noticed)).removeprefix("slip alarm: ")
+        return Headline("Slip alarm", "More defects slip than was promised", f"{said}.")
     if evidence.night is not None and evidence.is_of_night:
         return _of_night(evidence.night)
     if evidence.manifest is None:
@@ -66,7 +72,9 @@ def headline(evidence: Evidence) -> Headline:
     if broken:
         return Headline("Training run", _worst(broken, threshold), f"{promised} {happened}")
     if not _clears(threshold):
-        return Headline("Training run", "Nothing is cleared yet", f"{promised} {happened}")
+        meanwhile = first_flags.sentence(evidence.judged)
+        sentence = "Nothing is cleared yet"
+        return Headline("Training run", sentence, f"{promised} {meanwhile} {happened}")
     return Headline("Training run", _promise(threshold), happened)
 
 
@@ -95,6 +103,23 @@ def _happened(evidence: Evidence) -> str:
     )
 
 
+def noticing(evidence: Evidence) -> str:
+    """Say what control boards and audit can notice, at as many defects a day as history holds.
+
+    Empty where nothing is cleared, and for bundles of earlier versions.
+    """
+    manifest = evidence.manifest
+    promise = Promise.of(manifest.threshold) if manifest else None
+    wanted = manifest.lineage.get("config", {}).get("scoring", {}) if manifest else {}
+    judged = evidence.judged
+    days = {day for day in judged.capture_date if day is not None}
+    if promise is None or "control_share" not in wanted or not days or not judged.is_fail.any():
+        return ""
+    shares = Shares(control=wanted["control_share"], audit=wanted["audit_share"])
+    defects = float(judged.weight[judged.is_fail].sum() / len(days))
+    return audit_plan.sentence(audit_plan.plan(shares, promise, defects=defects), defects=defects)
+
+
 def _steps(evidence: Evidence) -> list[dict[str, Any]]:
     return [row for row in forward(evidence) if row["scope"] != FORWARD_OVERALL]
 
@@ -115,7 +140,8 @@ def _worst(broken: list[dict[str, Any]], threshold: dict[str, Any]) -> str:
 
 
 def _of_night(night: Night) -> Headline:
-    total, cleared = night.total(), night.total(decision=policy.PASS)
+    total, cleared = night.total(), night.total(review=None)
+    audited = night.total(review=review.AUDIT) + night.total(review=review.AUDIT_HIGH)
     days = night.counts[names.CAPTURE_DATE]
     if not total:
         return Headline("Scoring run", "No image was scored", f"Run {night.run_id}.")
@@ -123,10 +149,10 @@ def _of_night(night: Night) -> Headline:
     return Headline(
         f"Scoring run · images of {when}",
         f"{percent(cleared / total, 0)} of {total:,} flags need no operator",
-        f"{cleared:,} cleared, {night.total(decision=policy.FAIL):,} to an operator, "
-        f"{night.total(decision=policy.UNSCORABLE):,} unscorable and to an operator as well; "
-        f"{night.total(audit=True):,} of the cleared ones are seen all the same, as an audit. "
-        f"Model {night.model_version}.",
+        f"The others go to one: {night.total(review=review.DECISION):,} by their scores, "
+        f"{night.total(review=review.UNSCORABLE):,} unscorable, "
+        f"{night.total(review=review.CONTROL):,} of control boards, whatever their scores, and "
+        f"{audited:,} as an audit of what is cleared. Model {night.model_version}.",
     )
 
 
@@ -154,6 +180,8 @@ def notices(evidence: Evidence) -> Iterator[str]:
             f"The plain pixel difference ranks better (AUC {pixels.value:.3f}) than the network "
             f"({own.value:.3f})."
         )
+    if evidence.noticed and not evidence.noticed.alarm.raised:
+        yield from (f"{said[0].upper()}{said[1:]}." for said in sentences(evidence.noticed))
     night = evidence.night
     if night and night.model_version != manifest.model_version:
         yield f"The newest scores are by model {night.model_version}, not by the one shown here."

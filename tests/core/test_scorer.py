@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from pcb_spark.core import bundle, names
+from pcb_spark.core import bundle, names, review
 from pcb_spark.core.scorer import Score, Scorer
 from pcb_spark.network import graphs, scoring
 from pcb_spark.network.graphs import FeatureSpec
@@ -47,7 +47,7 @@ def test_scores_and_decisions_equal_those_of_spark_bit_for_bit(
     fused = onnx.load_from_string(chosen.parts[bundle.GRAPH])
     graph = graphs.with_threads(fused, 1).SerializeToString()
     scored = scoring.score(images_table(spark, pairs), graph, plan, difference=spec.difference)
-    decided = scoring.decide(scored, chosen.manifest, audit_share=0.0, seed=0)
+    decided = scoring.decide(scored, chosen.manifest, review.Shares(control=0, audit=0))
     expected = [
         Score(
             probability=row[names.PROBABILITY],

@@ -1,4 +1,4 @@
-"""``metrics`` as version 0.1 wrote it, alone and beside rows of today."""
+"""``metrics`` and ``scores`` as version 0.1 wrote them, alone and beside rows of today."""
 
 from __future__ import annotations
 
@@ -102,3 +102,23 @@ def test_rows_of_today_go_into_a_folder_of_earlier_ones(
 
     assert read(spark, uri) == mixed
     assert "scope" not in spark.read.parquet(uri).columns
+
+
+def test_scores_with_an_audit_say_who_was_to_look(spark: SparkSession, tmp_path: Path) -> None:
+    uri = tmp_path.as_uri()
+    asked = [("a", "pass", False), ("b", "pass", True), ("c", "fail", False)]
+    asked.append(("d", "unscorable", False))
+    columns = "image_id string, decision string, audit boolean"
+    spark.createDataFrame(asked, columns).write.parquet(f"{uri}/scores/capture_date=2026-01-05")
+    today = spark.createDataFrame(
+        [("e", "pass", None), ("f", "fail", "control")],
+        "image_id string, decision string, review string",
+    )
+    today.write.parquet(f"{uri}/scores/capture_date=2026-01-06")
+
+    found = tables.read(spark, f"{uri}/scores", schemas.SCORES)
+
+    assert found.columns == schemas.SCORES.names
+    assert {row.image_id: row.review for row in found.collect()} == {
+        "a": None, "b": "audit", "c": "decision", "d": "unscorable", "e": None, "f": "control",
+    }  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from pcb_spark.learning.forward import evaluate_forward
 from pcb_spark.learning.promise import Promise
-from pcb_spark.learning.rates import Outcome
+from pcb_spark.learning.rates import Outcome, decision_rates
 from tests.judged import judged
 
 PROMISE = Promise(max_slip_rate=0.02)
@@ -25,7 +25,7 @@ def test_forward_chooses_on_the_past_and_counts_on_the_present() -> None:
     assert second.outcome == Outcome(slips=1, defects=2, cleared_good=1, good=2)
     assert (third.fold, third.thresholds.pooled.value) == (3, float(np.float32(0.4)))
     assert third.outcome == Outcome(slips=0, defects=1, cleared_good=0, good=1)
-    assert second.outcome.rates()["slip_rate"].upper == pytest.approx(0.974679, abs=1e-6)
+    assert decision_rates(second.judged)["slip_rate"].upper == pytest.approx(0.974679, abs=1e-6)
 
 
 def test_one_defect_too_few_clears_nothing_forward() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, bundle, names, policy
+from pcb_spark.core import batches, bundle, names, policy, review
 from pcb_spark.lake import schemas
 from pcb_spark.network import graphs, inference, scoring, trees
 from pcb_spark.network.inference import InferencePlan
@@ -47,8 +48,17 @@ def manifest(threshold: float, **segments: Any) -> bundle.Manifest:
     )
 
 
-def decide(df: DataFrame, threshold: float, *, audit_share: float = 0.0) -> list[Row]:
-    decided = scoring.decide(df, manifest(threshold), audit_share=audit_share, seed=0)
+NOBODY = review.Shares(control=0, audit=0)
+
+
+def on_boards(df: DataFrame) -> DataFrame:
+    """Each image on a board of its own, captured on 27 February."""
+    day = F.lit("2026-02-27").cast("date")
+    return df.withColumns({names.BOARD_ID: F.col(names.IMAGE_ID), names.CAPTURE_DATE: day})
+
+
+def decide(df: DataFrame, threshold: float, shares: review.Shares = NOBODY) -> list[Row]:
+    decided = scoring.decide(on_boards(df), manifest(threshold), shares)
     return decided.orderBy(names.IMAGE_ID).collect()
 
 
@@ -72,15 +82,21 @@ def test_decisions_by_hand(spark: SparkSession) -> None:
         ("e", "unscorable", "unscorable", "reference_missing", None),
     ]
     assert {row.threshold for row in found} == {0.25}
-    assert {row.audit for row in found} == {False}
+    assert [(row.review, row.review_probability) for row in found] == [
+        (None, 0.0),
+        (None, 0.0),
+        ("decision", 1.0),
+        ("decision", 1.0),
+        ("unscorable", 1.0),
+    ]
     columns = {(row.model_version, row.model_sha256, row.feature_set) for row in found}
     assert columns == {("2026-02-27-0123456789ab", "a" * 64, "f" * 64)}
 
 
 def test_threshold_of_zero_clears_nothing(spark: SparkSession) -> None:
     scored = spark.createDataFrame([("a", 0.0, None, None), ("b", 0.5, None, None)], SCORED)
-    assert [row.decision for row in decide(scored, 0.0, audit_share=1.0)] == ["fail", "fail"]
-    assert [row.audit for row in decide(scored, 0.0, audit_share=1.0)] == [False, False]
+    found = decide(scored, 0.0, review.Shares(control=0, audit=1))
+    assert [(row.decision, row.review) for row in found] == [("fail", "decision")] * 2
 
 
 def test_spark_decides_odd_scores_as_policy_does(spark: SparkSession) -> None:
@@ -102,7 +118,7 @@ def test_a_line_with_a_threshold_of_its_own_uses_it(spark: SparkSession) -> None
     ).withColumn(names.REASON, F.when(F.col(names.PROBABILITY).isNull(), "not_an_image"))
     own = manifest(0.2, segment_by="line", by_segment={"L1": {"value": 0.6}})
 
-    decided = scoring.decide(scored, own, audit_share=0.0, seed=0).orderBy(names.IMAGE_ID)
+    decided = scoring.decide(on_boards(scored), own, NOBODY).orderBy(names.IMAGE_ID)
 
     assert [(row.threshold, row.decision) for row in decided.collect()] == [
         (0.6, "pass"),
@@ -124,25 +140,44 @@ def many(spark: SparkSession) -> DataFrame:
 
 
 def audited(df: DataFrame, *, share: float, seed: int = 1) -> set[str]:
-    decided = scoring.decide(df, manifest(0.5), audit_share=share, seed=seed)
-    drawn = decided.where(names.AUDIT).select(names.IMAGE_ID, names.DECISION).collect()
+    shares = review.Shares(control=0, audit=share, seed=seed)
+    decided = scoring.decide(on_boards(df), manifest(0.5, audit_high_from=0.1), shares)
+    drawn = decided.where(f"{names.REVIEW} LIKE 'audit%'").collect()
     assert {row.decision for row in drawn} <= {"pass"}
     return {row.image_id for row in drawn}
 
 
-def test_audit_draws_its_share_of_the_cleared_images_only(many: DataFrame) -> None:
+def test_audit_draws_cleared_images_only(many: DataFrame) -> None:
     drawn = audited(many, share=0.05)
-    # 500 of 10,000, give or take five standard deviations of 22.
-    assert 390 < len(drawn) < 610
+    # All cleared scores are their highest: .275 of 10,000, give or take five deviations of 45.
+    assert 2_520 < len(drawn) < 2_980
     assert audited(many.repartition(3), share=0.05) == drawn
-    assert len(audited(many, share=0.05, seed=2) & drawn) < 60  # by chance 25
-    assert drawn < audited(many, share=0.2)
+    assert len(audited(many, share=0.05, seed=2) & drawn) < 950  # by chance 756
+    assert drawn < audited(many, share=0.1)
 
 
 def test_audit_of_none_and_of_all(many: DataFrame) -> None:
     some = many.limit(100)
     assert audited(some, share=0.0) == set()
     assert len(audited(some, share=1.0)) == 50
+
+
+def test_days_that_the_model_was_trained_on_are_marked(spark: SparkSession) -> None:
+    rows = [("before", "2026-01-04"), ("in it", "2026-01-05"), ("after", "2026-02-28")]
+    scored = on_boards(spark.createDataFrame([(n, 0.1, None, None) for n, _ in rows], SCORED))
+    dated = scored.join(
+        spark.createDataFrame(rows, "image_id string, day string"), "image_id"
+    ).withColumn(names.CAPTURE_DATE, F.col("day").cast("date"))
+    about = manifest(0.5)
+    window = {"from": "2026-01-05", "until": "2026-02-27"}
+
+    found = scoring.decide(dated, replace(about, training_window=window), NOBODY).collect()
+    unknown = scoring.decide(dated, about, NOBODY).collect()
+
+    assert {row.image_id: row.in_training_window for row in found} == {
+        "before": False, "in it": True, "after": False,
+    }  # fmt: skip
+    assert {row.in_training_window for row in unknown} == {None}
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+#: Why an operator sees an image that isn't cleared.
+NOT_CLEARED = ("decision", "unscorable", "control")
+
 
 def test_books_balance_at_every_stage(spark: SparkSession, out: Path, drop: Drop) -> None:
     columns = ("job", "kind", "rows_in", "rows_out", "rows_rejected")
@@ -69,22 +72,31 @@ def test_decisions_follow_from_score_and_threshold(spark: SparkSession, out: Pat
     thresholds = policy.SegmentThresholds.of(manifest.threshold)
     assert thresholds.column == "line"
     columns = (
-        "probability", "threshold", "decision", "audit", "model_version", "feature_set", "line"
+        "probability", "threshold", "decision", "review", "model_version", "feature_set", "line"
     )  # fmt: skip
     rows = drops.rows(spark, out, "scores", *columns)
     decided: dict[str, int] = {"pass": 0, "fail": 0, "unscorable": 0}
-    for probability, used, decision, audit, version, feature_set, line in rows:
+    for probability, used, decision, why, version, feature_set, line in rows:
         assert used == thresholds.values([line])[0] > 0
         cleared = probability is not None and np.float32(probability) < np.float32(used)
         assert (decision == "pass") == cleared
-        assert cleared or not audit
+        assert why in ((None, "control", "audit", "audit_high") if cleared else NOT_CLEARED)
         assert (version, feature_set) == (manifest.model_version, manifest.feature_set)
         decided[decision] += 1
     assert decided["unscorable"] == 1
     assert decided["pass"] > 20
     assert decided["fail"] > 20
-    audited = sum(row[3] for row in rows)
+    audited = sum(row[3] in ("audit", "audit_high") for row in rows)
     assert 0.25 * decided["pass"] < audited < 0.75 * decided["pass"]
+
+
+def test_who_was_asked_for_is_kept_of_images_without_a_verdict(
+    spark: SparkSession, out: Path, drop: Drop
+) -> None:
+    kept = drops.rows(spark, out, "reviews", "image_id", "review", "review_probability")
+    scores = drops.rows(spark, out, "scores", "image_id", "review", "review_probability")
+    assert len(kept) == drop.summary.unverified
+    assert set(kept) < set(scores)
 
 
 def test_what_came_again_since_featurize_is_scored_anew(
@@ -141,7 +153,7 @@ def test_same_seed_gives_the_same_model_and_the_same_scores_bit_for_bit(
         one, two = (drops.rows(spark, o, table, "image_id", "probability") for o in outputs)
         assert len(one) > 100
         assert one == two
-    one, two = (drops.rows(spark, o, "scores", "image_id", "decision", "audit") for o in outputs)
+    one, two = (drops.rows(spark, o, "scores", "image_id", "decision", "review") for o in outputs)
     assert one == two
 
 
@@ -242,7 +254,7 @@ def test_nothing_half_written_is_left(out: Path) -> None:
     assert list((out / ".leases").iterdir()) == []
     assert folders - {".leases"} == {
         "bundle", "checkpoints", "feature_set", "features", "files", "images", "metrics",
-        "out_of_fold", "rejects", "runs", "scores", "suspects", "verdicts",
+        "out_of_fold", "rejects", "reviews", "runs", "scores", "suspects", "verdicts",
     }  # fmt: skip
 
 

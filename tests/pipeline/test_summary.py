@@ -49,15 +49,18 @@ def write_metrics(job: Job) -> None:
     tables.append_rows(job.spark, full, job.table("metrics"), schemas.METRICS)
 
 
-def write_scores(job: Job) -> None:
-    decisions = ["pass", "fail", "pass", "unscorable", "pass"]
+def write_scores(job: Job, *, known: bool | None = False) -> None:
+    decisions = [
+        ("pass", None), ("fail", "decision"), ("pass", "audit"), ("unscorable", "unscorable"),
+        ("pass", None),
+    ]  # fmt: skip
     rows = [
         (
             f"i{number}", "uri", "L1", None, "b", "R1", None, NOW, "ok", None, 0.5, 0.6, decision,
-            False, "v1", "sha", "set", job.run_id if number < 4 else OTHER, LATER,
+            why, 1.0, known, "v1", "sha", "set", job.run_id if number < 4 else OTHER, LATER,
             date(2026, 2, 1),
         )
-        for number, decision in enumerate(decisions)
+        for number, (decision, why) in enumerate(decisions)
     ]  # fmt: skip
     tables.append_rows(job.spark, rows, job.table("scores"), schemas.SCORES)
 
@@ -76,7 +79,16 @@ def test_summary_of_a_whole_run_tells_its_own_books_figures_and_decisions(job: J
         "AUC fold=2: undefined, one class only, n = 20",
         "AUC pixel difference (folds_mean): 0.7500 [0.700, 0.800], n = 60",
         "decisions 1 fail, 2 pass, 1 unscorable",
+        "to an operator 1 audit, 1 decision, 1 unscorable",
         f"tables  {job.config.paths.out}",
+    ]
+
+
+def test_decisions_on_images_that_the_model_knows_say_so(job: Job) -> None:
+    write_scores(job, known=True)
+    assert summary.of_run(job).splitlines()[1:-1] == [
+        "decisions 1 fail, 2 pass, 1 unscorable, of 4 images from the days that the model was "
+        "trained on: they flatter it",
     ]
 
 

@@ -75,12 +75,14 @@ def out_of_fold() -> pd.DataFrame:
 
 def night() -> Night:
     counts = [
-        (date(2026, 3, 1), "L1", "pass", None, False, 60),
-        (date(2026, 3, 1), "L1", "pass", None, True, 2),
-        (date(2026, 3, 1), "L2", "fail", None, False, 35),
-        (date(2026, 3, 2), "L2", "unscorable", "truncated_image", False, 3),
+        (date(2026, 3, 1), "L1", "pass", None, None, 60),
+        (date(2026, 3, 1), "L1", "pass", None, "audit", 1),
+        (date(2026, 3, 1), "L1", "pass", None, "audit_high", 1),
+        (date(2026, 3, 1), "L2", "fail", None, "decision", 31),
+        (date(2026, 3, 1), "L2", "fail", None, "control", 4),
+        (date(2026, 3, 2), "L2", "unscorable", "truncated_image", "unscorable", 3),
     ]
-    columns = [names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.AUDIT, "count"]
+    columns = [names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.REVIEW, "count"]
     nearest = out_of_fold().head(2).assign(threshold=0.25, decision=["pass", "fail"])
     return Night(
         run_id="20260302T060000Z-00ff00",

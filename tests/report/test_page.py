@@ -212,7 +212,9 @@ def test_threshold_that_clears_nothing_says_why() -> None:
     none = evidence.metrics(slip_rate=0.0, next_slips=0)
     page = Page(render(evidence.full(model=few, metrics=none)))
     assert "Nothing is cleared yet" in page.text
-    assert f"C{reason[1:]}. Forward in time" in page.text
+    assert f"C{reason[1:]}. Meanwhile review flags in the order of their scores" in page.text
+    assert "of the first 1 of 12 out-of-fold flags 1 were defects" in page.text
+    assert "Forward in time" in page.text
     assert "No defect of the out-of-fold scores would have been cleared." in page.text
 
 
@@ -263,9 +265,9 @@ def test_without_a_model_each_section_says_what_is_missing() -> None:
 
 def test_night_comes_first_when_it_is_the_newest() -> None:
     page = Page(render(evidence.full(night=evidence.night())))
-    assert "62 % of 100 flags need no operator" in page.text
-    assert "62 cleared, 35 to an operator, 3 unscorable" in page.text
-    assert "2 of the cleared ones are seen all the same, as an audit" in page.text
+    assert "60 % of 100 flags need no operator" in page.text
+    assert "31 by their scores, 3 unscorable, 4 of control boards" in page.text
+    assert "and 2 as an audit of what is cleared" in page.text
     assert page.text.index("Decisions of the newest") < page.text.index("What is promised")
     assert page.cells[page.cells.index("truncated_image") + 1] == "3"
     assert "decision: pass" in page.text
