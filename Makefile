@@ -89,6 +89,10 @@ $(RAY): benchmarks/ray-requirements.txt
 	@$@/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+.PHONY: retraining
+retraining: venv ## What becomes of a promise when the gate chooses its own labels, simulated
+	$(PY) -m benchmarks.retraining
+
 ##@ Check
 .PHONY: test
 test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage

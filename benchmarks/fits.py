@@ -71,7 +71,7 @@ def _table(
 
 
 def _tree_row(text: str, features: NDArray[np.float32], repeats: int) -> rows.Row:
-    graph = graphs.with_threads(graphs.trees_graph(trees.convert(text, WIDTH), WIDTH), 1)
+    graph = graphs.with_threads(graphs.classifier_graph(trees.convert(text, WIDTH), WIDTH), 1)
     own = packing.one_thread_session(graph.SerializeToString())
     starts = range(0, len(features) - _BATCH + 1, _BATCH)
     feeds = [{batches.FEATURES: features[np.newaxis, i : i + _BATCH]} for i in starts]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+    from pcb_spark.network.linear import Linear
+
 MANIFEST: dict[str, Any] = {
     "format": 1,
     "model_version": "2026-02-27-0123456789ab",
@@ -73,16 +75,19 @@ def in_memory(
     spec: graphs.FeatureSpec,
     classifier: str,
     calibration: Sequence[NDArray[np.uint8]] = (),
+    linear: Linear | None = None,
     **changes: Any,
 ) -> bundle.Bundle:
     """A bundle that was never written."""
     graph = features_graph(spec, calibration)
-    fused = graphs.scoring_graph(graph, trees.convert(classifier, spec.width))
+    fused = graphs.scoring_graph(graph, trees.convert(classifier, spec.width), linear)
     parts = {
         bundle.GRAPH: fused.SerializeToString(),
         bundle.FEATURES: graph.SerializeToString(),
         bundle.CLASSIFIER: classifier.encode(),
     }
+    if linear is not None:
+        parts[bundle.LINEAR] = linear.to_json().encode()
     described = {
         "levels": list(spec.levels), "pooling": list(spec.pooling),
         "difference": spec.difference, "feature_count": spec.width, "alignment": spec.alignment,

@@ -4,6 +4,7 @@
     graph.onnx        pixels to probability, fused: what Spark, edge and service run
     features.onnx     pixels to features
     classifier.txt    LightGBM's own text format
+    linear.json       the logistic regression beside its trees; not in bundles of earlier versions
 
 Nothing is pickled. Hashes are checked before anything is parsed.
 """
@@ -20,11 +21,13 @@ from typing import Any, get_origin, get_type_hints
 from pcb_spark.core import registration
 from pcb_spark.core.errors import BundleError
 
-FORMAT = 1
+#: What is written: 2 where there is a ``linear.json``, which earlier versions would pass over.
+FORMATS = (1, 2)
 MANIFEST = "manifest.json"
 GRAPH = "graph.onnx"
 FEATURES = "features.onnx"
 CLASSIFIER = "classifier.txt"
+LINEAR = "linear.json"
 PARTS = (GRAPH, FEATURES, CLASSIFIER)
 
 
@@ -80,10 +83,11 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    for name in PARTS:
+    names = [*PARTS, *([LINEAR] if LINEAR in parts else [])]
+    for name in names:
         (folder / name).write_bytes(parts[name])
-    files = {name: sha256(parts[name]) for name in PARTS}
-    own = {"format": FORMAT, "model_sha256": files[GRAPH], "files": files}
+    files = {name: sha256(parts[name]) for name in names}
+    own = {"format": 2 if LINEAR in parts else 1, "model_sha256": files[GRAPH], "files": files}
     complete = Manifest(**{**manifest, **own})
     text = json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
@@ -103,7 +107,8 @@ def read(folder: Path, *, where: str = "") -> Bundle:
     """
     where = where or str(folder)
     manifest = _read_manifest(folder, where)
-    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in PARTS}
+    names = [*PARTS, *([LINEAR] if manifest.format > 1 else [])]
+    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in names}
     return Bundle(manifest=manifest, parts=parts)
 
 
@@ -117,10 +122,15 @@ def _read_manifest(folder: Path, where: str) -> Manifest:
     except (OSError, ValueError) as error:
         what = f"{where}/{MANIFEST} can't be read"
         raise BundleError(what, got=error, hint=hint) from None
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if not isinstance(raw, dict) or raw.get("format") not in FORMATS:
         what = f"{where} is a bundle of another format"
         got = raw.get("format") if isinstance(raw, dict) else "no object"
-        raise BundleError(what, expected=FORMAT, got=got, hint="train it again with this version")
+        raise BundleError(
+            what,
+            expected=" or ".join(map(str, FORMATS)),
+            got=got,
+            hint="train it again with this version",
+        )
     try:
         manifest = Manifest(**raw)
     except TypeError as error:

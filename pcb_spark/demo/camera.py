@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pcb_spark.demo.canvas import Canvas
 
 _DRIFT_DAYS = 30.0  # working days over which the drifts of ``camera_on_day`` are stated
+MOST_TURN = 2.0
+"""Degrees that a board lies turned in its fixture at most."""
 _SERVICE_DAYS = 45.0  # after so many, lamp and lens are as new
 
 
@@ -68,7 +70,7 @@ def camera_on_day(rng: np.random.Generator, day: float) -> Camera:
 
 
 def aimed(rng: np.random.Generator, camera: Camera) -> Camera:
-    """The day's camera for one exposure: table position and lamp differ each time."""
+    """The day's camera for one exposure: board, table and lamp lie differently each time."""
     flicker = float(rng.normal(1, 0.02))
     red, green, blue = camera.gains
     return replace(
@@ -76,7 +78,7 @@ def aimed(rng: np.random.Generator, camera: Camera) -> Camera:
         gains=(red * flicker, green * flicker, blue * flicker),
         blur=camera.blur * float(rng.uniform(0.85, 1.2)),
         shift=(float(rng.normal(0, 0.5)), float(rng.normal(0, 0.5))),
-        turn=float(rng.normal(0, 0.2)),
+        turn=float(np.clip(rng.normal(0, 0.7), -MOST_TURN, MOST_TURN)),
     )
 
 

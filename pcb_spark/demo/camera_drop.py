@@ -18,7 +18,7 @@ from pcb_spark.core.errors import ConfigError
 from pcb_spark.demo.camera import GOLDEN_CAMERA, Camera, camera_on_day, jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import RenderedPair, render_on_site, render_reference
-from pcb_spark.demo.schedule import POSITIONS, PRODUCTS, Board, plan_boards
+from pcb_spark.demo.schedule import LINES, POSITIONS, PRODUCTS, Board, plan_boards
 from pcb_spark.demo.sites import Site, make_site
 
 if TYPE_CHECKING:
@@ -67,18 +67,15 @@ class _Lot:
     mask_tone: float
 
 
-class _Line:
-    """One line: its product's sites and references, its camera by day, its lots."""
+class _Product:
+    """One board design: its sites and references, its lots."""
 
-    def __init__(self, rng: np.random.Generator, *, mask: str, days: int) -> None:
-        site_rng, camera_rng, self._lot_rng = rng.spawn(3)
+    def __init__(self, rng: np.random.Generator, *, mask: str) -> None:
+        site_rng, self._lot_rng = rng.spawn(2)
         self.sites: tuple[Site, ...] = tuple(
             make_site(site_rng, PARTS[part], refdes=refdes, mask=mask) for refdes, part in POSITIONS
         )
         self.references = tuple(render_reference(site_rng, site) for site in self.sites)
-        self.cameras: tuple[Camera, ...] = tuple(
-            camera_on_day(camera_rng, day) for day in range(days)
-        )
         self._lots: dict[str, _Lot] = {}
 
     def lot(self, name: str) -> _Lot:
@@ -105,7 +102,7 @@ def render_drop(
     fail_rate: float = 0.3,
     unverified: float = 0.0,
 ) -> DropSummary:
-    """Write a camera drop of two lines over working days from 2026-01-05 on.
+    """Write a camera drop of two lines and four board designs over working days from 2026-01-05 on.
 
     Parameters
     ----------
@@ -127,15 +124,17 @@ def render_drop(
         )  # fmt: skip
     _start_afresh(folder)
     rng = np.random.default_rng(seed)
-    line_rng, image_rng, verdict_rng = rng.spawn(3)
-    lines = [_Line(line_rng, mask=mask, days=5 * weeks) for _, _, mask in PRODUCTS]
-    _write_references(folder, lines)
+    product_rng, camera_rng, image_rng, verdict_rng = rng.spawn(4)
+    products = [_Product(product_rng, mask=mask) for _, mask in PRODUCTS]
+    cameras = [[camera_on_day(camera_rng, day) for day in range(5 * weeks)] for _ in LINES]
+    _write_references(folder, products)
     rows: list[_Row] = []
     truths: list[str | None] = []
     for board in plan_boards(images, weeks=weeks):
         for position in range(board.positions):
             defect = _draw_defect(image_rng, position, fail_rate)
-            pair = _render(image_rng, lines[board.line], board, position, defect)
+            camera, product = cameras[board.line][board.day], products[board.product]
+            pair = _render(image_rng, camera, product, board, position, defect)
             row = _row(board, position, defect, verified=verdict_rng.random() >= unverified)
             _write(folder / row.image, pair.image, pair.quality)
             rows.append(row)
@@ -166,14 +165,19 @@ def _draw_defect(rng: np.random.Generator, position: int, fail_rate: float) -> s
 
 
 def _render(
-    rng: np.random.Generator, line: _Line, board: Board, position: int, defect: str | None
+    rng: np.random.Generator,
+    camera: Camera,
+    product: _Product,
+    board: Board,
+    position: int,
+    defect: str | None,
 ) -> RenderedPair:
-    lot = line.lot(board.lot)
+    lot = product.lot(board.lot)
     return render_on_site(
         rng,
-        line.sites[position],
-        reference=line.references[position],
-        camera=line.cameras[board.day],
+        product.sites[position],
+        reference=product.references[position],
+        camera=camera,
         supplier=lot.suppliers[position],
         mask_tone=lot.mask_tone,
         defect=defect,
@@ -182,7 +186,7 @@ def _render(
 
 
 def _row(board: Board, position: int, defect: str | None, *, verified: bool) -> _Row:
-    line, product, _ = PRODUCTS[board.line]
+    line, product = LINES[board.line], PRODUCTS[board.product][0]
     refdes = POSITIONS[position][0]
     moment = board.started_at + timedelta(seconds=2 * position)
     verdict = "pass" if defect is None else "fail"
@@ -203,10 +207,10 @@ def _reference_path(product: str, refdes: str) -> str:
     return f"references/{product}_{refdes}.jpg"
 
 
-def _write_references(folder: Path, lines: list[_Line]) -> None:
-    for (_, product, _), line in zip(PRODUCTS, lines, strict=True):
-        for (refdes, _), reference in zip(POSITIONS, line.references, strict=True):
-            _write(folder / _reference_path(product, refdes), reference, GOLDEN_CAMERA.quality)
+def _write_references(folder: Path, products: list[_Product]) -> None:
+    for (name, _), product in zip(PRODUCTS, products, strict=True):
+        for (refdes, _), reference in zip(POSITIONS, product.references, strict=True):
+            _write(folder / _reference_path(name, refdes), reference, GOLDEN_CAMERA.quality)
 
 
 def _write(path: Path, image: Image.Image, quality: int) -> None:

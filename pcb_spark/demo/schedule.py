@@ -15,8 +15,9 @@ POSITIONS = (
 )  # fmt: skip
 """Refdes and part of each position of a board, in the order in which the camera visits them."""
 
-PRODUCTS = (("L1", "A7", "green"), ("L2", "B2", "blue"))
-"""Line, product and solder mask; a line makes one product."""
+LINES = ("L1", "L2")
+PRODUCTS = (("A7", "green"), ("B2", "blue"), ("C5", "red"), ("D1", "black"))
+"""Board designs and their solder masks; each line makes every other one, lot after lot."""
 
 _START = date(2026, 1, 5)  # a Monday
 _DAYS_A_LOT = 3
@@ -26,7 +27,7 @@ _SHIFT = 57_600.0  # seconds within which the day's boards start, so that none s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One board: ``line`` indexes PRODUCTS, ``day`` counts working days from 0.
+    """One board: ``line`` and ``product`` index LINES and PRODUCTS, ``day`` counts from 0.
 
     ``positions`` is how many of POSITIONS were photographed.
     """
@@ -34,6 +35,7 @@ class Board:
     board_id: str
     lot: str
     line: int
+    product: int
     day: int
     started_at: datetime
     positions: int
@@ -46,15 +48,18 @@ def plan_boards(images: int, *, weeks: int) -> Iterator[Board]:
     taken: Counter[int] = Counter()
     made: Counter[str] = Counter()
     for number in range(boards):
-        day, line = number * days // boards, number % len(PRODUCTS)
+        day, line = number * days // boards, number % len(LINES)
+        nth = day // _DAYS_A_LOT
+        product = (line + nth * len(LINES)) % len(PRODUCTS)
         start = timedelta(seconds=int(taken[day] * pause))
-        lot = f"{PRODUCTS[line][1]}L{1 + day // _DAYS_A_LOT:02d}"
+        lot = f"{PRODUCTS[product][0]}L{1 + nth:02d}"
         taken[day] += 1
         made[lot] += 1
         yield Board(
             board_id=f"{lot}-{made[lot]:03d}",
             lot=lot,
             line=line,
+            product=product,
             day=day,
             started_at=datetime.combine(_working_day(day), time(6), UTC) + start,
             positions=min(len(POSITIONS), images - number * len(POSITIONS)),

@@ -15,7 +15,12 @@ MARGIN = 14
 """Canvas pixels around the image on each side: what a shifted or turned camera still sees."""
 
 CANVAS_SIZE = IMAGE_SIZE + 2 * MARGIN
-MASKS: dict[str, Colour] = {"green": (0.07, 0.30, 0.17), "blue": (0.06, 0.17, 0.38)}
+MASKS: dict[str, Colour] = {
+    "green": (0.07, 0.30, 0.17),
+    "blue": (0.06, 0.17, 0.38),
+    "red": (0.36, 0.07, 0.06),
+    "black": (0.06, 0.065, 0.075),
+}
 
 _SILK: Colour = (0.78, 0.80, 0.76)
 

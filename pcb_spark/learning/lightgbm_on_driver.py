@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from pcb_spark.core import names
-from pcb_spark.learning import examples
-from pcb_spark.network import trees
+from pcb_spark.learning import examples, logistic_regression
+from pcb_spark.network import linear, trees
 
 if TYPE_CHECKING:
     import lightgbm
@@ -45,7 +45,7 @@ def fit(
     if weight is not None and (weight == 1).all():
         weight = None
     parameters = {
-        **config.model_dump(exclude={"num_tasks", "keep_features"}),
+        **config.model_dump(exclude={"num_tasks", "keep_features", "linear"}),
         "objective": "binary",
         "seed": seed,
         "deterministic": True,
@@ -89,7 +89,17 @@ def predict_forward(
         booster = fit(
             features[train], is_fail[train], config, weight=weighed, seed=seed, threads=share
         )
-        return np.asarray(booster.predict(features[test], num_threads=share), dtype=np.float64)
+        odds = np.asarray(
+            booster.predict(features[test], raw_score=True, num_threads=share), dtype=np.float64
+        )
+        beside = odds
+        if config.linear:
+            text = booster.model_to_string()
+            fitted = logistic_regression.fit(
+                features[train], is_fail[train], config, text, weight=weighed
+            )
+            beside = fitted.log_odds(features[test])
+        return linear.mixed(odds, beside)
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(judged, windows))

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 from pyspark.ml.feature import ElementwiseProduct
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 from pcb_spark.core import names
 from pcb_spark.lake import session
+from pcb_spark.learning import logistic_regression
 from pcb_spark.learning.examples import GROUP_DATE, LABEL, check_classes, window_name
 from pcb_spark.network import trees
+from pcb_spark.network.linear import Linear, mixed
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
     from synapse.ml.lightgbm import LightGBMClassificationModel, LightGBMClassifier
 
     from pcb_spark.learning.folds import Fold
@@ -82,6 +86,7 @@ def _estimator(config: TreeSettings, *, seed: int, tasks: int) -> LightGBMClassi
         learningRate=config.learning_rate,
         numLeaves=config.num_leaves,
         minDataInLeaf=config.min_data_in_leaf,
+        minSumHessianInLeaf=config.min_sum_hessian_in_leaf,
         featureFraction=config.feature_fraction,
         lambdaL2=config.lambda_l2,
         isUnbalance=config.is_unbalance,
@@ -102,12 +107,31 @@ def _only(vectors: DataFrame, kept: NDArray[np.bool_]) -> DataFrame:
     return product.transform(vectors).drop(_VECTOR).withColumnRenamed(_MASKED, _VECTOR)
 
 
-def predict(model: LightGBMClassificationModel, rows: DataFrame) -> DataFrame:
-    """Add ``probability`` of ``fail``, 0..1."""
+def predict(
+    model: LightGBMClassificationModel, rows: DataFrame, linear: Linear | None = None
+) -> DataFrame:
+    """Add ``probability`` of ``fail``, 0..1, by the trees and what stands beside them."""
     vectors = rows.withColumn(_VECTOR, array_to_vector(F.col(names.FEATURES)))
     scored: DataFrame = model.transform(vectors)
-    fail = vector_to_array(F.col(model.getProbabilityCol()))[1]
+    if linear is None:
+        fail = vector_to_array(F.col(model.getProbabilityCol()))[1]
+    else:
+        log_odds = vector_to_array(F.col(model.getRawPredictionCol()))[1]
+        fail = _mixed(linear)(log_odds, F.col(names.FEATURES))
     return scored.select(*rows.columns, fail.alias(names.PROBABILITY))
+
+
+def _mixed(linear: Linear) -> Callable[[Column, Column], Column]:
+    """Probability from the trees' log-odds and the features."""
+
+    def probability(log_odds: pd.Series, features: pd.Series) -> pd.Series:
+        if log_odds.empty:
+            return log_odds
+        values = np.stack(features.to_list()).astype(np.float32)
+        return pd.Series(mixed(log_odds.to_numpy(), linear.log_odds(values)))
+
+    found: Callable[[Column, Column], Column] = pandas_udf(probability, "double")  # type: ignore[call-overload]
+    return found
 
 
 def out_of_fold(
@@ -124,13 +148,18 @@ def out_of_fold(
     The rows of all test windows with ``fold`` and ``probability``, without their features.
     """
     kept = [name for name in rows.columns if name not in (names.FEATURES, LABEL, GROUP_DATE)]
+    beside = logistic_regression.sample(rows, seed=seed) if config.linear else None
     parts = []
     for fold in folds:
         train = rows.where(F.col(GROUP_DATE) < F.lit(fold.train_before))
         test = rows.where(F.col(GROUP_DATE).between(fold.test_from, fold.test_until))
         check_classes(train, window_name(fold))
         model = fit(train, config, seed=seed)
-        scored = predict(model, test).select(*kept, names.PROBABILITY)
+        linear = None
+        if beside is not None:
+            before = beside[beside[GROUP_DATE] < fold.train_before]
+            linear = logistic_regression.fit_sample(before, config, model.getNativeModel())
+        scored = predict(model, test, linear).select(*kept, names.PROBABILITY)
         parts.append(scored.withColumn(names.FOLD, F.lit(fold.index)).localCheckpoint())
         log.info("fold %d judged, test from %s", fold.index, fold.test_from)
     whole = parts[0]

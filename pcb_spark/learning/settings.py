@@ -15,8 +15,12 @@ from pcb_spark.network.settings import Level
 
 #: LightGBM's parameters that depend on whether features are differences to a reference, as they
 #: measured best; docs/results/accuracy.md has the tables.
-WITH_REFERENCES = {"num_iterations": 200, "learning_rate": 0.1, "num_leaves": 31}
-WITHOUT_REFERENCES = {"num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15}
+WITH_REFERENCES = {
+    "num_iterations": 200, "learning_rate": 0.1, "num_leaves": 31, "min_sum_hessian_in_leaf": 3.0,
+}  # fmt: skip
+WITHOUT_REFERENCES = {
+    "num_iterations": 300, "learning_rate": 0.05, "num_leaves": 15, "min_sum_hessian_in_leaf": 3.0,
+}  # fmt: skip
 
 #: Values of ``policy.bound`` that are gone, and what to set in place of each.
 _GONE_BOUNDS = {
@@ -55,6 +59,12 @@ class ClassifierConfig(Section):
     """How much of a tree counts; left out 0.1 with references, 0.05 without."""
     num_leaves: int | None = Field(default=None, ge=2)
     """Most leaves of a tree; left out 31 with references, 15 without."""
+    min_sum_hessian_in_leaf: float | None = Field(default=None, ge=0)
+    """Least sum of p (1 - p) in a leaf, which keeps trees from becoming ever surer the more images
+    there are; left out 3.
+    """
+    linear: bool = True
+    """A logistic regression beside the trees; scores are of the mean of both log-odds."""
     min_data_in_leaf: int = Field(default=20, ge=1)
     """Fewest images of a leaf."""
     feature_fraction: float = Field(default=0.1, gt=0, le=1)
@@ -93,6 +103,7 @@ class TreeSettings(ClassifierConfig):
     num_iterations: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     num_leaves: int = Field(ge=2)
+    min_sum_hessian_in_leaf: float = Field(ge=0)
 
 
 class PolicyConfig(Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -15,6 +16,7 @@ from pcb_spark.core import registration
 from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.network import pixel_numbers, pooling, unpacking
+from pcb_spark.network.linear import Linear, add_log_odds
 from pcb_spark.network.nodes import NodeBuilder, checked_model
 from pcb_spark.network.resnet50 import INPUT
 
@@ -113,17 +115,20 @@ def _done_before(spec: FeatureSpec) -> str | None:
     return " ".join([*aligned, *shallow]) or None
 
 
-def scoring_graph(features: onnx.ModelProto, trees: onnx.ModelProto) -> onnx.ModelProto:
-    """Fuse LightGBM's trees behind a features graph: pixels to probability in one pass.
+def scoring_graph(
+    features: onnx.ModelProto, trees: onnx.ModelProto, linear: Linear | None = None
+) -> onnx.ModelProto:
+    """Fuse a classifier behind a features graph: pixels to probability in one pass.
 
     Parameters
     ----------
     trees : onnxmltools' conversion (zipmap off) with one TreeEnsembleClassifier.
+    linear : stands beside the trees; None is trees alone.
     """
     fused = onnx.ModelProto()
     fused.CopyFrom(features)
     builder = NodeBuilder()
-    _append_trees(builder, trees)
+    _append_classifier(builder, trees, linear)
     fused.graph.node.extend(builder.nodes)
     fused.graph.initializer.extend(builder.initializers)
     probability = helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])
@@ -133,13 +138,15 @@ def scoring_graph(features: onnx.ModelProto, trees: onnx.ModelProto) -> onnx.Mod
     return checked_model(fused.graph)
 
 
-def trees_graph(trees: onnx.ModelProto, width: int) -> onnx.ModelProto:
-    """Return the trees alone: ``features`` float [1, K, F] to ``probability`` float [1, K]."""
+def classifier_graph(
+    trees: onnx.ModelProto, width: int, linear: Linear | None = None
+) -> onnx.ModelProto:
+    """Return the classifier alone: ``features`` float [1, K, F] to ``probability`` float [1, K]."""
     builder = NodeBuilder()
-    _append_trees(builder, trees)
+    _append_classifier(builder, trees, linear)
     graph = helper.make_graph(
         builder.nodes,
-        "pcb_spark_trees",
+        "pcb_spark_classifier",
         [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, [1, "K", width])],
         [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])],
         builder.initializers,
@@ -160,7 +167,7 @@ def with_threads(model: onnx.ModelProto, threads: int) -> onnx.ModelProto:
     return copy
 
 
-def _append_trees(builder: NodeBuilder, trees: onnx.ModelProto) -> None:
+def _append_classifier(builder: NodeBuilder, trees: onnx.ModelProto, linear: Linear | None) -> None:
     rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
     classifier = onnx.NodeProto()
     found = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
@@ -171,6 +178,15 @@ def _append_trees(builder: NodeBuilder, trees: onnx.ModelProto) -> None:
     builder.nodes.append(classifier)
     one = builder.ints("fail_column", 1)
     fail = builder.add("Gather", ["tree_probabilities", one], "fail_probability", axis=1)
+    if linear is not None:
+        # Without this transform the second column is what it would be applied to: log-odds.
+        transform = next(a for a in classifier.attribute if a.name == "post_transform")
+        transform.s = b"NONE"
+        beside = add_log_odds(builder, rows, linear)
+        both = builder.add("Add", [fail, beside], "log_odds_of_both")
+        half = builder.constant("one_half", np.array([0.5], dtype=np.float32))
+        mean = builder.add("Mul", [both, half], "mean_log_odds")
+        fail = builder.add("Sigmoid", [mean], "mixed_probability")
     builder.add("Transpose", [fail], PROBABILITY, perm=[1, 0])
 
 

@@ -1,7 +1,8 @@
 """Where in an image the model saw a defect.
 
 LightGBM says how much each pooled number moved the log-odds of ``fail`` (TreeSHAP: Lundberg, Erion
-and Lee, "Consistent individualized feature attribution for tree ensembles", 2018). A maximum came
+and Lee, "Consistent individualized feature attribution for tree ensembles", 2018), and a logistic
+regression beside the trees what it adds to those of an image of average features. A maximum came
 from one cell of an activation map, so that cell gets all of it; a mean came from every cell, and
 each gets its share. What a number of the pixel difference says goes to where its map is highest.
 Summed over channels and levels this is a map of the image.
@@ -26,7 +27,7 @@ from scipy import ndimage
 from pcb_spark.core import batches, bundle
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.images import SIDE
-from pcb_spark.network import pixel_numbers
+from pcb_spark.network import linear, pixel_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class HeatMapper:
         self.max_offset = model.manifest.max_offset
         self.alignment = model.manifest.alignment
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
+        self._linear = linear.of_bundle(model)
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
 
     def heat(self, pixels: NDArray[np.uint8], reference: NDArray[np.uint8] | None = None) -> Map:
@@ -93,10 +95,11 @@ class HeatMapper:
         inputs = batches.feed([pixels], golden, [0] if golden else ())
         names = [output.name for output in self._session.get_outputs()]
         found = dict(zip(names, self._session.run(names, inputs), strict=True))
-        contributions = np.asarray(
-            self._trees.predict(found[batches.FEATURES][0], pred_contrib=True)
-        )
-        return self._placed(found, contributions[0, :-1])
+        features = found[batches.FEATURES][0]
+        contributions = np.asarray(self._trees.predict(features, pred_contrib=True))[0, :-1]
+        if self._linear is not None:
+            contributions = (contributions + self._linear.contributions(features)[0]) / 2
+        return self._placed(found, contributions)
 
     def _placed(self, maps: Mapping[str, Map], contributions: NDArray[np.float64]) -> Map:
         heat = np.zeros((SIDE, SIDE), dtype=np.float32)

@@ -36,20 +36,20 @@ def score(
     )
 
 
-def score_features(features: DataFrame, trees: bytes) -> DataFrame:
-    """Run the trees alone over features that are already there, where pixels need no second look.
+def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
+    """Run the classifier alone over features that are there, where pixels need no second look.
 
     Parameters
     ----------
     features : traceability, ``capture_date`` and ``features``.
-    trees : ``graphs.trees_graph`` of the bundle's classifier: the same nodes as in the fused graph.
+    classifier : ``graphs.classifier_graph`` of the bundle: the same nodes as in the fused graph.
     """
     carried = [*schemas.TRACEABILITY, names.CAPTURE_DATE]
     item = F.struct(*carried, F.lit(0).alias(inference.SLOT))
     packed = features.select(
         F.array(item).alias(inference.ITEMS), F.array(names.FEATURES).alias(batches.FEATURES)
     )
-    scored = inference.run(packed, trees, batches.PROBABILITY)
+    scored = inference.run(packed, classifier, batches.PROBABILITY)
     item_of = F.col(inference.ITEMS)[0]
     return scored.select(
         *(item_of[name].alias(name) for name in carried),

@@ -17,7 +17,7 @@ from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning import gate
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.network import features, graphs, scoring, trees
+from pcb_spark.network import features, graphs, linear, scoring, trees
 from pcb_spark.pipeline import logs
 from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
 from pcb_spark.pipeline.job import Job, refuse_untrained
@@ -80,7 +80,7 @@ def _in_range(job: Job, images: DataFrame) -> DataFrame:
 
 
 def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
-    """Trees alone where this very graph has seen these very pictures, else the fused graph."""
+    """The classifier alone where this very graph has seen these pictures, else the fused graph."""
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
         return _score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
@@ -89,7 +89,7 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
     described = images.select(*schemas.TRACEABILITY, names.CAPTURE_DATE)
     known = ready.select(names.IMAGE_ID, names.FEATURES).join(described, names.IMAGE_ID)
     unknown = images.join(ready.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
-    from_features = scoring.score_features(known, _trees_graph(model))
+    from_features = scoring.score_features(known, _classifier_graph(model))
     missing = unknown.count()
     if not missing:
         return from_features
@@ -110,9 +110,10 @@ def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int)
     return scoring.score(images, graph, plan, difference=model.manifest.difference)
 
 
-def _trees_graph(model: bundle.Bundle) -> bytes:
+def _classifier_graph(model: bundle.Bundle) -> bytes:
     width = model.manifest.feature_count
     converted = trees.convert(model.parts[bundle.CLASSIFIER].decode(), width)
-    graph = graphs.with_threads(graphs.trees_graph(converted, width), 1)
+    beside = linear.of_bundle(model)
+    graph = graphs.with_threads(graphs.classifier_graph(converted, width, beside), 1)
     serialized: bytes = graph.SerializeToString()
     return serialized

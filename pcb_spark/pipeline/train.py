@@ -29,6 +29,7 @@ from pcb_spark.learning import (
     first_flags,
     gate,
     lightgbm_on_spark,
+    logistic_regression,
     metrics,
     precision,
     suspects,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pcb_spark.learning.settings import TreeSettings
     from pcb_spark.learning.thresholds import Thresholds
     from pcb_spark.network.features import FeatureSet
+    from pcb_spark.network.linear import Linear
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +84,10 @@ def run_train(job: Job) -> Counts:
         if graphs.PIXELS in feature_set.spec.levels:
             found += baseline_metrics(job.config, _pixels_alone(rows, feature_set), folds, settings)
         model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
-    text = model.getNativeModel()
+        text = model.getNativeModel()
+        beside = _linear(job, rows, settings, text)
     written = _write_bundle(
-        job, feature_set, text, settings, judgement.thresholds, found, rows, compared
+        job, feature_set, text, beside, settings, judgement.thresholds, found, rows, compared
     )
     write_metrics(job, found, written.manifest.model_version)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
@@ -134,6 +137,13 @@ def _tell_gated(rows: DataFrame) -> None:
     )  # fmt: skip
 
 
+def _linear(job: Job, rows: DataFrame, settings: TreeSettings, text: str) -> Linear | None:
+    if not settings.linear:
+        return None
+    sample = logistic_regression.sample(rows, seed=job.config.seed)
+    return logistic_regression.fit_sample(sample, settings, text)
+
+
 def _pixels_alone(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
     """The same rows, of whose features the numbers of the network are left out."""
     numbers = graphs.column_slices(feature_set.spec)[graphs.PIXELS, graphs.PIXELS]
@@ -173,18 +183,22 @@ def _write_bundle(
     job: Job,
     feature_set: FeatureSet,
     text: str,
+    beside: Linear | None,
     settings: TreeSettings,
     thresholds: Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
     compared: precision.Comparison | None,
 ) -> bundle.Bundle:
-    fused = graphs.scoring_graph(feature_set.graph, trees.convert(text, feature_set.spec.width))
+    converted = trees.convert(text, feature_set.spec.width)
+    fused = graphs.scoring_graph(feature_set.graph, converted, beside)
     parts = {
         bundle.GRAPH: fused.SerializeToString(deterministic=True),
         bundle.FEATURES: feature_set.graph.SerializeToString(deterministic=True),
         bundle.CLASSIFIER: text.encode(),
     }
+    if beside is not None:
+        parts[bundle.LINEAR] = beside.to_json().encode()
     window = _training_window(rows)
     summary = {
         f"{row.scope} {row.metric}": row.value for row in found if row.scope.kind in _SUMMARY

@@ -75,6 +75,18 @@ def test_bundle_is_four_files_and_the_manifest_pins_the_others(folder: Path) -> 
     }
 
 
+def test_what_stands_beside_the_trees_is_pinned_too(tmp_path: Path) -> None:
+    """Its format is one that earlier versions refuse: they would score by the trees alone."""
+    written = bundle.write(tmp_path, MANIFEST, {**PARTS, "linear.json": b"{}"})
+
+    assert written.manifest.format == 2
+    assert bundle.read(tmp_path) == written
+    assert written.manifest.files["linear.json"] == hashlib.sha256(b"{}").hexdigest()
+    (tmp_path / "linear.json").unlink()
+    with pytest.raises(BundleError, match=r"lacks linear\.json"):
+        bundle.read(tmp_path)
+
+
 def test_writing_over_an_older_bundle_replaces_it(folder: Path) -> None:
     bundle.write(folder, MANIFEST, {**PARTS, "classifier.txt": b"tree\nnewer\n"})
     assert bundle.read(folder).parts["classifier.txt"] == b"tree\nnewer\n"
@@ -125,10 +137,10 @@ def test_folder_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
         bundle.read(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("other", [0, 2, "1", None])
+@pytest.mark.parametrize("other", [0, 3, "1", None])
 def test_other_format_is_refused(folder: Path, other: object) -> None:
     edit_manifest(folder, format=other)
-    with pytest.raises(BundleError, match=r"(?s)another format.*expected: 1"):
+    with pytest.raises(BundleError, match=r"(?s)another format.*expected: 1 or 2"):
         bundle.read(folder)
 
 

@@ -11,6 +11,7 @@ from pcb_spark.core.scorer import Score, Scorer
 from pcb_spark.network import graphs, scoring
 from pcb_spark.network.graphs import FeatureSpec
 from pcb_spark.network.inference import InferencePlan
+from pcb_spark.network.linear import Linear
 from tests.models import in_memory, train
 from tests.rows import NO_IMAGE, images_table, noise, rendered_pairs
 
@@ -25,7 +26,14 @@ def model(spec: FeatureSpec, *, threshold: float = 0.5) -> bundle.Bundle:
     rng = np.random.default_rng(5)
     rows = rng.normal(scale=0.3, size=(80, spec.width)).astype(np.float32)
     text = train(rows, rng.random(80) < 0.5)
-    return in_memory(spec, text, threshold={"value": threshold}, max_offset=spec.max_offset)
+    beside = Linear(
+        weights=rng.normal(scale=0.05, size=spec.width).astype(np.float32),
+        bias=-0.5,
+        center=np.zeros(spec.width, dtype=np.float32),
+    )
+    return in_memory(
+        spec, text, linear=beside, threshold={"value": threshold}, max_offset=spec.max_offset
+    )
 
 
 @pytest.mark.parametrize("spec", [COMPARING, ALONE], ids=["pairs", "alone"])

@@ -36,11 +36,10 @@ TWELVE_IMAGES = [
     "images/line=L2/date=2026-01-07/B2L01-001_R2.jpg",
 ]
 REFERENCES = [
-    *(f"references/A7_{position}.jpg" for position in
-      ("C1", "C2", "C3", "C4", "Q1", "Q2", "R1", "R2", "U1", "U2")),
-    *(f"references/B2_{position}.jpg" for position in
-      ("C1", "C2", "C3", "C4", "Q1", "Q2", "R1", "R2", "U1", "U2")),
-]  # fmt: skip
+    f"references/{product}_{position}.jpg"
+    for product in ("A7", "B2", "C5", "D1")
+    for position in ("C1", "C2", "C3", "C4", "Q1", "Q2", "R1", "R2", "U1", "U2")
+]
 KINDS = {"missing", "shifted", "rotated", "tombstone", "bridge", "insufficient_solder"}
 PART_DEFECTS = [
     *(("chip_resistor", kind) for kind in sorted(KINDS - {"bridge"})),
@@ -85,7 +84,7 @@ def difference(one: Image.Image, other: Image.Image) -> npt.NDArray[np.uint8]:
 def test_layout_of_a_drop_with_a_broken_off_board(tmp_path: Path) -> None:
     summary = render_drop(tmp_path, images=12, weeks=1, fail_rate=0.0)
     assert sorted(files(tmp_path)) == [*TWELVE_IMAGES, *REFERENCES, "verdicts.csv"]
-    assert (summary.images, summary.boards, summary.references) == (12, 2, 20)
+    assert (summary.images, summary.boards, summary.references) == (12, 2, 40)
     assert (summary.fails, summary.unverified, dict(summary.defects)) == (0, 0, {})
     assert summary.first_captured_at == datetime(2026, 1, 5, 6, 0, 0, tzinfo=UTC)
     assert summary.last_captured_at == datetime(2026, 1, 7, 6, 0, 2, tzinfo=UTC)
@@ -121,9 +120,11 @@ def test_every_listed_file_is_an_rgb_jpeg_of_one_size(drop: DropSummary, rows: R
 
 def test_references_are_shared_by_position_and_product(rows: Rows) -> None:
     assert {row["reference"] for row in rows} == set(REFERENCES)
-    product = {"L1": "A7", "L2": "B2"}
+    products = {"L1": {"A7", "C5"}, "L2": {"B2", "D1"}}
     for row in rows:
-        assert row["reference"] == f"references/{product[row['line']]}_{row['position']}.jpg"
+        product = row["lot"][:2]
+        assert product in products[row["line"]]
+        assert row["reference"] == f"references/{product}_{row['position']}.jpg"
 
 
 def test_dates_run_forward_over_thirty_working_days(rows: Rows) -> None:
@@ -157,10 +158,10 @@ def test_two_boards_a_day_start_half_a_minute_under_six_apart() -> None:
         ("B2L01-002", 1, "06 06:05:30", 10),
         ("A7L01-003", 2, "07 06:00:00", 10),
         ("B2L01-003", 2, "07 06:05:30", 10),
-        ("A7L02-001", 3, "08 06:00:00", 10),
-        ("B2L02-001", 3, "08 06:05:30", 10),
-        ("A7L02-002", 4, "09 06:00:00", 10),
-        ("B2L02-002", 4, "09 06:05:30", 5),
+        ("C5L02-001", 3, "08 06:00:00", 10),
+        ("D1L02-001", 3, "08 06:05:30", 10),
+        ("C5L02-002", 4, "09 06:00:00", 10),
+        ("D1L02-002", 4, "09 06:05:30", 5),
     ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TREES = ClassifierConfig(
-    num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0
+    num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0, linear=False
 ).for_reference_mode(difference=True)
 
 

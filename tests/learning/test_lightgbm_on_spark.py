@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SMALL = ClassifierConfig(
-    num_iterations=20, min_data_in_leaf=5, feature_fraction=0.5, num_tasks=2
+    num_iterations=20, min_data_in_leaf=5, feature_fraction=0.5, num_tasks=2, linear=False
 ).for_reference_mode(difference=True)
 ROWS = "image_id string, features array<float>, label int"
 
@@ -92,7 +92,7 @@ def test_trees_of_the_kept_features_read_them_at_their_places(spark: SparkSessio
     whole = np.array([row.features for row in scored], dtype=np.float32)
     found = np.array([row.probability for row in scored])
     assert found == pytest.approx(lightgbm.Booster(model_str=text_of(model)).predict(whole))
-    graph = graphs.trees_graph(trees.convert(text_of(model), 16), 16)
+    graph = graphs.classifier_graph(trees.convert(text_of(model), 16), 16)
     served = run_graph(graph, batches.PROBABILITY, {batches.FEATURES: whole[None]})
     assert served[0] == pytest.approx(found, abs=1e-6)
     rows.unpersist()
@@ -243,7 +243,8 @@ class Spy:
         self.trained.append(_ids(rows))
         return len(self.trained)
 
-    def predict(self, model: int, rows: DataFrame) -> DataFrame:
+    def predict(self, model: int, rows: DataFrame, linear: object) -> DataFrame:
+        assert linear is None
         self.tested.append(_ids(rows))
         return rows.withColumn(names.PROBABILITY, F.lit(model / 10))
 

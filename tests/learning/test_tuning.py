@@ -122,7 +122,7 @@ def test_a_trial_that_keeps_few_features_chooses_them_in_each_training_window(
     values = examples.tables[0].values.copy()
     values[:, TELLING] = 0
     values[:60, 7] += 2 * examples.images.is_fail[:60]
-    kept = TREES.model_copy(update={"keep_features": 1})
+    kept = TREES.model_copy(update={"keep_features": 1, "linear": False})
 
     found = tuning.evaluate(examples, values, ALL, kept, settings())
 
@@ -131,7 +131,7 @@ def test_a_trial_that_keeps_few_features_chooses_them_in_each_training_window(
 
 
 def test_a_single_kept_feature_is_enough_where_one_tells(examples: tuning.Examples) -> None:
-    kept = TREES.model_copy(update={"keep_features": 1})
+    kept = TREES.model_copy(update={"keep_features": 1, "linear": False})
 
     found = tuning.evaluate(examples, examples.tables[0].values, ALL, kept, settings())
 
@@ -163,7 +163,11 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     start = min(both, key=lambda trial: trial.number)
     assert start.spec == configured
     assert start.classifier == TreeSettings(
-        lambda_l2=0.01, num_iterations=300, learning_rate=0.05, num_leaves=15
+        lambda_l2=0.01,
+        num_iterations=300,
+        learning_rate=0.05,
+        num_leaves=15,
+        min_sum_hessian_in_leaf=3.0,
     )
 
 

@@ -220,7 +220,7 @@ def test_trees_over_kept_features_give_bit_for_bit_what_the_fused_graph_gives(
     rows = by_pixels.orderBy(names.IMAGE_ID).collect()
     found = {row.image_id: row.probability for row in rows}
     assert len(set(found.values())) > 5
-    alone = serialized(graphs.trees_graph(converted_trees, 512))
+    alone = serialized(graphs.classifier_graph(converted_trees, 512))
     by_trees = scoring.score_features(kept_features(table, features_graph), alone)
     assert by_trees.columns == by_pixels.columns
     assert {row.image_id: row.probability for row in by_trees.collect()} == {

@@ -28,7 +28,7 @@ def train(rows: Rows, label: NDArray[np.bool_], **parameters: float) -> lightgbm
 def probability(booster: lightgbm.Booster, rows: Rows) -> NDArray[np.float64]:
     """Probability of fail by the graph of the trees alone."""
     width = rows.shape[1]
-    graph = graphs.trees_graph(trees.convert(booster.model_to_string(), width), width)
+    graph = graphs.classifier_graph(trees.convert(booster.model_to_string(), width), width)
     found = run_graph(graph, batches.PROBABILITY, {batches.FEATURES: rows[None]})
     assert found.shape == (1, len(rows))
     assert found.dtype == np.float32
@@ -119,7 +119,7 @@ def test_fused_graph_gives_what_the_two_steps_give(
     assert expected.max() - expected.min() > 0.5
     assert found.shape == (1, 12)
     assert found[0] == pytest.approx(expected, abs=1e-6)
-    alone = graphs.trees_graph(converted, 1536)
+    alone = graphs.classifier_graph(converted, 1536)
     by_trees = run_graph(alone, batches.PROBABILITY, {batches.FEATURES: rows})
     assert by_trees.tobytes() == found.tobytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ def test_verdicts_that_the_gate_asked_for_weigh_what_they_stand_for(
     job = dataclasses.replace(copy, config=copy.config.model_copy(update={"scoring": scoring}))
     verdicts = tables.read(spark, job.table("verdicts"), schemas.VERDICTS).collect()
     leave_verdicts(job, F.col(names.CAPTURE_DATE) < F.lit(GATED_FROM))
+    shutil.rmtree(Path(job.config.paths.out) / "reviews")  # of the run before
 
     run_score(job)
 

@@ -18,6 +18,7 @@ from pcb_spark.core.errors import BackboneError, BundleError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.scopes import Scope
 from pcb_spark.learning import precision
+from pcb_spark.network.linear import Linear, mixed
 from pcb_spark.pipeline import Job, run_score, run_train
 from pcb_spark.pipeline.artifacts import read_bundle
 from tests import drops
@@ -131,10 +132,14 @@ def test_what_came_again_since_featurize_is_scored_anew(
     assert differ == {first[names.IMAGE_ID], second[names.IMAGE_ID]}
 
 
-def test_text_model_of_the_bundle_gives_the_scores(spark: SparkSession, out: Path) -> None:
-    text = (out / "bundle" / "classifier.txt").read_text(encoding="utf-8")
+def test_texts_of_the_bundle_give_the_scores(spark: SparkSession, out: Path) -> None:
+    trees, line = (
+        (out / "bundle" / n).read_text("utf-8") for n in ("classifier.txt", "linear.json")
+    )
     kept = drops.rows(spark, out, "features", "image_id", "features")
-    native = lightgbm.Booster(model_str=text).predict(np.array([row[1] for row in kept]))
+    values = np.array([row[1] for row in kept], dtype=np.float32)
+    odds = np.asarray(lightgbm.Booster(model_str=trees).predict(values, raw_score=True))
+    native = mixed(odds, Linear.from_json(line).log_odds(values))
     scores = dict(drops.rows(spark, out, "scores", "image_id", "probability"))
     found = np.array([scores[image_id] for image_id, _ in kept])
     assert len(found) == 199
