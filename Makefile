@@ -38,6 +38,7 @@ OUT_OF_FOLD ?=
 QUICK ?=
 SCHEMES ?=
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 FUZZ_CASES ?= 1000000
 
 ##@ Use
@@ -95,8 +96,9 @@ retraining: venv ## What becomes of a promise when the gate chooses its own labe
 
 ##@ Check
 .PHONY: test
-test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage
-	$(PY) -m pytest --cov $(PYTEST_ARGS)
+test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage: [TEST_PROCESSES=2]
+	$(PY) -m pytest --cov --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder \
+		$(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: venv ## FUZZ_CASES (a million) mutated image and verdict files; make test reads 20,000

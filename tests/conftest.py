@@ -17,9 +17,23 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+#: Folders whose tests take longest, to be begun with.
+_LONGEST = ("tests/store/", "tests/faults/", "tests/cluster/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal tests out to processes: long ones first, and together what shares costly fixtures."""
+    for item in items:
+        whole_run = "outputs" in getattr(item, "fixturenames", ())
+        group = "whole run" if whole_run else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """One small session for all tests; whatever uses it must leave it running."""
+    """One small session for all tests of a process; whatever uses it must leave it running."""
     overrides = [
         'spark.master="local[2]"',
         'spark.driver_memory="3g"',

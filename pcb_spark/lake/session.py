@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,3 +169,14 @@ def _prepare_environment() -> None:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     os.environ.setdefault(ORT_CONFIG_SWITCH, "1")
+    os.environ.update(locale_of_names(os.environ))
+
+
+def locale_of_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what to set so that Java finds files whose names aren't ASCII.
+
+    Java reads names by the locale; in the one of C, as under ``LC_ALL=C``, it finds none of them.
+    """
+    given = (environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    named = next((value for value in given if value), "C")
+    return {"LC_ALL": "C.UTF-8"} if named in ("C", "POSIX") else {}
