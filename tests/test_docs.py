@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
-COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf"]
+COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf", "audit-plan"]
 TABLES = {
     table.name: table.schema
     for table in catalogue.TABLES
@@ -135,5 +135,5 @@ def test_every_job_and_key_that_a_page_names_exists(page: Path) -> None:
     keys = re.findall(rf"`((?:{'|'.join(sections)})\.[a-z_0-9]+)\b(?![.(/])", text)
     keys = [key for key in keys if not key.endswith(_FILES)]
 
-    assert set(re.findall(r"`pcb-spark ([a-z]+)", text)) <= set(COMMANDS)
+    assert set(re.findall(r"`pcb-spark ([a-z-]+)", text)) <= set(COMMANDS)
     assert [key for key in keys if key not in config.known_keys()] == []

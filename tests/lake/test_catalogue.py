@@ -27,7 +27,7 @@ def test_compact_writes_anew_what_grows_by_small_files_in_one_folder() -> None:
 def test_what_prune_removes_has_a_capture_date() -> None:
     dated = catalogue.retained("days", "rows")
     searches = {"tune_features_difference", "tune_features_none"}
-    assert set(dated) == {"images", "features", "scores", "rejects"} | searches
+    assert set(dated) == {"images", "features", "scores", "reviews", "rejects"} | searches
     assert all(names.CAPTURE_DATE in schema.names for schema in dated.values())
     assert set(catalogue.retained("images", "ledger")) == {"verdicts", "files"}
 
