@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: True defects a night, where nobody says how many there are.
+_A_NIGHT = 100.0
+
 
 def _perform(stage: Callable[[Job], object], job: Job) -> None:
     stage(job)
@@ -98,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     ahead = commands.add_parser("audit-plan", help=text, description=text)
     _add(ahead, _run_audit_plan)
     ahead.add_argument(
-        "--defects-per-night", type=_positive, default=100.0, metavar="N",
-        help="true defects among a night's flags (100)",
+        "--defects-per-night", type=_positive, default=_A_NIGHT, metavar="N",
+        help=f"true defects among a night's flags ({_A_NIGHT:.0f})",
     )  # fmt: skip
     text = "fetch the jars that Spark needs, once, with the connectors of stores"
     ahead = commands.add_parser("jars", help=text, description=text)
@@ -257,6 +260,8 @@ def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
         spark = host.start_session(config)
         checks += host.check_session(spark, config.paths.out or ".")
     sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
+    noticed = audit_plan.plan(config.shares, config.policy.promise, defects=_A_NIGHT)
+    sys.stdout.write(f"{audit_plan.sentence(noticed, defects=_A_NIGHT)}\n")
     log.debug("doctor %s", run_id)
     doctor.require(checks)
     return 0

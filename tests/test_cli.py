@@ -216,7 +216,28 @@ def test_doctor_reports_machine_and_session(
 ) -> None:
     assert world.call("doctor") == 0
     assert world.events == ["check local[*]", "session local[*]", "check ."]
-    assert capsys.readouterr().out == "ok    Java  17.0.15\n" * 2
+    first, second, noticing = capsys.readouterr().out.splitlines()
+    assert first == second == "ok    Java  17.0.15"
+    assert noticing.startswith("With 0.05 of the boards as control boards and an audit of 0.02")
+
+
+def test_the_audit_plan_starts_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    shares = settings("scoring.control_share=0.1", "policy.max_slip_rate=0.05")
+    assert world.call("audit-plan", "--defects-per-night", "32", *shares) == 0
+    assert world.events == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "promise: at most 0.05 of true defects slip; 32 true defects a night"
+    # 64 defects at 3.2 a night.
+    assert lines[3].split()[:4] == ["10.0%", "2.0%", "10.9%", "20"]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_an_audit_plan_of_no_defects_is_refused(
+    number: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        world.call("audit-plan", "--defects-per-night", number)
+    assert f"{number!r} is no number above 0" in capsys.readouterr().err
 
 
 def test_doctor_that_finds_a_fault_starts_no_session(
