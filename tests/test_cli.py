@@ -218,7 +218,7 @@ def test_doctor_reports_machine_and_session(
     assert world.events == ["check local[*]", "session local[*]", "check ."]
     first, second, noticing = capsys.readouterr().out.splitlines()
     assert first == second == "ok    Java  17.0.15"
-    assert noticing.startswith("With 0.05 of the boards as control boards and an audit of 0.02")
+    assert noticing.startswith("With 5 % of the boards as control boards and an audit of 2 %,")
 
 
 def test_the_audit_plan_starts_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +226,7 @@ def test_the_audit_plan_starts_nothing(world: World, capsys: pytest.CaptureFixtu
     assert world.call("audit-plan", "--defects-per-night", "32", *shares) == 0
     assert world.events == []
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "promise: at most 0.05 of true defects slip; 32 true defects a night"
+    assert lines[0] == "promise: at most 5 % of true defects slip; 32 true defects a night"
     # 64 defects at 3.2 a night.
     assert lines[3].split()[:4] == ["10.0%", "2.0%", "10.9%", "20"]
 

@@ -60,8 +60,8 @@ def sentence(found: Plan, *, defects: float) -> str:
     """Say it in one sentence, e.g. for the report."""
     half, most = found.nights_to_notice[0]
     return (
-        f"With {found.shares.control:.3g} of the boards as control boards and an audit of "
-        f"{found.shares.audit:.3g}, at {defects:,.0f} defects a night: twice the promised slips "
+        f"With {100 * found.shares.control:.3g} % of the boards as control boards and an audit of "
+        f"{100 * found.shares.audit:.3g} %, at {defects:,.0f} defects a night: twice the promised slips "
         f"are noticed within {_nights(half)} in half of all cases, {_nights(most)} in nine of ten; "
         f"the {found.needed:,} verified defects of control boards that a new threshold takes are "
         f"there after {_nights(found.nights_to_promise)}."
@@ -71,7 +71,7 @@ def sentence(found: Plan, *, defects: float) -> str:
 def table(shares: Shares, promise: Promise, *, defects: float) -> Iterator[str]:
     """Lay out the set shares and others, a line each."""
     yield (
-        f"promise: at most {promise.max_slip_rate:.3g} of true defects slip; "
+        f"promise: at most {100 * promise.max_slip_rate:.3g} % of true defects slip; "
         f"{defects:,.0f} true defects a night"
     )
     yield (

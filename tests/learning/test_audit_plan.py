@@ -31,7 +31,7 @@ def test_the_table_begins_with_what_is_set() -> None:
         Shares(control=0.07, audit=0.03), PROMISE, defects=100
     )
 
-    assert promise == "promise: at most 0.02 of true defects slip; 100 true defects a night"
+    assert promise == "promise: at most 2 % of true defects slip; 100 true defects a night"
     assert heading.split()[:3] == ["control", "audit", "seen"]
     assert "163 control defects" in below
     assert first.split()[:2] == ["7.0%", "3.0%"]
