@@ -94,6 +94,10 @@ $(RAY): benchmarks/ray-requirements.txt
 retraining: venv ## What becomes of a promise when the gate chooses its own labels, simulated
 	$(PY) -m benchmarks.retraining
 
+.PHONY: alarms
+alarms: venv ## How often the slip alarm is false, and how soon it is right, simulated
+	$(PY) -m benchmarks.alarms
+
 ##@ Check
 .PHONY: test
 test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage: [TEST_PROCESSES=2]

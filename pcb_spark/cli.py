@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +24,8 @@ from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.learning import audit_plan
 from pcb_spark.network.backbone import UNTRAINED
+from pcb_spark.pipeline import arguments, doctor, logs, preview, summary
 from pcb_spark.pipeline import config as configuration
-from pcb_spark.pipeline import doctor, logs, preview, summary
 from pcb_spark.pipeline.job import Job, load_backbone, required
 from pcb_spark.pipeline.jobs import JOBS as JOBS
 from pcb_spark.pipeline.jobs import SERVICE, JobRecord
@@ -101,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     ahead = commands.add_parser("audit-plan", help=text, description=text)
     _add(ahead, _run_audit_plan)
     ahead.add_argument(
-        "--defects-per-night", type=_positive, default=_A_NIGHT, metavar="N",
+        "--defects-per-night", type=arguments.positive, default=_A_NIGHT, metavar="N",
         help=f"true defects among a night's flags ({_A_NIGHT:.0f})",
     )  # fmt: skip
     text = "fetch the jars that Spark needs, once, with the connectors of stores"
@@ -145,7 +144,7 @@ def _add_modes(parser: argparse.ArgumentParser) -> None:
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--before", type=_day, required=True, metavar="YYYY-MM-DD",
+        "--before", type=arguments.day, required=True, metavar="YYYY-MM-DD",
         help="the first capture date that stays",
     )  # fmt: skip
     command.add_argument(
@@ -154,25 +153,6 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dry-run", action="store_true", help="say what would go, and remove nothing"
     )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        msg = f"{text!r} is no day; expected e.g. 2026-01-31"
-        raise argparse.ArgumentTypeError(msg) from None
-
-
-def _positive(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if found > 0:
-        return found
-    msg = f"{text!r} is no number above 0"
-    raise argparse.ArgumentTypeError(msg)
 
 
 def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:

@@ -59,12 +59,20 @@ def plan(shares: Shares, promise: Promise, *, defects: float) -> Plan:
 def sentence(found: Plan, *, defects: float) -> str:
     """Say it in one sentence, e.g. for the report."""
     half, most = found.nights_to_notice[0]
-    return (
+    told = (
         f"With {100 * found.shares.control:.3g} % of the boards as control boards and an audit of "
-        f"{100 * found.shares.audit:.3g} %, at {defects:,.0f} defects a night: twice the promised slips "
-        f"are noticed within {_nights(half)} in half of all cases, {_nights(most)} in nine of ten; "
-        f"the {found.needed:,} verified defects of control boards that a new threshold takes are "
-        f"there after {_nights(found.nights_to_promise)}."
+        f"{100 * found.shares.audit:.3g} %, at {defects:,.0f} defects a night: "
+    )
+    if math.isfinite(half):
+        told += f"twice the promised slips are noticed within {_nights(half)} in half of all cases"
+        told += f", {_nights(most)} in nine of ten; " if math.isfinite(most) else "; "
+    else:
+        told += "twice the promised slips are not noticed; "
+    if not math.isfinite(found.nights_to_promise):
+        return f"{told}a new threshold never gets the {found.needed:,} verified defects it takes."
+    return (
+        f"{told}the {found.needed:,} verified defects of control boards that a new threshold takes "
+        f"are there after {_nights(found.nights_to_promise)}."
     )
 
 
@@ -105,6 +113,4 @@ def _count(nights: float) -> str:
 
 
 def _nights(nights: float) -> str:
-    if not math.isfinite(nights):
-        return "no time that counts"
     return f"{nights:,.0f} night{'s' if nights != 1 else ''}"

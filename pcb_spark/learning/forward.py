@@ -32,14 +32,18 @@ class Forward:
     def next_outcome(self, promise: Promise) -> Outcome:
         """What they did on the fold's first defects in time, as many as ``promise`` speaks of.
 
-        Good images aren't among them, nor defects that were found because of their scores.
+        Good images aren't among them.
         """
-        defects = self.judged[self.judged.is_fail & ~self.judged.gated].in_time()
+        defects = self.judged[self.judged.is_fail].in_time()
         return count_outcome(defects[np.arange(len(defects)) < promise.next_defects.defects])
 
 
 def evaluate_forward(judged: Judged, promise: Promise) -> tuple[Forward, ...]:
-    """Show what the rule would have done: for each fold but the first, chosen on those before."""
+    """Show what the rule would have done: for each fold but the first, chosen on those before.
+
+    Both on images whose verdicts no score has chosen, of which each counts as one.
+    """
+    judged = judged.ungated()
     steps = []
     for index in np.unique(judged.fold)[1:]:
         thresholds = choose_thresholds(judged[judged.fold < index], promise)
@@ -50,6 +54,7 @@ def evaluate_forward(judged: Judged, promise: Promise) -> tuple[Forward, ...]:
 
 def all_steps(judged: Judged, steps: Sequence[Forward]) -> Judged:
     """The images of all ``steps`` in the order of ``judged``, each at its own fold's threshold."""
+    judged = judged.ungated()
     threshold = np.zeros(len(judged))
     for step in steps:
         threshold[judged.fold == step.fold] = step.judged.threshold

@@ -6,7 +6,7 @@ keeps, of every image that had no verdict when it was scored, whether the gate a
 likely that was. From then on
 
 * only verdicts that no score chose count in the promise, one each: those from before the gate, of a
-  threshold that cleared nothing, and of control boards;
+  threshold that cleared nothing, and of control boards, each by the image's first gate;
 * every verdict that was asked for weighs 1/probability in training and in figures (Horvitz and
   Thompson, J. Am. Stat. Assoc. 47, 1952), so that an audited image stands for all those like it
   that nobody saw.
@@ -34,32 +34,34 @@ def open_reviews(scores: DataFrame, verdicts: DataFrame, shares: review.Shares) 
     return scores.join(judged, names.IMAGE_ID, "left_anti").select(schemas.REVIEWS.names)
 
 
-def merge(before: DataFrame, now: DataFrame) -> DataFrame:
-    """Rows of ``REVIEWS`` for all days of ``now``, after one more look of the gate.
+def asked_before(scores: DataFrame, reviews: DataFrame) -> DataFrame:
+    """Keep asking for what an earlier gate asked for, though this one may clear it.
 
-    Who was asked for stays asked for, by whichever model. The draws of both are one, so the chance
-    of having been asked by either is the larger of the two.
+    ``review`` and ``review_probability`` are then those of the earlier one.
     """
-    days = now.select(names.CAPTURE_DATE).distinct()
-    old, new = F.struct(F.col("old.*")), F.struct(F.col("new.*"))
-    both = (
-        before.join(days, names.CAPTURE_DATE, "left_semi")
-        .select(schemas.REVIEWS.names)
-        .alias("old")
-        .join(now.alias("new"), F.col("old.image_id") == F.col("new.image_id"), "full_outer")
+    asked = reviews.where(F.col(names.REVIEW).isNotNull()).select(
+        names.IMAGE_ID,
+        F.col(names.REVIEW).alias("_review"),
+        F.col(names.REVIEW_PROBABILITY).alias("_probability"),
     )
-    new_is_first = F.col("old.image_id").isNull()
-    newly_asked = F.col("old.review").isNull() & F.col("new.review").isNotNull()
-    chosen = both.select(
-        F.when(new_is_first | newly_asked, new).otherwise(old).alias("row"),
-        F.greatest("old.review_probability", "new.review_probability").alias("likely"),
-    )
-    return chosen.select("row.*", "likely").select(
-        *(
-            F.col("likely").alias(name) if name == names.REVIEW_PROBABILITY else F.col(name)
-            for name in schemas.REVIEWS.names
-        )
-    )
+    joined = scores.join(asked, names.IMAGE_ID, "left")
+    likely = F.when(F.col("_review").isNotNull(), F.col("_probability"))
+    return joined.withColumns({
+        names.REVIEW: F.coalesce("_review", names.REVIEW),
+        names.REVIEW_PROBABILITY: F.coalesce(likely, names.REVIEW_PROBABILITY),
+    }).drop("_review", "_probability")  # fmt: skip
+
+
+def first_gates(before: DataFrame, now: DataFrame) -> DataFrame:
+    """Rows of ``REVIEWS`` for all days on which ``now`` has an image that no gate has seen yet.
+
+    The first gate of an image stays the one that counts: what it asked for didn't depend on what
+    later models, promises or shares make of the image.
+    """
+    new = now.join(before.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
+    days = new.select(names.CAPTURE_DATE).distinct()
+    kept = before.join(days, names.CAPTURE_DATE, "left_semi")
+    return kept.select(schemas.REVIEWS.names).unionByName(new.select(schemas.REVIEWS.names))
 
 
 def weigh(rows: DataFrame, reviews: DataFrame | None) -> DataFrame:
@@ -98,7 +100,7 @@ def seen_defects(reviews: DataFrame, verdicts: DataFrame) -> DataFrame:
     Returns
     -------
     Of each ``slipped``, whether it had been cleared; ``slip_seen_probability``; ``probability``,
-    ``threshold``, ``model_version``; and ``seen_at``, to be ordered by, then by ``image_id``.
+    ``threshold``; and ``seen_at``, to be ordered by, then by ``image_id``.
     """
     fails = verdicts.where(F.col(names.VERDICT) == names.VERDICT_FAIL)
     found = reviews.join(fails.select(names.IMAGE_ID, names.VERIFIED_AT), names.IMAGE_ID)
@@ -112,7 +114,6 @@ def seen_defects(reviews: DataFrame, verdicts: DataFrame) -> DataFrame:
         names.SLIP_SEEN_PROBABILITY,
         names.PROBABILITY,
         names.THRESHOLD,
-        names.MODEL_VERSION,
     )
 
 

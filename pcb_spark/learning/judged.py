@@ -50,6 +50,7 @@ class Judged:
     gated : (n,), true where the image has a verdict because of its score; the promise rests on the
         others alone. See ``gate``.
     weight : (n,) 1 or more: how many images with and without a verdict it stands for in figures.
+    heaviest : the largest weight of the whole table that these images are from.
     """
 
     image_id: Texts
@@ -64,6 +65,7 @@ class Judged:
     capture_date: NDArray[np.object_]
     gated: Verdicts
     weight: Floats
+    heaviest: float
 
     @classmethod
     def of(
@@ -104,6 +106,7 @@ class Judged:
             capture_date=_texts(names.CAPTURE_DATE, capture_date or [None] * n, n),
             gated=np.full(n, gated, dtype=bool),
             weight=np.full(n, weight, dtype=np.float64),
+            heaviest=float(np.max(weight, initial=1.0)),
         )
 
     @classmethod
@@ -146,11 +149,17 @@ class Judged:
             capture_date=self.capture_date[rows],
             gated=self.gated[rows],
             weight=self.weight[rows],
+            heaviest=self.heaviest,
         )
 
     def at(self, threshold: ArrayLike) -> Judged:
         """The same images at another threshold, one or (n,)."""
         return replace(self, threshold=np.full(len(self), threshold, dtype=np.float64))
+
+    def ungated(self) -> Judged:
+        """The images whose verdicts no score has chosen, each of which counts as one."""
+        chosen = self[~self.gated]
+        return replace(chosen, weight=np.ones(len(chosen)), heaviest=1.0)
 
     def scored(self, score: ArrayLike, fold: ArrayLike) -> Judged:
         """The same images with other out-of-fold scores, (n,), in other folds, (n,)."""

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.learning.examples import GROUP_DATE, LABEL
 from pcb_spark.network import trees
-from pcb_spark.network.linear import Linear, shrunk
+from pcb_spark.network.linear import Linear, roots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,17 +23,31 @@ if TYPE_CHECKING:
 #: DeepPCB and on rendered boards.
 _C: Final = 0.01
 _ITERATIONS: Final = 300
-#: Beyond so many images those with the lowest hashes do: some ten to a weight, 130 MB.
+#: Of more images so many are drawn by a hash: some ten to a weight, 130 MB.
 _MOST_IMAGES: Final = 20_000
+_UNITS: Final = 1_000_000
 
 
 def sample(rows: DataFrame, *, seed: int) -> pd.DataFrame:
     """Bring what is fitted on to the driver: label, features, and date and weight where given."""
     wanted = [name for name in (LABEL, GROUP_DATE, names.WEIGHT) if name in rows.columns]
-    drawn = F.xxhash64(names.IMAGE_ID, F.lit(seed))
     chosen = rows.select(names.IMAGE_ID, names.FEATURES, *wanted)
-    found: pd.DataFrame = chosen.orderBy(drawn, names.IMAGE_ID).limit(_MOST_IMAGES).toPandas()
-    return found
+    fails, every = rows.agg(F.sum(LABEL), F.count("*")).first() or (0, 0)
+    shares = _shares(fails or 0, every - (fails or 0))
+    if min(shares) < 1:
+        share = F.when(F.col(LABEL) == 1, shares[0]).otherwise(shares[1])
+        unit = F.pmod(F.xxhash64(names.IMAGE_ID, F.lit(seed)), F.lit(_UNITS)) / _UNITS
+        weight = F.col(names.WEIGHT) if names.WEIGHT in wanted else F.lit(1.0)
+        chosen = chosen.where(unit < share).withColumn(names.WEIGHT, weight / share)
+    found: pd.DataFrame = chosen.toPandas()
+    return found.sort_values(names.IMAGE_ID, ignore_index=True)
+
+
+def _shares(fails: int, good: int) -> tuple[float, float]:
+    """How much of the defects and of the good images is drawn: both in equal numbers at most."""
+    kept_fails = min(fails, max(_MOST_IMAGES // 2, _MOST_IMAGES - good))
+    kept_good = min(good, _MOST_IMAGES - kept_fails)
+    return kept_fails / max(1, fails) if fails else 1.0, kept_good / max(1, good) if good else 1.0
 
 
 def fit_sample(rows: pd.DataFrame, config: TreeSettings, classifier_text: str) -> Linear:
@@ -61,22 +75,29 @@ def fit(
     """
     from sklearn.linear_model import LogisticRegression
 
-    logs = shrunk(features)
-    center, spread = logs.mean(axis=0), logs.std(axis=0)
-    used = logs.max(axis=0) > logs.min(axis=0)
+    rooted = roots(features)
+    center, spread = rooted.mean(axis=0), rooted.std(axis=0)
+    most = rooted.max(axis=0)
+    used = most > rooted.min(axis=0)
     if config.keep_features:
         used &= trees.most_important(classifier_text, config.keep_features)
     weights = np.zeros(features.shape[1])
     model = LogisticRegression(C=_C, max_iter=_ITERATIONS)
-    if used.any():
-        standard = (logs[:, used] - center[used]) / spread[used]
+    if used.any() and 0 < is_fail.sum() < len(is_fail):
+        standard = (rooted[:, used] - center[used]) / spread[used]
         model.fit(standard, is_fail, sample_weight=_weights(config, is_fail, weight))
         weights[used] = model.coef_[0] / spread[used]
         bias = float(model.intercept_[0] - weights @ center)
     else:
-        share = float(is_fail.mean())
-        bias = float(np.log(share / (1 - share)))
-    return Linear(weights=weights.astype(np.float32), bias=bias, center=center.astype(np.float32))
+        # Nothing to tell by; half an image more of either keeps the odds finite.
+        fails, good = is_fail.sum() + 0.5, (~is_fail).sum() + 0.5
+        bias = float(np.log(fails / good))
+    return Linear(
+        weights=weights.astype(np.float32),
+        bias=bias,
+        center=center.astype(np.float32),
+        most=most.astype(np.float32),
+    )
 
 
 def _weights(

@@ -87,7 +87,7 @@ def evaluate_folds(judged: Judged, promise: Promise, drawn: Resampling) -> list[
 def evaluate_labels(judged: Judged, promise: Promise, drawn: Resampling) -> list[Metric]:
     """Metrics of each value of the traceability columns.
 
-    Bounds of RANKING are by board; those of the rates are ``Outcome.rates``', since few boards
+    Bounds of RANKING are by board; those of the rates are ``decision_rates``', since few boards
     often agree by chance.
     """
     return [

@@ -17,8 +17,8 @@ from pcb_spark.learning.rates import Rate, rate
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-#: Confidence that the share has risen, before that is said.
-_CONFIDENCE = 0.95
+#: Confidence that the share has risen, before that is said: it is looked at every night.
+_CONFIDENCE = 0.999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class NearSlips:
 
     @property
     def risen(self) -> bool:
-        """Whether it is higher than expected, not by chance alone."""
+        """Whether it is higher than expected, by more than one night's chance explains."""
         return self.found.n > 0 and self.found.lower > self.expected
 
 

@@ -1,4 +1,4 @@
-"""What the defects seen since the gate say of the promise, in sentences."""
+"""What the defects seen behind a model's gate say of the promise, in sentences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def sentences(found: Noticed | None) -> Iterator[str]:
     if found is None:
         return
     alarm, near = found.alarm, found.near
-    seen = f"{alarm.audited_slips} of {alarm.defects:,} defects seen since the gate were cleared"
+    seen = (
+        f"{alarm.audited_slips} of {alarm.defects:,} defects seen behind this model's gate were "
+        "cleared"
+    )
     if alarm.raised:
         yield (
             f"slip alarm: more defects slip than the {found.max_slip_rate:.1%} promised; {seen} "

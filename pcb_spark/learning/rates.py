@@ -66,19 +66,19 @@ def weighed_rate(
 
     Parameters
     ----------
-    heaviest : the largest weight that a hit may have.
+    heaviest : the largest weight that a hit may have; a miss may weigh 1.
     """
     if heaviest == 1:
         return rate(np.count_nonzero(hit), len(hit), side)
-    own = weight[hit]
-    hits, misses = float(own.sum()), float(weight[~hit].sum())
     if not len(weight):
         return Rate(None, 0.0, 1.0, 0)
-    squares = float(own @ own)
-    lower = _gamma(hits, squares, 1 - side) if hits else 0.0
-    upper = _gamma(hits + heaviest, squares + heaviest**2, side)
+    own, others = weight[hit], weight[~hit]
+    hits, misses = float(own.sum()), float(others.sum())
+    lower = _gamma(hits, float(own @ own), 1 - side) if hits else 0.0
+    more_misses = _gamma(misses + 1, float(others @ others) + 1, side)
+    upper = _gamma(hits + heaviest, float(own @ own) + heaviest**2, side)
     return Rate(
-        hits / (hits + misses), lower / (lower + misses or 1), upper / (upper + misses), len(weight)
+        hits / (hits + misses), lower / (lower + more_misses), upper / (upper + misses), len(weight)
     )
 
 
@@ -96,10 +96,9 @@ def decision_rates(judged: Judged, *, confidence: float = 0.95) -> dict[str, Rat
     is read by itself.
     """
     passed, two_sided = cleared(judged), (1 + confidence) / 2
-    heaviest = float(judged.weight.max(initial=1.0))
 
     def among(rows: NDArray[np.bool_], side: float) -> Rate:
-        return weighed_rate(passed[rows], judged.weight[rows], side, heaviest=heaviest)
+        return weighed_rate(passed[rows], judged.weight[rows], side, heaviest=judged.heaviest)
 
     return {
         "slip_rate": among(judged.is_fail, confidence),

@@ -125,7 +125,7 @@ def choose_threshold(judged: Judged, promise: Promise) -> Threshold:
     ------
     ConfigError : ``max_slip_rate`` or ``confidence`` is not between 0 and 1, exclusive.
     """
-    judged = judged[~judged.gated]
+    judged = judged.ungated()
     known = judged[judged.is_fail & ~np.isnan(judged.score)]
     choice, (first, last) = _choice(known, promise), known.period()
     outcome = count_outcome(judged.at(choice.value))

@@ -1,8 +1,12 @@
 """A logistic regression that stands beside the trees: what it holds, and its nodes in a graph.
 
-It weighs log(1 + feature). Trees are cut where features of the training images lie; the more of
-those there are, the surer trees become, and a threshold chosen on the scores of last month's model
-means something else to this month's. A line doesn't: the mean of both log-odds keeps its scale.
+It weighs square roots of features. Trees are cut where features of the training images lie; the
+more of those there are, the surer trees become, and a threshold chosen on the scores of last
+month's model means something else to this month's. A line doesn't: the mean of both log-odds keeps
+its scale.
+
+Roots, products and sums are rounded alike in every batch size, on every machine; logarithms and
+matrix products aren't.
 """
 
 from __future__ import annotations
@@ -22,34 +26,41 @@ if TYPE_CHECKING:
     from pcb_spark.network.nodes import NodeBuilder
 
 
+_ARRAYS = ("weights", "center", "most")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Linear:
-    """Log-odds of ``fail`` are ``weights`` @ log(1 + features) + ``bias``.
+    """Log-odds of ``fail`` are ``weights`` @ min(sqrt(features), ``most``) + ``bias``.
 
     Attributes
     ----------
     weights : float32 (F,).
-    center : float32 (F,), mean of log(1 + feature) over the training images.
+    center, most : float32 (F,), mean and maximum of sqrt(feature) over the training images.
+        Beyond what it was fitted on, a line would say more and more of what it doesn't know.
     """
 
     weights: NDArray[np.float32]
     bias: float
     center: NDArray[np.float32]
+    most: NDArray[np.float32]
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log-odds (n,) of features (n, F)."""
-        found: NDArray[np.float64] = shrunk(features) @ self.weights.astype(np.float64) + self.bias
-        return found
+        found: NDArray[np.float64] = self._roots(features) @ self.weights.astype(np.float64)
+        return found + self.bias
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """What each feature adds to the log-odds of an image of average features, (n, F)."""
-        return (shrunk(features) - self.center) * self.weights.astype(np.float64)
+        return (self._roots(features) - self.center) * self.weights.astype(np.float64)
+
+    def _roots(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.minimum(roots(features), self.most)
 
     def to_json(self) -> str:
         """Give the text that ``from_json`` reads."""
-        return json.dumps(
-            {"weights": self.weights.tolist(), "bias": self.bias, "center": self.center.tolist()}
-        )
+        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
+        return json.dumps({**arrays, "bias": self.bias})
 
     @classmethod
     def from_json(cls, text: str) -> Linear:
@@ -61,8 +72,8 @@ class Linear:
         """
         try:
             raw = json.loads(text)
-            weights, center = (np.array(raw[k], dtype=np.float32) for k in ("weights", "center"))
-            found = cls(weights=weights, bias=float(raw["bias"]), center=center)
+            arrays = {name: np.array(raw[name], dtype=np.float32) for name in _ARRAYS}
+            found = cls(bias=float(raw["bias"]), **arrays)
         except (ValueError, TypeError, KeyError) as error:
             what, hint = "the bundle's linear.json can't be read", "copy the whole folder again"
             raise BundleError(what, got=f"{type(error).__name__}: {error}", hint=hint) from None
@@ -75,9 +86,9 @@ def of_bundle(model: bundle.Bundle) -> Linear | None:
     return None if text is None else Linear.from_json(text.decode())
 
 
-def shrunk(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """log(1 + feature), of any shape; a negative feature counts as 0."""
-    found: NDArray[np.float64] = np.log1p(np.maximum(features, 0), dtype=np.float64)
+def roots(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """sqrt(feature), of any shape; a negative feature counts as 0."""
+    found: NDArray[np.float64] = np.sqrt(np.maximum(features, 0), dtype=np.float64)
     return found
 
 
@@ -90,15 +101,22 @@ def mixed(trees: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np
 def add_log_odds(builder: NodeBuilder, rows: str, linear: Linear) -> str:
     """Add nodes from features [K, F] to log-odds [K, 1].
 
-    Products are summed row by row: a matrix product rounds differently in batches of other sizes.
+    Products are added in halves: operators that sum take another order in batches of other sizes.
     """
-    one = builder.constant("linear_one", np.ones(1, dtype=np.float32))
+    width = len(linear.weights)
     weights = builder.constant("linear_weights", linear.weights[np.newaxis])
+    most = builder.constant("linear_most", linear.most[np.newaxis])
     bias = builder.constant("linear_bias", np.array([linear.bias], dtype=np.float32))
     positive = builder.add("Relu", [rows], "linear_positive")
-    above = builder.add("Add", [positive, one], "linear_above")
-    logs = builder.add("Log", [above], "linear_logs")
-    products = builder.add("Mul", [logs, weights], "linear_products")
-    axis = builder.ints("linear_axis", 1)
-    total = builder.add("ReduceSum", [products, axis], "linear_sum", keepdims=1)
+    root = builder.add("Sqrt", [positive], "linear_roots")
+    clipped = builder.add("Min", [root, most], "linear_clipped")
+    products = builder.add("Mul", [clipped, weights], "linear_products")
+    whole = 1 << (width - 1).bit_length()
+    missing = builder.ints("linear_missing", 0, 0, 0, whole - width)
+    total = builder.add("Pad", [products, missing], "linear_padded")
+    while whole > 1:
+        whole //= 2
+        halves = [f"linear_left_{whole}", f"linear_right_{whole}"]
+        builder.add_many("Split", [total], halves, axis=1, num_outputs=2)
+        total = builder.add("Add", halves, f"linear_sum_{whole}")
     return builder.add("Add", [total, bias], "linear_log_odds")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
 from pcb_spark.core import names
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import VERDICTS
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
 
 
 def look(job: Job, manifest: Manifest) -> Noticed | None:
-    """Test the promise on all defects that were seen since the gate; None where there are none."""
+    """Test the promise on the defects seen behind this model's gate; None where there are none.
+
+    With another model the test begins anew: what its gate lets slip is another question.
+    """
     reviews = read_reviews(job)
     if reviews is None or not tables.exists(job.spark, job.table(VERDICTS)):
         return None
     verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
-    seen: pd.DataFrame = gate.seen_defects(reviews, verdicts).toPandas()
+    own = reviews.where(F.col(names.MODEL_VERSION) == manifest.model_version)
+    seen: pd.DataFrame = gate.seen_defects(own, verdicts).toPandas()
     if seen.empty:
         return None
     seen = seen.sort_values(["seen_at", names.IMAGE_ID])
@@ -41,13 +47,9 @@ def look(job: Job, manifest: Manifest) -> Noticed | None:
 
 
 def _near(seen: pd.DataFrame, manifest: Manifest) -> NearSlips:
-    """Of the present model and its pooled threshold; bundles of earlier versions expect nothing."""
+    """Of its pooled threshold; bundles of earlier versions expect nothing."""
     threshold = manifest.threshold
-    own = seen[
-        (seen[names.MODEL_VERSION] == manifest.model_version)
-        & (seen[names.THRESHOLD] == threshold["value"])
-        & ~seen["slipped"]
-    ]
+    own = seen[(seen[names.THRESHOLD] == threshold["value"]) & ~seen["slipped"]]
     return near_slips(
         own[names.PROBABILITY],
         near_until=threshold.get("near_until", threshold["value"]),

@@ -40,7 +40,11 @@ def run_score(job: Job) -> Counts:
     with logs.progress(job.spark, "score"):
         scored = _score(job, images, model, total)
         shares = job.config.shares
-        decided = scoring.decide(scored, manifest, shares).withColumns(
+        reviews = read_reviews(job)
+        decided = scoring.decide(scored, manifest, shares)
+        if reviews is not None:
+            decided = gate.asked_before(decided, reviews)
+        decided = decided.withColumns(
             {names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)}
         )
         tables.replace_dates(decided, job.table(SCORES), schemas.SCORES, lease=job.lease)
@@ -62,11 +66,11 @@ def _ask(job: Job, scores: DataFrame, shares: review.Shares) -> None:
         verdicts = job.spark.createDataFrame([], schemas.VERDICTS)
     with contextlib.ExitStack() as caches:
         now = tables.computed(gate.open_reviews(scores, verdicts, shares), caches)
-        if now.isEmpty():
-            return
         before = read_reviews(job)
         if before is not None:
-            now = gate.merge(before, now)
+            now = tables.computed(gate.first_gates(before, now), caches)
+        if now.isEmpty():
+            return
         tables.replace_dates(now, job.table(REVIEWS), schemas.REVIEWS, lease=job.lease)
 
 

@@ -187,7 +187,7 @@ def _examples(
 
 
 def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.Examples) -> str:
-    """Name what trials can be compared: images, verdicts, folds, features, seed and policy."""
+    """Name what can be compared: images, verdicts, folds, features, trees, seed and policy."""
     promise, judged = job.config.policy.promise, examples.images
     digest = hashlib.sha256(judged.is_fail.tobytes())
     for train, test in examples.folds:
@@ -195,7 +195,17 @@ def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.
     by_lot = names.LOT if promise.bound == "lot" else None
     for column in filter(None, (by_lot, promise.segment_by)):
         digest.update(json.dumps(judged.segments(column).tolist()).encode())
-    about = [[each.fingerprint for each in sets], job.config.seed, job.config.policy.model_dump()]
+    digest.update(judged.gated.tobytes() + judged.weight.tobytes())
+    filled = [
+        job.config.classifier.for_reference_mode(difference=each.spec.difference).model_dump()
+        for each in sets
+    ]
+    about = [
+        [each.fingerprint for each in sets],
+        filled,
+        job.config.seed,
+        job.config.policy.model_dump(),
+    ]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:12]
 

@@ -29,7 +29,7 @@ _MOST_ROWS = 14
 def slip_against_review(evidence: Evidence) -> Chart | None:
     """Every threshold that could have been chosen, and the one that was."""
     manifest, judged = evidence.manifest, evidence.judged
-    judged = judged[~judged.gated]
+    judged = judged.ungated()
     if manifest is None or not judged.is_fail.any():
         return None
     known, promise = manifest.threshold, Promise.of(manifest.threshold)

@@ -106,7 +106,7 @@ def _happened(evidence: Evidence) -> str:
 def noticing(evidence: Evidence) -> str:
     """Say what control boards and audit can notice, at as many defects a day as history holds.
 
-    Empty where nothing is cleared, and for bundles of earlier versions.
+    Empty where no defect is known, and for bundles of earlier versions.
     """
     manifest = evidence.manifest
     promise = Promise.of(manifest.threshold) if manifest else None

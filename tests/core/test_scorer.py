@@ -30,6 +30,7 @@ def model(spec: FeatureSpec, *, threshold: float = 0.5) -> bundle.Bundle:
         weights=rng.normal(scale=0.05, size=spec.width).astype(np.float32),
         bias=-0.5,
         center=np.zeros(spec.width, dtype=np.float32),
+        most=np.full(spec.width, 0.5, dtype=np.float32),
     )
     return in_memory(
         spec, text, linear=beside, threshold={"value": threshold}, max_offset=spec.max_offset

@@ -74,3 +74,14 @@ def test_the_next_defects_are_the_first_in_time() -> None:
     assert step.outcome.slips == 7
     assert step.next_outcome(promise) == Outcome(slips=6, defects=80, cleared_good=0, good=0)
     assert not promise.holds(0.07, 6)
+
+
+def test_verdicts_that_scores_have_chosen_say_nothing_forward() -> None:
+    is_fail, scores = [True] * 165, [0.5] * 163 + [0.4, 0.8]
+    fold, gated = [1] * 163 + [2] * 2, [False] * 163 + [True, False]
+    table = judged(is_fail, scores, fold=fold, gated=gated, weight=[1] * 163 + [17, 17])
+
+    (second,) = evaluate_forward(table, PROMISE)
+
+    assert second.outcome == Outcome(slips=0, defects=1, cleared_good=0, good=0)
+    assert second.judged.weight.tolist() == [1.0]

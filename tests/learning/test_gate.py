@@ -42,35 +42,66 @@ def test_only_images_without_a_verdict_are_asked_for(spark: SparkSession) -> Non
     assert found.columns == schemas.REVIEWS.names
 
 
-def test_who_was_asked_for_stays_asked_for(spark: SparkSession) -> None:
+def test_an_image_keeps_its_first_gate(spark: SparkSession) -> None:
     before = reviews(
         spark,
-        ("asked before", "audit", 0.1), ("asked now", None, 0.1), ("never", None, 0.1),
-        ("twice", "audit", 0.1), ("verified since", "decision", 1.0),
-        ("another day", "audit", 0.1, 0.5, TUESDAY),
+        ("asked before", "audit", 0.1), ("asked now", None, 0.1),
+        ("verified since", "decision", 1.0), ("another day", "audit", 0.1, 0.5, TUESDAY),
     )  # fmt: skip
     now = reviews(
         spark,
-        ("asked before", None, 0.2), ("asked now", "decision", 1.0), ("never", None, 0.05),
-        ("twice", "decision", 1.0), ("first time", "control", 0.3),
+        ("asked before", None, 0.2), ("asked now", "decision", 1.0), ("first time", "control", 0.3),
         model="v2",
     )  # fmt: skip
 
-    merged = gate.merge(before, now)
+    merged = gate.first_gates(before, now)
 
     found = {
         row.image_id: (row.review, row.review_probability, row.model_version)
         for row in merged.collect()
     }
     assert found == {
-        "asked before": ("audit", 0.2, "v1"),
-        "asked now": ("decision", 1.0, "v2"),
-        "never": (None, 0.1, "v1"),
-        "twice": ("audit", 1.0, "v1"),
+        "asked before": ("audit", 0.1, "v1"),
+        "asked now": (None, 0.1, "v1"),
         "verified since": ("decision", 1.0, "v1"),
         "first time": ("control", 0.3, "v2"),
     }
     assert merged.schema.names == schemas.REVIEWS.names
+
+
+def test_an_image_that_moved_to_another_day_has_one_row(spark: SparkSession) -> None:
+    before = reviews(spark, ("moved", "audit", 0.1))
+    now = reviews(spark, ("moved", None, 0.1, 0.5, TUESDAY), ("new", None, 0.1, 0.5, TUESDAY))
+
+    assert [row.image_id for row in gate.first_gates(before, now).collect()] == ["new"]
+
+
+def test_nothing_is_written_anew_where_no_image_is_new(spark: SparkSession) -> None:
+    before = reviews(spark, ("a", "audit", 0.1), ("b", None, 0.1))
+
+    assert gate.first_gates(before, before).isEmpty()
+
+
+def test_who_was_asked_for_stays_asked_for(spark: SparkSession) -> None:
+    """Else scores of the next model would choose among those that no score had chosen."""
+    before = reviews(
+        spark, ("asked", "decision", 1.0, 0.0), ("unasked", None, 0.1), ("audited", "audit", 0.1)
+    )
+    scores = reviews(
+        spark,
+        ("asked", None, 0.0595), ("unasked", "decision", 1.0), ("audited", "decision", 1.0),
+        ("new", None, 0.0595),
+    )  # fmt: skip
+
+    found = gate.asked_before(scores, before)
+
+    assert {row.image_id: (row.review, row.review_probability) for row in found.collect()} == {
+        "asked": ("decision", 1.0),
+        "unasked": ("decision", 1.0),
+        "audited": ("audit", 0.1),
+        "new": (None, 0.0595),
+    }
+    assert set(found.columns) == set(scores.columns)
 
 
 def test_verdicts_are_weighed_by_how_likely_they_were(spark: SparkSession) -> None:

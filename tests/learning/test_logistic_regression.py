@@ -41,12 +41,12 @@ def test_the_feature_that_tells_defects_weighs_most() -> None:
 
     found = logistic_regression.fit(features, is_fail, SETTINGS, "")
 
-    spread = np.log1p(features.astype(float)).std(axis=0)
+    spread = np.sqrt(features.astype(float)).std(axis=0)
     heaviest = np.abs(found.weights * spread)
     assert heaviest.argmax() == 0
     assert heaviest[0] > 3 * np.sort(heaviest)[-2]
     assert found.weights[-1] == 0
-    assert found.center == pytest.approx(np.log1p(features.astype(float)).mean(axis=0), abs=1e-5)
+    assert found.center == pytest.approx(np.sqrt(features.astype(float)).mean(axis=0), abs=1e-5)
     odds = found.log_odds(features)
     assert odds[is_fail].mean() > 0 > odds[~is_fail].mean()
 
@@ -56,7 +56,7 @@ def test_features_that_all_stay_the_same_leave_the_share_of_defects() -> None:
 
     found = logistic_regression.fit(np.ones((10, 4), dtype=np.float32), is_fail, SETTINGS, "")
 
-    assert found.log_odds(np.ones((1, 4), dtype=np.float32)) == pytest.approx([np.log(3 / 7)])
+    assert found.log_odds(np.ones((1, 4), dtype=np.float32)) == pytest.approx([np.log(3.5 / 7.5)])
 
 
 def test_it_sees_kept_features_alone() -> None:
@@ -121,3 +121,45 @@ def test_spark_and_driver_score_folds_by_the_same_line(spark: SparkSession) -> N
     apart = np.abs(np.array([row.probability for row in by_spark]) - by_driver[names.PROBABILITY])
     assert np.median(apart) < 0.02
     assert apart.max() < 0.25
+
+
+@pytest.mark.slow
+def test_of_many_images_all_are_drawn_of_the_rarer_kind(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logistic_regression, "_MOST_IMAGES", 100)
+    rows = spark.createDataFrame(
+        [(f"i{number}", [float(number)], int(number % 50 == 0)) for number in range(1_000)],
+        "image_id string, features array<float>, label int",
+    )
+
+    drawn = logistic_regression.sample(rows, seed=1)
+
+    assert drawn[examples.LABEL].sum() == 20
+    good = drawn[drawn[examples.LABEL] == 0]
+    # 80 of 980, give or take four standard deviations of 9.
+    assert 44 < len(good) < 116
+    assert good[names.WEIGHT].unique() == pytest.approx([980 / 80])
+    assert drawn.loc[drawn[examples.LABEL] == 1, names.WEIGHT].unique() == pytest.approx([1.0])
+
+
+def test_a_sample_of_one_class_still_has_finite_odds() -> None:
+    features, _ = table(50)
+
+    found = logistic_regression.fit(features, np.zeros(50, dtype=bool), SETTINGS, "")
+
+    assert found.log_odds(features[:1]) == pytest.approx([np.log(0.5 / 50.5)])
+
+
+def test_a_feature_far_beyond_all_that_were_seen_decides_nothing() -> None:
+    """One good image has a trace of a feature that no other has."""
+    features, is_fail = table()
+    features[:, -1] = 0
+    features[np.flatnonzero(~is_fail)[0], -1] = 0.001
+
+    found = logistic_regression.fit(features, is_fail, SETTINGS, "")
+
+    defect = features[np.flatnonzero(is_fail)[:1]].copy()
+    before = found.log_odds(defect)
+    defect[0, -1] = 5.0
+    assert found.log_odds(defect) == pytest.approx(before, abs=0.5)

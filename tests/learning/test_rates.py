@@ -76,6 +76,22 @@ def test_no_slip_seen_is_no_proof_where_few_are_seen() -> None:
     assert rate == pytest.approx(Rate(0.0, 0.0, unseen / (unseen + 100), 100))
 
 
+def test_few_images_that_all_slipped_prove_little() -> None:
+    """Three slips that stand for 17 each, and no defect that was caught."""
+    rate = decision_rates(judged([True] * 3, [0.1] * 3, threshold=0.2, weight=17))["slip_rate"]
+
+    assert rate.value == 1.0
+    assert 0.5 < rate.lower < 0.95
+
+
+def test_a_scope_without_a_slip_knows_that_slips_are_heavy() -> None:
+    table = judged([True] * 301, [0.9] * 300 + [0.1], threshold=0.2, weight=[1] * 300 + [16.8])
+
+    caught = table[table.score > 0.5]
+
+    assert decision_rates(caught)["slip_rate"].upper > 0.1
+
+
 def test_bounds_of_weighed_rates_hold() -> None:
     """A share of .1 of 500 defects slips, a tenth of which is seen: 19 in 20 bounds hold."""
     rng = np.random.default_rng(0)

@@ -19,6 +19,7 @@ def linear(width: int = WIDTH) -> Linear:
         weights=rng.normal(scale=0.1, size=width).astype(np.float32),
         bias=-0.75,
         center=rng.random(width).astype(np.float32),
+        most=rng.uniform(1, 2, width).astype(np.float32),
     )
 
 
@@ -28,17 +29,19 @@ def features(n: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
 
 
 def test_log_odds_by_hand() -> None:
-    """2 log(1 + 3) - log(1 + 0) + .5; a negative feature counts as 0."""
+    """2 sqrt(2.25) - sqrt(0) + .5; a negative feature counts as 0."""
     found = Linear(
         weights=np.array([2, -1], dtype=np.float32),
         bias=0.5,
         center=np.array([1, 0], dtype=np.float32),
+        most=np.array([2, 2], dtype=np.float32),
     )
 
-    rows = np.array([[3, -7]], dtype=np.float32)
+    rows = np.array([[2.25, -7], [1e6, 0]], dtype=np.float32)
 
-    assert found.log_odds(rows) == pytest.approx([2 * np.log(4) + 0.5])
-    assert found.contributions(rows)[0] == pytest.approx([2 * (np.log(4) - 1), 0])
+    # A million was never seen: it counts as the most that was.
+    assert found.log_odds(rows) == pytest.approx([3.5, 4.5])
+    assert found.contributions(rows)[0] == pytest.approx([2 * 0.5, 0])
 
 
 def test_probability_is_that_of_the_mean_of_both_log_odds() -> None:
@@ -82,6 +85,7 @@ def test_text_holds_every_bit() -> None:
 
     assert after.weights.tobytes() == before.weights.tobytes()
     assert after.center.tobytes() == before.center.tobytes()
+    assert after.most.tobytes() == before.most.tobytes()
     assert after.bias == before.bias
 
 

@@ -96,8 +96,9 @@ def test_defects_seen_behind_the_gate_are_told(copy: Job) -> None:
         for image, row in read(copy, "verdicts", schemas.VERDICTS).items()
         if row["verdict"] == "fail"
     ][:10]
+    version = bundle.read(Path(copy.config.paths.out) / "bundle").manifest.model_version
     rows = [
-        (image, 0.01, 0.2, "pass", "control", 0.06, 0.06, "v", "r", NOW, GATED_FROM)
+        (image, 0.01, 0.2, "pass", "control", 0.06, 0.06, version, "r", NOW, GATED_FROM)
         for image in fails
     ]
     reviews = copy.spark.createDataFrame(rows, schemas.REVIEWS)
@@ -107,4 +108,4 @@ def test_defects_seen_behind_the_gate_are_told(copy: Job) -> None:
 
     (said,) = copy.notes
     assert said.startswith("slip alarm: more defects slip than the 20.0% promised")
-    assert "10 of 10 defects seen since the gate were cleared" in said
+    assert "10 of 10 defects seen behind this model's gate were cleared" in said
