@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _C: Final = 0.01
 _ITERATIONS: Final = 300
 #: Of more images so many are drawn by a hash: some ten to a weight, 130 MB.
-_MOST_IMAGES: Final = 20_000
+MOST_IMAGES: Final = 20_000
 _UNITS: Final = 1_000_000
 
 
@@ -45,8 +45,8 @@ def sample(rows: DataFrame, *, seed: int) -> pd.DataFrame:
 
 def _shares(fails: int, good: int) -> tuple[float, float]:
     """How much of the defects and of the good images is drawn: both in equal numbers at most."""
-    kept_fails = min(fails, max(_MOST_IMAGES // 2, _MOST_IMAGES - good))
-    kept_good = min(good, _MOST_IMAGES - kept_fails)
+    kept_fails = min(fails, max(MOST_IMAGES // 2, MOST_IMAGES - good))
+    kept_good = min(good, MOST_IMAGES - kept_fails)
     return kept_fails / max(1, fails) if fails else 1.0, kept_good / max(1, good) if good else 1.0
 
 

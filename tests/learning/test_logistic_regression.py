@@ -127,7 +127,7 @@ def test_spark_and_driver_score_folds_by_the_same_line(spark: SparkSession) -> N
 def test_of_many_images_all_are_drawn_of_the_rarer_kind(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logistic_regression, "_MOST_IMAGES", 100)
+    monkeypatch.setattr(logistic_regression, "MOST_IMAGES", 100)
     rows = spark.createDataFrame(
         [(f"i{number}", [float(number)], int(number % 50 == 0)) for number in range(1_000)],
         "image_id string, features array<float>, label int",
