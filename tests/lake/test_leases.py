@@ -75,7 +75,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 TOGETHER = [
     ("ingest", "featurize"), ("ingest", "train"), ("ingest", "score"), ("ingest", "report"),
-    ("ingest", "describe"), ("ingest", "tune"), ("tune", "train"), ("tune", "score"),
+    ("ingest", "describe"), ("ingest", "tune"), ("tune", "train"),
     ("tune", "featurize"), ("describe", "train"), ("describe", "score"), ("describe", "describe"),
     ("describe", "featurize"), ("describe", "tune"), ("describe", "report"), ("tune", "report"),
     ("featurize", "report"),
@@ -84,6 +84,7 @@ APART = [
     *((job, job) for job in JOBS if job != "describe"),
     ("train", "score"), ("train", "featurize"), ("featurize", "score"), ("ingest", "run"),
     ("train", "report"), ("score", "report"), ("run", "train"), ("run", "score"),
+    ("score", "tune"), ("run", "tune"),
     *(("compact", job) for job in JOBS), *(("prune", job) for job in JOBS),
 ]  # fmt: skip
 
