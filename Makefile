@@ -101,7 +101,7 @@ alarms: venv ## How often the slip alarm is false, and how soon it is right, sim
 ##@ Check
 .PHONY: test
 test: lint types contracts jars stores wheelhouse ## Lint, types and contracts, then the tests with branch coverage: [TEST_PROCESSES=2]
-	$(PY) -m pytest --cov --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder \
+	$(PY) -m pytest --cov --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 		$(PYTEST_ARGS)
 
 .PHONY: fuzz

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
 _LONGEST = ("tests/store/", "tests/faults/", "tests/cluster/")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal tests out to processes: long ones first, and together what shares costly fixtures."""
-    for item in items:
-        whole_run = "outputs" in getattr(item, "fixturenames", ())
-        group = "whole run" if whole_run else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with the long ones: ``make test`` deals files out to two processes."""
     items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
