@@ -45,10 +45,9 @@ def asked_before(scores: DataFrame, reviews: DataFrame) -> DataFrame:
         F.col(names.REVIEW_PROBABILITY).alias("_probability"),
     )
     joined = scores.join(asked, names.IMAGE_ID, "left")
-    likely = F.when(F.col("_review").isNotNull(), F.col("_probability"))
     return joined.withColumns({
         names.REVIEW: F.coalesce("_review", names.REVIEW),
-        names.REVIEW_PROBABILITY: F.coalesce(likely, names.REVIEW_PROBABILITY),
+        names.REVIEW_PROBABILITY: F.coalesce("_probability", names.REVIEW_PROBABILITY),
     }).drop("_review", "_probability")  # fmt: skip
 
 
