@@ -17,6 +17,8 @@ from pcb_spark.pipeline import run_featurize, run_train
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from pcb_spark.core.pairs import Reading
+
 DEFAULT = "default"
 ALONE = "default, no reference"
 FULL = "full depth"
@@ -40,8 +42,7 @@ class Model:
     name: str
     precision: str
     folder: Path
-    difference: bool
-    max_offset: float
+    reading: Reading
     graph: onnx.ModelProto
 
     @property
@@ -52,9 +53,7 @@ class Model:
 
     def layout(self, batch_size: int) -> packing.Layout:
         """Return what its batches are like where they hold so many images."""
-        return packing.Layout(
-            batch_size=batch_size, difference=self.difference, max_offset=self.max_offset
-        )
+        return packing.Layout(batch_size=batch_size, reading=self.reading)
 
 
 def folder_name(name: str, precision: str) -> str:
@@ -89,7 +88,6 @@ def trained(work: Path, *, name: str, precision: str) -> Model:
         name=name,
         precision=precision,
         folder=folder,
-        difference=made.manifest.difference,
-        max_offset=made.manifest.max_offset,
+        reading=made.manifest.reading,
         graph=onnx.load_from_string(made.parts[bundle.GRAPH]),
     )

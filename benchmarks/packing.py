@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from pcb_spark.core import batches, images, registration
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import Pair, PairReader
+from pcb_spark.core.pairs import Pair, PairReader, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,25 +30,21 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What a model's batches are like; ``batch_size`` counts references too.
-
-    ``max_offset`` is that of ``graphs.FeatureSpec``.
-    """
+    """What a model's batches are like; ``batch_size`` counts references too."""
 
     batch_size: int
-    difference: bool
-    max_offset: float
+    reading: Reading
 
 
 def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:
     """Decode, align and pack ``samples`` into the batches of ``inference``.
 
-    Neighbours share a batch, with ``difference`` those of one reference.
+    Neighbours share a batch; where references are read, those of one reference.
     """
-    pairs = PairReader(difference=layout.difference, max_offset=layout.max_offset)
+    pairs = PairReader(layout.reading)
     read = (_read(pairs, sample) for sample in samples)
-    for _, sharing in groupby(read, lambda each: layout.difference and id(each.reference)):
-        group, most = iter(sharing), max(1, layout.batch_size - layout.difference)
+    for _, sharing in groupby(read, lambda each: layout.reading.difference and id(each.reference)):
+        group, most = iter(sharing), max(1, layout.batch_size - layout.reading.difference)
         while chunk := list(islice(group, most)):
             references = None if chunk[0].reference is None else [chunk[0].reference]
             yield batches.feed([each.image for each in chunk], references, [0] * len(chunk))
@@ -68,7 +64,7 @@ def aligned(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Align a pair; one that lies too far apart is scored as it is."""
     try:
-        return registration.align(image, reference, limit=layout.max_offset)
+        return registration.align(image, reference, limit=layout.reading.max_offset)
     except ImageError:
         return image, reference
 

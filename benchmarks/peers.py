@@ -58,7 +58,11 @@ def map_in_arrow(model: Model, tables: Tables) -> Way:
             yield pa.RecordBatch.from_pydict(columns)
 
     def run(n: int) -> None:
-        columns = [names.IMAGE_ID, names.IMAGE, *([names.REFERENCE] if model.difference else [])]
+        columns = [
+            names.IMAGE_ID,
+            names.IMAGE,
+            *([names.REFERENCE] if model.reading.difference else []),
+        ]
         placed = tables.images(n).select(columns).repartition(tables.slots, names.IMAGE_ID)
         scored = placed.mapInArrow(score, _SCORED)
         scored.write.mode("overwrite").parquet(str(tables.scratch / "map_in_arrow"))

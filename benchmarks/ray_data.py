@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     cpus = int(actors) + _SPARE_CPUS
     ray.init(num_cpus=cpus, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    columns = ["image_id", "image", *(["reference"] if layout.difference else [])]
+    columns = ["image_id", "image", *(["reference"] if layout.reading.difference else [])]
     took = []
     for folder in folders:
         began = time.perf_counter()

@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import packing
 from pcb_spark.core import batches, images, registration
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import Reading
 from pcb_spark.learning.folds import plan_folds
 from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import backbone, graphs
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 LIMIT = 0.08
 SPEC = graphs.FeatureSpec(
-    levels=(graphs.PIXELS, "layer1", "layer2"), pooling=("max",), difference=True
+    levels=(graphs.PIXELS, "layer1", "layer2"), pooling=("max",), reading=Reading(difference=True)
 )
 #: Levels, and the share of their numbers that a tree may use.
 SETS: dict[tuple[str, ...], float] = {

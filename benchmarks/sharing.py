@@ -33,7 +33,7 @@ def measure(bench: Bench, repeats: int) -> list[rows.Row]:
 
 def _compare(bench: Bench, name: str, images: DataFrame, repeats: int) -> list[rows.Row]:
     model = bench.models[models.DEFAULT, "fp32"]
-    if not model.difference:
+    if not model.reading.difference:
         return []
     variants = {
         name: ways.ours(model, _tables(bench, "shared", images)),

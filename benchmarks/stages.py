@@ -70,7 +70,7 @@ def _on_one_core(
     n, layout = len(samples), model.layout(tables.batch_size)
     files = [file for sample in samples for file in _files(sample, model)]
     pixels = [images.decode(file) for file in files]
-    pairs = list(zip(pixels[::2], pixels[1::2], strict=True)) if layout.max_offset else []
+    pairs = list(zip(pixels[::2], pixels[1::2], strict=True)) if layout.reading.max_offset else []
     feeds = list(packing.feeds(samples, layout))
     own = packing.one_thread_session(model.one_thread)
     ways.run_turns(own, feeds, 1)
@@ -98,23 +98,21 @@ def _on_one_core(
 
 
 def _files(sample: packing.Sample, model: Model) -> list[bytes]:
-    both = model.difference and sample.reference
+    both = model.reading.difference and sample.reference
     return [sample.image, sample.reference] if both and sample.reference else [sample.image]
 
 
 def _on_spark(model: Model, tables: ways.Tables, repeats: int) -> list[rows.Row]:
     """To nowhere after each stage; the next one's figure holds the work of those before."""
     plan = data.job_in(tables.spark, tables.scratch, tables.source).plan(tables.large)
-    plan = replace(plan, max_offset=model.max_offset)
+    plan = replace(plan, reading=model.reading)
 
     def pack(n: int) -> None:
-        packed = inference.pack(tables.images(n), plan, difference=model.difference)
+        packed = inference.pack(tables.images(n), plan)
         packed.write.format("noop").mode("overwrite").save()
 
     def score(n: int) -> None:
-        scored = scoring.score(
-            tables.images(n), model.one_thread, plan, difference=model.difference
-        )
+        scored = scoring.score(tables.images(n), model.one_thread, plan)
         scored.write.format("noop").mode("overwrite").save()
 
     steps: list[tuple[str, Callable[[int], None]]] = [

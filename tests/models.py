@@ -89,8 +89,8 @@ def in_memory(
     if linear is not None:
         parts[bundle.LINEAR] = linear.to_json().encode()
     described = {
-        "levels": list(spec.levels), "pooling": list(spec.pooling),
-        "difference": spec.difference, "feature_count": spec.width, "alignment": spec.alignment,
+        **spec.record, "levels": list(spec.levels), "pooling": list(spec.pooling),
+        "feature_count": spec.width,
         "model_sha256": bundle.sha256(parts[bundle.GRAPH]),
         "files": {name: bundle.sha256(content) for name, content in parts.items()},
     }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import jars
 from pcb_spark.network.graphs import FeatureSpec
 from tests.models import features_graph
@@ -41,7 +42,7 @@ def run_at_home(home: Path, program: str, *arguments: object) -> None:
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
     path = tmp_path / "features.onnx"
-    spec = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    spec = FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True))
     onnx.save(features_graph(spec), path)
     return path
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from pcb_spark.core import registration
 from pcb_spark.core.errors import BundleError
+from pcb_spark.core.pairs import Reading
 
 #: What is written: 2 where there is a ``linear.json``, which earlier versions would pass over.
 FORMATS = (1, 2)
@@ -38,8 +39,8 @@ class Manifest:
     ``model_sha256`` is the hash of ``graph.onnx``. ``threshold`` is
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
-    ``lineage.classifier`` is what the trees were fitted with. ``max_offset``,
-    ``alignment`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
+    ``lineage.classifier`` is what the trees were fitted with. ``difference``,
+    ``max_offset``, ``alignment`` and ``bit_depth`` are the ``reading``.
     """
 
     format: int
@@ -64,6 +65,11 @@ class Manifest:
     max_offset: float = 0.0
     alignment: str = registration.FILL
     bit_depth: int = 16
+
+    @property
+    def reading(self) -> Reading:
+        """How its model has pairs of files read."""
+        return Reading(**{each.name: getattr(self, each.name) for each in fields(Reading)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

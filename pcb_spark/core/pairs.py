@@ -5,6 +5,7 @@ Decode, decode the reference, align: Spark, edge and report read a pair here and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pcb_spark.core import images, names, registration
@@ -24,8 +25,9 @@ class Pair(NamedTuple):
     reference: Pixels | None
 
 
-class PairReader:
-    """Reads pairs as one model sees them; remembers the reference that it decoded last.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a model has a pair of files read: part of it, since other pixels give other scores.
 
     Parameters
     ----------
@@ -34,24 +36,26 @@ class PairReader:
     max_offset : by how much of its side an image may lie off its reference, 0..0.2; 0: it is taken
         to lie right.
     alignment : ``cut`` (``registration.align``) or ``fill`` (``registration.fill``).
-    max_pixels : width x height of the largest image that is read.
     bit_depth : how many bits of a 16-bit file the camera uses, 8..16.
     """
 
-    def __init__(
-        self,
-        *,
-        difference: bool,
-        max_offset: float = 0.0,
-        alignment: str = registration.CUT,
-        max_pixels: int = images.DEFAULT_MAX_PIXELS,
-        bit_depth: int = images.FULL_DEPTH,
-    ) -> None:
-        self.difference = difference
-        self.max_offset = max_offset
-        self.alignment = alignment
+    difference: bool
+    max_offset: float = 0.0
+    alignment: str = registration.CUT
+    bit_depth: int = images.FULL_DEPTH
+
+
+class PairReader:
+    """Reads pairs as one model sees them; remembers the reference that it decoded last.
+
+    Parameters
+    ----------
+    max_pixels : width x height of the largest image that is read.
+    """
+
+    def __init__(self, reading: Reading, *, max_pixels: int = images.DEFAULT_MAX_PIXELS) -> None:
+        self.reading = reading
         self.max_pixels = max_pixels
-        self.bit_depth = bit_depth
         self._last: tuple[bytes | str, Pixels] | None = None
 
     def read(self, image: bytes, reference: bytes | None = None, *, key: str | None = None) -> Pair:
@@ -67,18 +71,19 @@ class PairReader:
             ``reference_missing``, ``reference_unusable``, ``reference_misaligned``.
         """
         pixels = self.decode(image)
-        if not self.difference:
+        how = self.reading
+        if not how.difference:
             return Pair(pixels, None)
         golden = self._reference(reference, key)
-        if self.alignment == registration.CUT:
-            return Pair(*registration.align(pixels, golden, limit=self.max_offset))
-        if self.max_offset:
-            pixels = registration.fill(pixels, golden, limit=self.max_offset)
+        if how.alignment == registration.CUT:
+            return Pair(*registration.align(pixels, golden, limit=how.max_offset))
+        if how.max_offset:
+            pixels = registration.fill(pixels, golden, limit=how.max_offset)
         return Pair(pixels, golden)
 
     def decode(self, data: bytes) -> Pixels:
         """Decode one file as the model sees it; raises what ``images.decode`` raises."""
-        return images.decode(data, max_pixels=self.max_pixels, bit_depth=self.bit_depth)
+        return images.decode(data, max_pixels=self.max_pixels, bit_depth=self.reading.bit_depth)
 
     def _reference(self, reference: bytes | None, key: str | None) -> Pixels:
         if reference is None:

@@ -58,13 +58,7 @@ class Scorer:
     ) -> None:
         self.manifest = model.manifest
         self._thresholds = policy.SegmentThresholds.of(model.manifest.threshold)
-        self._pairs = PairReader(
-            difference=model.manifest.difference,
-            max_offset=model.manifest.max_offset,
-            alignment=model.manifest.alignment,
-            max_pixels=max_pixels,
-            bit_depth=model.manifest.bit_depth,
-        )
+        self._pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = ort.InferenceSession(

@@ -248,17 +248,14 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _packed(trial: Trial) -> dict[str, Any]:
-    return {**asdict(trial), "classifier": trial.classifier.model_dump()}
+    return {**asdict(trial), "spec": trial.spec.record, "classifier": trial.classifier.model_dump()}
 
 
 def _unpacked(packed: Mapping[str, Any]) -> Trial:
-    spec = packed["spec"]
     return Trial(
         **{
             **packed,
-            "spec": graphs.FeatureSpec(
-                **{**spec, "levels": tuple(spec["levels"]), "pooling": tuple(spec["pooling"])}
-            ),
+            "spec": graphs.FeatureSpec.from_record(packed["spec"]),
             "classifier": TreeSettings.model_validate(packed["classifier"]),
             "roc_auc_by_fold": tuple(packed["roc_auc_by_fold"]),
         }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, images, names, registration
+from pcb_spark.core import batches, images, names
 from pcb_spark.core.errors import ImageError, InputError
+from pcb_spark.core.pairs import PairReader, Reading
 from pcb_spark.network import backbone, graphs, inference, quantization
 
 if TYPE_CHECKING:
@@ -83,11 +84,14 @@ def spec_of(
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
-        difference=difference,
-        max_offset=config.max_offset if difference else 0.0,
-        alignment=registration.CUT,
-        bit_depth=bit_depth,
+        reading=reading_of(config, difference=difference, bit_depth=bit_depth),
     )
+
+
+def reading_of(config: FeaturesConfig, *, difference: bool, bit_depth: int) -> Reading:
+    """How pairs of files are read in a reference mode."""
+    max_offset = config.max_offset if difference else 0.0
+    return Reading(difference=difference, max_offset=max_offset, bit_depth=bit_depth)
 
 
 def build(
@@ -128,34 +132,33 @@ def trunk(
 
 def calibration_sample(
     table: DataFrame,
+    reading: Reading,
     *,
-    difference: bool,
     max_pixels: int,
     seed: int,
-    bit_depth: int = images.FULL_DEPTH,
 ) -> list[NDArray[np.uint8]]:
     """Decode a random sample of the ``images`` table for ``quantization``.
 
-    The draw is a hash of image and seed. With ``difference`` half of the sample are references,
-    since the backbone sees those too. What can't be decoded is left out; the featurize stage
-    rejects it.
+    The draw is a hash of image and seed. Where references are read, half of the sample are
+    references, since the backbone sees those too. What can't be decoded is left out; the featurize
+    stage rejects it.
     """
-    count = quantization.CALIBRATION_IMAGES // (2 if difference else 1)
+    count = quantization.CALIBRATION_IMAGES // (2 if reading.difference else 1)
     drawn = (
         table.select(names.IMAGE_ID).orderBy(F.xxhash64(names.IMAGE_ID, F.lit(seed))).limit(count)
     )
     ids = sorted(row[0] for row in drawn.collect())
-    columns = [names.IMAGE, names.REFERENCE] if difference else [names.IMAGE]
+    columns = [names.IMAGE, names.REFERENCE] if reading.difference else [names.IMAGE]
     rows = (
         table.where(F.col(names.IMAGE_ID).isin(ids))
         .orderBy(names.IMAGE_ID)
         .select(columns)
         .collect()
     )
-    decoded = []
+    pairs, decoded = PairReader(reading, max_pixels=max_pixels), []
     for data in (data for row in rows for data in row if data is not None):
         with contextlib.suppress(ImageError):
-            decoded.append(images.decode(data, max_pixels=max_pixels, bit_depth=bit_depth))
+            decoded.append(pairs.decode(data))
     return decoded
 
 
@@ -170,7 +173,7 @@ def featurize(
     the hashes of what they were made from, ``capture_date``, ``reason``, ``detail``: as many rows
     as ``table`` has.
     """
-    difference = feature_set.spec.difference
+    reading = feature_set.spec.reading
     described = [
         names.IMAGE_ID,
         names.SOURCE_URI,
@@ -178,18 +181,10 @@ def featurize(
         names.CONTENT_SHA256,
         names.REFERENCE_SHA256,
     ]
-    columns = [*described, names.IMAGE, *([names.REFERENCE] if difference else [])]
-    spec = feature_set.spec
-    plan = replace(
-        plan,
-        max_offset=spec.max_offset,
-        alignment=spec.alignment,
-        bit_depth=spec.bit_depth,
-    )
+    columns = [*described, names.IMAGE, *([names.REFERENCE] if reading.difference else [])]
+    plan = replace(plan, reading=reading)
     graph = graphs.with_threads(feature_set.graph, plan.threads).SerializeToString()
-    made = inference.run_images(
-        table.select(columns), graph, batches.FEATURES, plan, difference=difference
-    )
+    made = inference.run_images(table.select(columns), graph, batches.FEATURES, plan)
     return made.withColumn(names.FEATURE_SET, F.lit(feature_set.fingerprint))
 
 

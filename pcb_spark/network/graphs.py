@@ -6,7 +6,9 @@ and, in a scoring graph, ``probability`` float [1, K].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +17,7 @@ from onnx import TensorProto, helper
 from pcb_spark.core import registration
 from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import pixel_numbers, pooling, unpacking
 from pcb_spark.network.linear import Linear, add_log_odds
 from pcb_spark.network.nodes import NodeBuilder, checked_model
@@ -31,18 +34,30 @@ class FeatureSpec:
 
     ``levels`` are backbone stages, ``avgpool`` (the mean of layer4) or ``pixels``
     (``pixel_numbers``, beside one of the others, and only with ``difference``). ``pooling`` turns a
-    map into numbers. With ``difference`` the map is what differs between an image and its
-    reference, which were aligned where they lie up to ``max_offset`` of their side apart;
-    ``alignment`` is that of ``pairs.PairReader``. ``bit_depth`` is that with which
-    ``images.decode`` reads files of 16 bits.
+    map into numbers. With ``reading.difference`` the map is what differs between an image and its
+    reference.
     """
 
     levels: tuple[str, ...]
     pooling: tuple[str, ...]
-    difference: bool
-    max_offset: float = 0.0
-    alignment: str = registration.CUT
-    bit_depth: int = FULL_DEPTH
+    reading: Reading
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> FeatureSpec:
+        """Undo ``record``, whose versions before alignments were told apart filled images."""
+        told = {"alignment": registration.FILL, **record}
+        levels, pooling = (tuple(told.pop(name)) for name in ("levels", "pooling"))
+        return cls(levels=levels, pooling=pooling, reading=Reading(**told))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Its fields and those of ``reading`` side by side, as they are stored."""
+        return {"levels": self.levels, "pooling": self.pooling, **asdict(self.reading)}
+
+    @property
+    def difference(self) -> bool:
+        """Whether an image is compared with its reference."""
+        return self.reading.difference
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -108,10 +123,11 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
 
 def _done_before(spec: FeatureSpec) -> str | None:
     """What is done before the graph, yet is part of what its fingerprint stands for."""
-    aligned = [f"max_offset={spec.max_offset}"] if spec.max_offset else []
-    if spec.difference and spec.alignment != registration.FILL:
-        aligned.append(f"alignment={spec.alignment}")
-    shallow = [f"bit_depth={spec.bit_depth}"] if spec.bit_depth != FULL_DEPTH else []
+    how = spec.reading
+    aligned = [f"max_offset={how.max_offset}"] if how.max_offset else []
+    if how.difference and how.alignment != registration.FILL:
+        aligned.append(f"alignment={how.alignment}")
+    shallow = [f"bit_depth={how.bit_depth}"] if how.bit_depth != FULL_DEPTH else []
     return " ".join([*aligned, *shallow]) or None
 
 

@@ -54,8 +54,7 @@ class _Pool:
 class HeatMapper:
     """Heat maps of one bundle; holds one ONNX session and the trees.
 
-    ``difference`` says whether it compares with references, ``max_offset`` and ``alignment`` how
-    pairs are brought together before (``pairs.PairReader``).
+    ``reading`` says how pairs are read for it.
     """
 
     def __init__(self, model: bundle.Bundle) -> None:
@@ -63,9 +62,7 @@ class HeatMapper:
 
         graph = onnx.load_from_string(model.parts[bundle.FEATURES])
         self._pools = _pools(graph.graph)
-        self.difference = model.manifest.difference
-        self.max_offset = model.manifest.max_offset
-        self.alignment = model.manifest.alignment
+        self.reading = model.manifest.reading
         self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
         self._linear = linear.of_bundle(model)
         self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
@@ -88,10 +85,10 @@ class HeatMapper:
         ------
         BundleError : the bundle compares with references, and there is none.
         """
-        if self.difference and reference is None:
+        if self.reading.difference and reference is None:
             what = "a model that compares with references can't explain an image without one"
             raise BundleError(what, hint="leave it out, or give its reference")
-        golden = [reference] if self.difference and reference is not None else None
+        golden = [reference] if self.reading.difference and reference is not None else None
         inputs = batches.feed([pixels], golden, [0] if golden else ())
         names = [output.name for output in self._session.get_outputs()]
         found = dict(zip(names, self._session.run(names, inputs), strict=True))

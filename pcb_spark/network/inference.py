@@ -18,9 +18,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark.core import batches, images, names, registration
+from pcb_spark.core import batches, images, names
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import Pair, PairReader
+from pcb_spark.core.pairs import Pair, PairReader, Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ OUTPUT = "output"
 
 DEFAULT_BATCH_SIZE = 8
 DEFAULT_IMAGES_PER_PARTITION = 1024
+_ALONE = Reading(difference=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +51,14 @@ class InferencePlan:
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
     with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
-    ``max_offset``, ``alignment`` and ``bit_depth`` are those of ``graphs.FeatureSpec``.
+    ``reading`` is that of the model whose graph runs.
     """
 
     batch_size: int
     partitions: int
     threads: int
     max_pixels: int
-    max_offset: float = 0.0
-    alignment: str = registration.CUT
-    bit_depth: int = images.FULL_DEPTH
+    reading: Reading = _ALONE
 
     @classmethod
     def derive(
@@ -82,15 +81,13 @@ class InferencePlan:
         )
 
 
-def run_images(
-    df: DataFrame, graph: bytes, output: str, plan: InferencePlan, *, difference: bool
-) -> DataFrame:
+def run_images(df: DataFrame, graph: bytes, output: str, plan: InferencePlan) -> DataFrame:
     """Run ``graph`` over the images of ``df`` and put its ``output`` beside each of them.
 
     Parameters
     ----------
-    df : columns ``image_id``, ``image`` and, with ``difference``, ``reference`` and
-        ``reference_sha256``; whatever else it has is carried along.
+    df : columns ``image_id``, ``image`` and, where references are read, ``reference``
+        and ``reference_sha256``; whatever else it has is carried along.
     output : ``batches.FEATURES`` or ``batches.PROBABILITY``.
 
     Returns
@@ -98,10 +95,12 @@ def run_images(
     The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
     where there is an output). As many rows as ``df`` has.
     """
-    if difference:  # batches tell references apart by their hash, which a table may lack
+    if (
+        plan.reading.difference
+    ):  # batches tell references apart by their hash, which a table may lack
         hashed = F.coalesce(names.REFERENCE_SHA256, F.sha2(names.REFERENCE, 256))
         df = df.withColumn(names.REFERENCE_SHA256, hashed)
-    scored = run(pack(df, plan, difference=difference), graph, output)
+    scored = run(pack(df, plan), graph, output)
     slot = F.col(f"{ITEM}.{SLOT}")
     exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
     carried = [c for c in df.columns if c not in (names.IMAGE, names.REFERENCE)]
@@ -123,19 +122,20 @@ def run(packed: DataFrame, graph: bytes, output: str) -> DataFrame:
     return model.transform(packed)  # type: ignore[no-any-return]
 
 
-def pack(df: DataFrame, plan: InferencePlan, *, difference: bool) -> DataFrame:
+def pack(df: DataFrame, plan: InferencePlan) -> DataFrame:
     """Turn images into batches of packed pixels, those with one reference side by side.
 
     The hash of ``image_id`` decides the partition and the sort decides the batch, so that the same
     images make the same batches whatever the files they come from.
     """
     order = [names.IMAGE_ID]
+    difference = plan.reading.difference
     if difference:
         order.insert(0, names.REFERENCE_SHA256)
     placed = df.repartition(plan.partitions, names.IMAGE_ID).sortWithinPartitions(*order)
     carried = [f for f in df.schema.fields if f.name not in (names.IMAGE, names.REFERENCE)]
     schema = _batch_schema(carried, difference=difference)
-    return placed.mapInArrow(_packer(plan, schema, difference=difference), schema)
+    return placed.mapInArrow(_packer(plan, schema), schema)
 
 
 def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.StructType:
@@ -160,11 +160,11 @@ def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.St
 Packer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> Packer:
+def _packer(plan: InferencePlan, schema: t.StructType) -> Packer:
     items_type = to_arrow_type(schema[ITEMS].dataType)
 
     def pack_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        batch = _Batch(items_type, plan, difference=difference)
+        batch = _Batch(items_type, plan)
         for records in record_batches:
             for row in records.to_pylist():
                 yield from batch.add(row)
@@ -177,19 +177,14 @@ def _packer(plan: InferencePlan, schema: t.StructType, *, difference: bool) -> P
 class _Batch:
     """The batch that a partition is filling: images of one reference, and of one cut of it."""
 
-    def __init__(self, items_type: pa.DataType, plan: InferencePlan, *, difference: bool) -> None:
+    def __init__(self, items_type: pa.DataType, plan: InferencePlan) -> None:
         self.items_type = items_type
         self.batch_size = plan.batch_size
         self.rows: list[dict[str, Any]] = []
         self.images: list[NDArray[np.uint8]] = []
         self.reference = _BLACK
-        self.pairs = PairReader(
-            difference=difference,
-            max_offset=plan.max_offset,
-            alignment=plan.alignment,
-            max_pixels=plan.max_pixels,
-            bit_depth=plan.bit_depth,
-        )
+        self.compares = plan.reading.difference
+        self.pairs = PairReader(plan.reading, max_pixels=plan.max_pixels)
 
     def add(self, row: dict[str, Any]) -> Iterator[pa.RecordBatch]:
         """Add an image; the answer is the batch before it where that ends here."""
@@ -214,14 +209,14 @@ class _Batch:
     def _ends_before(self, pair: Pair) -> bool:
         if not self.images:
             return False
-        full = len(self.images) + self.pairs.difference >= self.batch_size
+        full = len(self.images) + self.compares >= self.batch_size
         return full or (pair.reference is not None and pair.reference is not self.reference)
 
     def flush(self) -> pa.RecordBatch:
         """Return the batch as one row and start the next one."""
         items = pa.array([self.rows], type=self.items_type)
         pixels = self.images or [_BLACK]
-        references = [self.reference] if self.pairs.difference else None
+        references = [self.reference] if self.compares else None
         inputs = batches.feed(pixels, references, [0] * len(pixels))
         columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
         self.rows, self.images = [], []

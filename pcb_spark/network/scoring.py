@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from pcb_spark.core.bundle import Manifest
 
 
-def score(
-    images: DataFrame, graph: bytes, plan: inference.InferencePlan, *, difference: bool
-) -> DataFrame:
+def score(images: DataFrame, graph: bytes, plan: inference.InferencePlan) -> DataFrame:
     """Run the fused graph, pixels to probability.
 
     Returns
@@ -27,10 +25,10 @@ def score(
     ``detail``: as many rows as ``images`` has.
     """
     columns = [*schemas.TRACEABILITY, names.CAPTURE_DATE, names.IMAGE]
-    if difference:
+    if plan.reading.difference:
         columns += [names.REFERENCE, names.REFERENCE_SHA256]
     chosen = images.select(columns)
-    made = inference.run_images(chosen, graph, batches.PROBABILITY, plan, difference=difference)
+    made = inference.run_images(chosen, graph, batches.PROBABILITY, plan)
     return made.select(
         *schemas.TRACEABILITY, names.CAPTURE_DATE, names.PROBABILITY, names.REASON, names.DETAIL
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
 
-from pcb_spark.core import bundle, registration
+from pcb_spark.core import bundle
 from pcb_spark.core.errors import (
     BundleError,
     InputError,
@@ -62,12 +63,7 @@ def write_feature_set(run: Run, feature_set: FeatureSet) -> None:
     """Keep the graph that made the ``features`` table beside it, for the bundle."""
     about = {
         "fingerprint": feature_set.fingerprint,
-        "levels": feature_set.spec.levels,
-        "pooling": feature_set.spec.pooling,
-        "difference": feature_set.spec.difference,
-        "max_offset": feature_set.spec.max_offset,
-        "alignment": feature_set.spec.alignment,
-        "bit_depth": feature_set.spec.bit_depth,
+        **feature_set.spec.record,
         "precision": feature_set.precision,
         "backbone_source": feature_set.backbone_source,
         "backbone_sha256": feature_set.backbone_sha256,
@@ -98,15 +94,9 @@ def read_feature_set(run: Run) -> FeatureSet:
         tables.download(run.spark, uri, local)
         about = json.loads((local / "feature_set.json").read_text(encoding="utf-8"))
         graph = onnx.load(local / "features.onnx")
-    spec = FeatureSpec(
-        levels=tuple(about.pop("levels")),
-        pooling=tuple(about.pop("pooling")),
-        difference=about.pop("difference"),
-        max_offset=about.pop("max_offset", 0.0),
-        alignment=about.pop("alignment", registration.FILL),
-        bit_depth=about.pop("bit_depth", 16),
-    )
-    return FeatureSet(spec=spec, graph=graph, **about)
+    own = {each.name for each in fields(FeatureSet)}
+    spec = {name: about.pop(name) for name in set(about) - own}
+    return FeatureSet(spec=FeatureSpec.from_record(spec), graph=graph, **about)
 
 
 def read_reviews(run: Run) -> DataFrame | None:

@@ -85,10 +85,9 @@ def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[
         return []
     sample = features.calibration_sample(
         images,
-        difference=spec.difference,
+        spec.reading,
         max_pixels=job.config.ingest.max_pixels,
         seed=job.config.seed,
-        bit_depth=spec.bit_depth,
     )
     if not sample:
         log.warning("no image of the calibration sample can be decoded: the backbone stays in fp32")

@@ -101,17 +101,10 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
 
 
 def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
-    plan = job.plan(count)
+    plan = replace(job.plan(count), reading=model.manifest.reading)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
-    about = model.manifest
-    plan = replace(
-        plan,
-        max_offset=about.max_offset,
-        alignment=about.alignment,
-        bit_depth=about.bit_depth,
-    )
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
-    return scoring.score(images, graph, plan, difference=model.manifest.difference)
+    return scoring.score(images, graph, plan)
 
 
 def _classifier_graph(model: bundle.Bundle) -> bytes:

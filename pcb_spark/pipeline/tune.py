@@ -75,7 +75,9 @@ def run_tune(job: Job) -> Counts:
         threads=session.task_slots(job.spark),
         configured=[
             features.spec_of(
-                job.config.features, difference=spec.difference, bit_depth=spec.bit_depth
+                job.config.features,
+                difference=spec.difference,
+                bit_depth=spec.reading.bit_depth,
             )
             for spec in specs
         ],
@@ -113,9 +115,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
         graphs.FeatureSpec(
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
-            difference=difference,
-            max_offset=chosen.max_offset if difference else 0.0,
-            bit_depth=bit_depth,
+            reading=features.reading_of(config, difference=difference, bit_depth=bit_depth),
         )
         for difference in modes or [chosen.difference]
     ]

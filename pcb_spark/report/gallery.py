@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from pcb_spark.core import images, names, policy, registration
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import Pair, PairReader
+from pcb_spark.core.pairs import Pair, PairReader, Reading
 from pcb_spark.network import heatmaps
 
 if TYPE_CHECKING:
@@ -139,19 +139,14 @@ def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
 
 def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _Seen]]:
     mapper = heatmaps.HeatMapper(evidence.model) if evidence.model and evidence.pairs else None
-    pairs = PairReader(
-        difference=True,
-        max_offset=mapper.max_offset if mapper else 0.0,
-        alignment=mapper.alignment if mapper else registration.FILL,
-        max_pixels=evidence.max_pixels,
-        bit_depth=evidence.manifest.bit_depth if evidence.manifest else images.FULL_DEPTH,
-    )
+    as_told = mapper.reading if mapper else Reading(difference=True, alignment=registration.FILL)
+    pairs = PairReader(replace(as_told, difference=True), max_pixels=evidence.max_pixels)
     for image_id in ids:
         files = evidence.pairs.get(image_id)
         pair = _seen(pairs, files) if files else None
         if pair is None:
             continue
-        explained = mapper and (pair.reference is not None or not mapper.difference)
+        explained = mapper and (pair.reference is not None or not mapper.reading.difference)
         heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
         yield image_id, _Seen(image=pair.image, reference=pair.reference, heat=heat)
 

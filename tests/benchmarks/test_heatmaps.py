@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.heatmaps import trials
 from pcb_spark.core import batches, images
+from pcb_spark.core.pairs import Reading
 from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import render_pair
@@ -17,7 +18,9 @@ from tests.trunks import feed, run_graph
 if TYPE_CHECKING:
     from pcb_spark.core.bundle import Bundle
 
-SPEC = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(
+    levels=("layer1", "layer2"), pooling=("max",), reading=Reading(difference=True)
+)
 
 
 def rendered_model(count: int) -> Bundle:

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import compare, data, fits, packing, peers, rows, stages, ways
 from benchmarks.models import Model
 from pcb_spark.core import names
+from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import schemas, tables
 from pcb_spark.network import graphs, trees
 from tests.rows import images_table, noise
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import onnx
     from pyspark.sql import DataFrame, SparkSession
 
-SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True))
 
 
 def tiny_graph() -> onnx.ModelProto:
@@ -45,8 +46,7 @@ def test_limit_and_a_way_on_spark_are_measured(spark: SparkSession, tmp_path: Pa
         name="tiny",
         precision="fp32",
         folder=tmp_path,
-        difference=True,
-        max_offset=0.08,
+        reading=Reading(difference=True, max_offset=0.08),
         graph=tiny_graph(),
     )
     samples = [packing.Sample(noise(seed), noise(3)) for seed in range(8)]

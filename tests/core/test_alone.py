@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pcb_spark.core import bundle
+from pcb_spark.core.pairs import Reading
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.network.graphs import FeatureSpec
 from tests.models import in_memory, train
@@ -69,7 +70,7 @@ def test_a_wheel_and_three_packages_score_an_image(tmp_path: Path) -> None:
     install = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(WHEELS)]
     subprocess.run([str(python), *install, str(wheel)], check=True, capture_output=True)
 
-    spec = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    spec = FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True))
     rng = np.random.default_rng(2)
     classifier = train(rng.normal(size=(60, spec.width)).astype(np.float32), rng.random(60) < 0.5)
     made = in_memory(spec, classifier, threshold={"value": 0.5})

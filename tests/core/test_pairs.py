@@ -5,7 +5,7 @@ import pytest
 
 from pcb_spark.core import images
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import PairReader
+from pcb_spark.core.pairs import PairReader, Reading
 from tests.rows import NO_IMAGE, noise, png
 
 
@@ -20,7 +20,7 @@ def pair_of_views() -> tuple[bytes, bytes]:
 
 
 def test_both_are_cut_to_what_both_show() -> None:
-    pair = PairReader(difference=True, max_offset=0.08).read(*pair_of_views())
+    pair = PairReader(Reading(difference=True, max_offset=0.08)).read(*pair_of_views())
     assert pair.reference is not None
     assert not np.array_equal(pair.reference, images.decode(pair_of_views()[1]))
     assert np.abs(pair.image.astype(int) - pair.reference).mean() < 1
@@ -28,7 +28,9 @@ def test_both_are_cut_to_what_both_show() -> None:
 
 def test_models_of_earlier_versions_see_the_image_moved_onto_its_reference() -> None:
     image, reference = pair_of_views()
-    pair = PairReader(difference=True, max_offset=0.08, alignment="fill").read(image, reference)
+    pair = PairReader(Reading(difference=True, max_offset=0.08, alignment="fill")).read(
+        image, reference
+    )
     assert pair.reference is not None
     assert np.array_equal(pair.reference, images.decode(reference))
     middle = (slice(None), slice(20, -20), slice(20, -20))
@@ -37,18 +39,18 @@ def test_models_of_earlier_versions_see_the_image_moved_onto_its_reference() -> 
 
 def test_without_a_limit_they_see_it_as_it_is() -> None:
     image, reference = pair_of_views()
-    pair = PairReader(difference=True, alignment="fill").read(image, reference)
+    pair = PairReader(Reading(difference=True, alignment="fill")).read(image, reference)
     assert np.array_equal(pair.image, images.decode(image))
 
 
 def test_images_in_place_share_the_pixels_of_their_reference() -> None:
-    pairs = PairReader(difference=True, max_offset=0.08)
+    pairs = PairReader(Reading(difference=True, max_offset=0.08))
     first, second = (pairs.read(noise(n), noise(7), key="7").reference for n in (7, 7))
     assert first is second
 
 
 def test_a_model_that_does_not_compare_reads_no_reference() -> None:
-    pair = PairReader(difference=False, max_offset=0.08).read(noise(1), NO_IMAGE)
+    pair = PairReader(Reading(difference=False, max_offset=0.08)).read(noise(1), NO_IMAGE)
     assert pair.reference is None
     assert np.array_equal(pair.image, images.decode(noise(1)))
 
@@ -63,13 +65,13 @@ def test_a_model_that_does_not_compare_reads_no_reference() -> None:
 )
 def test_reasons(image: bytes, reference: bytes | None, reason: str) -> None:
     with pytest.raises(ImageError) as info:
-        PairReader(difference=True).read(image, reference)
+        PairReader(Reading(difference=True)).read(image, reference)
     assert info.value.reason == reason
 
 
 def test_larger_images_than_allowed_are_refused() -> None:
     with pytest.raises(ImageError) as info:
-        PairReader(difference=False, max_pixels=100).read(noise(1))
+        PairReader(Reading(difference=False), max_pixels=100).read(noise(1))
     assert info.value.reason == "too_many_pixels"
 
 
@@ -82,7 +84,7 @@ def test_a_reference_is_decoded_once_while_its_key_stays(monkeypatch: pytest.Mon
         return decode(data, **options)
 
     monkeypatch.setattr(images, "decode", counting)
-    pairs = PairReader(difference=True)
+    pairs = PairReader(Reading(difference=True))
     for image, reference in ((1, 7), (2, 7), (3, 8), (4, 7)):
         pairs.read(noise(image), noise(reference), key=str(reference))
 
@@ -90,7 +92,7 @@ def test_a_reference_is_decoded_once_while_its_key_stays(monkeypatch: pytest.Mon
 
 
 def test_references_without_a_key_are_told_apart_by_their_bytes() -> None:
-    pairs = PairReader(difference=True)
+    pairs = PairReader(Reading(difference=True))
     pairs.read(noise(1), noise(7))
     second = pairs.read(noise(1), noise(8)).reference
     assert second is not None

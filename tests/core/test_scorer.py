@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from pcb_spark.core import bundle, names, review
+from pcb_spark.core.pairs import Reading
 from pcb_spark.core.scorer import Score, Scorer
 from pcb_spark.network import graphs, scoring
 from pcb_spark.network.graphs import FeatureSpec
@@ -18,8 +19,10 @@ from tests.rows import NO_IMAGE, images_table, noise, rendered_pairs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-COMPARING = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08)
-ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), difference=False)
+COMPARING = FeatureSpec(
+    levels=("layer1",), pooling=("max",), reading=Reading(difference=True, max_offset=0.08)
+)
+ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), reading=Reading(difference=False))
 
 
 def model(spec: FeatureSpec, *, threshold: float = 0.5) -> bundle.Bundle:
@@ -33,7 +36,11 @@ def model(spec: FeatureSpec, *, threshold: float = 0.5) -> bundle.Bundle:
         most=np.full(spec.width, 0.5, dtype=np.float32),
     )
     return in_memory(
-        spec, text, linear=beside, threshold={"value": threshold}, max_offset=spec.max_offset
+        spec,
+        text,
+        linear=beside,
+        threshold={"value": threshold},
+        max_offset=spec.reading.max_offset,
     )
 
 
@@ -51,11 +58,11 @@ def test_scores_and_decisions_equal_those_of_spark_bit_for_bit(
     told = [Scorer(model(spec)).score(*pair).probability or 0.0 for pair in rendered]
     chosen = model(spec, threshold=float(np.median(told)))
     plan = InferencePlan(
-        batch_size=8, partitions=2, threads=1, max_pixels=1_000_000, max_offset=spec.max_offset
+        batch_size=8, partitions=2, threads=1, max_pixels=1_000_000, reading=spec.reading
     )
     fused = onnx.load_from_string(chosen.parts[bundle.GRAPH])
     graph = graphs.with_threads(fused, 1).SerializeToString()
-    scored = scoring.score(images_table(spark, pairs), graph, plan, difference=spec.difference)
+    scored = scoring.score(images_table(spark, pairs), graph, plan)
     decided = scoring.decide(scored, chosen.manifest, review.Shares(control=0, audit=0))
     expected = [
         Score(

@@ -3,15 +3,20 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from pcb_spark.core.pairs import Reading
 from pcb_spark.learning import search_space
 from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs
 
 WIDEST = [
     graphs.FeatureSpec(
-        levels=("layer1", "layer2"), pooling=("mean", "max"), difference=True, max_offset=0.08
+        levels=("layer1", "layer2"),
+        pooling=("mean", "max"),
+        reading=Reading(difference=True, max_offset=0.08),
     ),
-    graphs.FeatureSpec(levels=("layer2", "avgpool"), pooling=("mean", "max"), difference=False),
+    graphs.FeatureSpec(
+        levels=("layer2", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=False)
+    ),
 ]
 
 
@@ -20,19 +25,23 @@ WIDEST = [
     [
         (
             graphs.FeatureSpec(
-                levels=("layer2",), pooling=("max",), difference=True, max_offset=0.08
+                levels=("layer2",), pooling=("max",),
+                reading=Reading(difference=True, max_offset=0.08),
             ),
             ClassifierConfig(lambda_l2=2.0, scale_pos_weight=3.0, keep_features=100),
         ),
         (
             graphs.FeatureSpec(
-                levels=("layer2", "avgpool"), pooling=("mean", "max"), difference=False
+                levels=("layer2", "avgpool"), pooling=("mean", "max"),
+                reading=Reading(difference=False),
             ),
             ClassifierConfig(num_iterations=150, learning_rate=0.03, num_leaves=8, lambda_l2=1.0,
                              is_unbalance=True),
         ),
         (  # beyond what is drawn else
-            graphs.FeatureSpec(levels=("layer2",), pooling=("mean",), difference=False),
+            graphs.FeatureSpec(
+                levels=("layer2",), pooling=("mean",), reading=Reading(difference=False)
+            ),
             ClassifierConfig(num_iterations=20, learning_rate=0.5, num_leaves=2, lambda_l2=0.001,
                              min_data_in_leaf=3, feature_fraction=1.0, keep_features=5,
                              scale_pos_weight=9.0),

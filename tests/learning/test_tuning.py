@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from pcb_spark.core.pairs import Reading
 from pcb_spark.learning import lightgbm_on_driver, tuning
 from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs
@@ -17,7 +18,9 @@ from pcb_spark.pipeline import config
 from tests.judged import judged
 from tests.trunks import averaging_trunk
 
-ALL = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("mean", "max"), difference=False)
+ALL = graphs.FeatureSpec(
+    levels=("layer1", "layer2"), pooling=("mean", "max"), reading=Reading(difference=False)
+)
 #: The one column that tells defects: the fifth of layer2's maxima.
 TELLING = 256 + 256 + 512 + 4
 TREES = ClassifierConfig(
@@ -26,7 +29,7 @@ TREES = ClassifierConfig(
 
 
 def narrow(*levels: str, pooling: tuple[str, ...] = ("max",)) -> graphs.FeatureSpec:
-    return graphs.FeatureSpec(levels=levels, pooling=pooling, difference=False)
+    return graphs.FeatureSpec(levels=levels, pooling=pooling, reading=Reading(difference=False))
 
 
 @pytest.fixture
@@ -182,7 +185,7 @@ def test_the_same_seed_proposes_the_same_trials(examples: tuning.Examples, tmp_p
 
 
 def test_the_reference_mode_is_searched_too(examples: tuning.Examples, tmp_path: Path) -> None:
-    spec = dataclasses.replace(ALL, levels=("layer1",), difference=True)
+    spec = dataclasses.replace(ALL, levels=("layer1",), reading=Reading(difference=True))
     values = np.zeros((120, spec.width), dtype=np.float32)
     both = [*examples.tables, tuning.FeatureTable(spec=spec, values=values)]
     wider = dataclasses.replace(examples, tables=both)
@@ -197,7 +200,9 @@ def test_the_reference_mode_is_searched_too(examples: tuning.Examples, tmp_path:
 
 
 def test_milliseconds_of_a_graph() -> None:
-    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    spec = graphs.FeatureSpec(
+        levels=("layer1",), pooling=("max",), reading=Reading(difference=True)
+    )
     graph = graphs.features_graph(averaging_trunk("layer1"), spec)
 
     assert 0 < tuning.milliseconds(graph, difference=True) < 1000
@@ -214,7 +219,9 @@ def test_a_graph_is_timed_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None
         return original(model, *arguments, **options)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", create)
-    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    spec = graphs.FeatureSpec(
+        levels=("layer1",), pooling=("max",), reading=Reading(difference=True)
+    )
 
     tuning.milliseconds(graphs.features_graph(averaging_trunk("layer1"), spec), difference=True)
 

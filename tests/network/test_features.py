@@ -9,6 +9,7 @@ import pytest
 
 from pcb_spark.core import images, names, registration
 from pcb_spark.core.errors import InputError
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import backbone, features, graphs
 from pcb_spark.network.inference import InferencePlan
 from pcb_spark.network.settings import FeaturesConfig
@@ -57,11 +58,13 @@ def test_references_that_nobody_has_are_refused() -> None:
 def test_empty_settings_mean_the_measured_defaults() -> None:
     with_reference = features.choose_spec(configured(), total=9, with_reference=9)
     assert with_reference == graphs.FeatureSpec(
-        levels=("pixels", "layer1", "layer2"), pooling=("max",), difference=True, max_offset=0.08
+        levels=("pixels", "layer1", "layer2"),
+        pooling=("max",),
+        reading=Reading(difference=True, max_offset=0.08),
     )
     without = features.choose_spec(configured(), total=9, with_reference=0)
     assert without == graphs.FeatureSpec(
-        levels=("layer2", "layer3"), pooling=("mean", "max"), difference=False
+        levels=("layer2", "layer3"), pooling=("mean", "max"), reading=Reading(difference=False)
     )
 
 
@@ -111,7 +114,9 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> backbone.Backbone:
 
 
 def spec(*levels: str, difference: bool = True) -> graphs.FeatureSpec:
-    return graphs.FeatureSpec(levels=levels, pooling=("max",), difference=difference)
+    return graphs.FeatureSpec(
+        levels=levels, pooling=("max",), reading=Reading(difference=difference)
+    )
 
 
 def test_feature_set_is_identified_by_weights_and_settings(
@@ -185,14 +190,13 @@ def test_calibration_sample_is_drawn_by_seed_and_leaves_damaged_files_out(
         *rendered_pairs(38), (NO_IMAGE, None),
     ]  # fmt: skip
     table = images_table(spark, pairs)
-    drawn = features.calibration_sample(table, difference=True, max_pixels=10**6, seed=1)
+    reading = Reading(difference=True)
+    drawn = features.calibration_sample(table, reading, max_pixels=10**6, seed=1)
     assert 60 <= len(drawn) <= 64  # 32 of the 39 images, the damaged one perhaps among them
     assert all(each.shape == (3, 224, 224) for each in drawn)
-    again = features.calibration_sample(
-        table.repartition(3), difference=True, max_pixels=10**6, seed=1
-    )
+    again = features.calibration_sample(table.repartition(3), reading, max_pixels=10**6, seed=1)
     assert all(map(np.array_equal, drawn, again))
-    other = features.calibration_sample(table, difference=True, max_pixels=10**6, seed=2)
+    other = features.calibration_sample(table, reading, max_pixels=10**6, seed=2)
     assert not all(map(np.array_equal, drawn, other))
 
 
@@ -267,7 +271,7 @@ def test_features_of_single_images_are_those_of_plain_onnxruntime(
     weights = shared / "weights" / "resnet50_imagenet.onnx"
     source = backbone.load(str(weights), cache_dir=shared)
     wanted = graphs.FeatureSpec(
-        levels=("layer2", "avgpool"), pooling=("mean", "max"), difference=False
+        levels=("layer2", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=False)
     )
     pairs = rendered_pairs(4)
     found = by_spark(images_table(spark, pairs), features.build(source, wanted))

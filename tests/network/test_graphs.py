@@ -9,6 +9,7 @@ import pytest
 
 from pcb_spark.core import batches, images
 from pcb_spark.core.batches import FEATURES
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network.graphs import (
     WIDTHS,
     FeatureSpec,
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 
 def spec(*levels: str, pooling: Sequence[str] = ("max",), difference: bool = False) -> FeatureSpec:
-    return FeatureSpec(levels=levels, pooling=tuple(pooling), difference=difference)
+    return FeatureSpec(
+        levels=levels, pooling=tuple(pooling), reading=Reading(difference=difference)
+    )
 
 
 def noise(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -220,7 +223,9 @@ def test_widths_are_those_of_resnet50() -> None:
 
 
 def test_where_each_level_and_pooling_lies_in_the_vector() -> None:
-    spec = FeatureSpec(levels=("layer1", "avgpool"), pooling=("mean", "max"), difference=True)
+    spec = FeatureSpec(
+        levels=("layer1", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=True)
+    )
 
     assert column_slices(spec) == {
         ("layer1", "mean"): slice(0, 512),
@@ -228,3 +233,22 @@ def test_where_each_level_and_pooling_lies_in_the_vector() -> None:
         ("avgpool", "mean"): slice(1024, 5120),
     }
     assert spec.width == 5120
+
+
+def test_a_spec_is_stored_as_one_flat_record() -> None:
+    spec = FeatureSpec(
+        levels=("layer1",),
+        pooling=("max",),
+        reading=Reading(difference=True, max_offset=0.05, bit_depth=12),
+    )
+    record = {
+        "levels": ("layer1",), "pooling": ("max",), "difference": True, "max_offset": 0.05,
+        "alignment": "cut", "bit_depth": 12,
+    }  # fmt: skip
+    assert spec.record == record
+    assert FeatureSpec.from_record({**record, "levels": ["layer1"], "pooling": ["max"]}) == spec
+
+
+def test_records_of_before_alignments_filled_images_up() -> None:
+    old = {"levels": ["layer1"], "pooling": ["max"], "difference": True}
+    assert FeatureSpec.from_record(old).reading == Reading(difference=True, alignment="fill")

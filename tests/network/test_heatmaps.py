@@ -7,6 +7,7 @@ import pytest
 
 from pcb_spark.core import batches
 from pcb_spark.core.errors import BundleError
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs, heatmaps
 from tests import models
 from tests.trunks import feed, run_graph
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 SPECS = [
-    graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("max",), difference=True),
-    graphs.FeatureSpec(levels=("layer2", "avgpool"), pooling=("mean", "max"), difference=True),
-    graphs.FeatureSpec(levels=("layer2", "avgpool"), pooling=("mean", "max"), difference=False),
+    graphs.FeatureSpec(
+        levels=("layer1", "layer2"), pooling=("max",), reading=Reading(difference=True)
+    ),
+    graphs.FeatureSpec(
+        levels=("layer2", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=True)
+    ),
+    graphs.FeatureSpec(
+        levels=("layer2", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=False)
+    ),
 ]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pcb_spark.core import batches, images, names, registration
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs, inference
 from pcb_spark.network.inference import InferencePlan
 from tests.core import image_kinds
@@ -20,34 +20,37 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 MAX_PIXELS = 1_000_000
-SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True))
 REFERENCES = [noise(seed) for seed in (100, 101, 102)]
+PAIRED = Reading(difference=True)
 #: Ten images, four to a reference at most.
 PAIRS = [(noise(seed), REFERENCES[seed % 3]) for seed in range(10)]
 
 
-def plan(*, partitions: int = 2, batch_size: int = 4, max_offset: float = 0.0) -> InferencePlan:
+def plan(*, partitions: int = 2, batch_size: int = 4, reading: Reading = PAIRED) -> InferencePlan:
     return InferencePlan(
         batch_size=batch_size, partitions=partitions, threads=1, max_pixels=MAX_PIXELS,
-        max_offset=max_offset,
+        reading=reading,
     )  # fmt: skip
 
 
 def graph(*, difference: bool) -> bytes:
-    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=difference)
+    spec = graphs.FeatureSpec(
+        levels=("layer1",), pooling=("max",), reading=Reading(difference=difference)
+    )
     made = graphs.features_graph(averaging_trunk("layer1"), spec)
     content: bytes = graphs.with_threads(made, 1).SerializeToString()
     return content
 
 
-def run(df: DataFrame, how: InferencePlan, *, difference: bool = True) -> list[Row]:
+def run(df: DataFrame, how: InferencePlan) -> list[Row]:
     """Rows in the order of their ids."""
+    difference = how.reading.difference
     columns = [names.IMAGE_ID, names.LOT, names.CAPTURED_AT, names.CAPTURE_DATE, names.IMAGE]
     if difference:
         columns += [names.REFERENCE, names.REFERENCE_SHA256]
     made = inference.run_images(
-        df.select(columns), graph(difference=difference), batches.FEATURES, how,
-        difference=difference,
+        df.select(columns), graph(difference=difference), batches.FEATURES, how
     )  # fmt: skip
     return sorted(made.collect(), key=lambda row: str(row[names.IMAGE_ID]))
 
@@ -88,7 +91,7 @@ def test_images_are_decoded_at_the_depth_of_the_plan(spark: SparkSession) -> Non
     deep, usual = (
         inference.run_images(
             table, graph(difference=False), batches.FEATURES,
-            replace(plan(), bit_depth=depth), difference=False,
+            plan(reading=Reading(difference=False, bit_depth=depth)),
         ).first()
         for depth in (12, 16)
     )  # fmt: skip
@@ -165,14 +168,15 @@ def test_partition_without_a_usable_image_keeps_its_rows(
     spark: SparkSession, difference: bool
 ) -> None:
     pairs: list[tuple[bytes, bytes | None]] = [(NO_IMAGE, REFERENCES[0])] * 40
-    found = run(images_table(spark, pairs), plan(partitions=2, batch_size=2), difference=difference)
+    how = plan(partitions=2, batch_size=2, reading=Reading(difference=difference))
+    found = run(images_table(spark, pairs), how)
     assert len(found) == 40
     assert {row.reason for row in found} == {"not_an_image"}
     assert all(row.features is None for row in found)
 
 
 def test_image_without_a_reference_is_fine_where_none_is_asked_for(spark: SparkSession) -> None:
-    found = run(images_table(spark, [(noise(1), None)]), plan(), difference=False)
+    found = run(images_table(spark, [(noise(1), None)]), plan(reading=Reading(difference=False)))
     by_hand = expected_maps(pixels(noise(1)), "layer1").max((2, 3))[0]
     assert found[0].features == pytest.approx(by_hand, abs=1e-4)
 
@@ -183,7 +187,7 @@ def test_image_is_moved_onto_its_reference_before_the_graph_sees_it(spark: Spark
     golden = png(board[:224, 32:256])
     off = {right: png(board[:224, 32 - right : 256 - right]) for right in (0, 10, 24)}
     table = images_table(spark, [(image, golden) for image in off.values()])
-    same, near, far = run(table, plan(max_offset=0.08))
+    same, near, far = run(table, plan(reading=Reading(difference=True, max_offset=0.08)))
     assert same.features == near.features
     assert (far.features, far.reason) == (None, "reference_misaligned")
     assert "24 px right" in far.detail
@@ -208,7 +212,7 @@ def test_result_does_not_depend_on_how_the_input_is_partitioned(spark: SparkSess
 def packed(df: DataFrame, how: InferencePlan) -> list[tuple[list[str], int, int]]:
     """Ids, number of images and number of references of each batch, by the first id."""
     columns = [names.IMAGE_ID, names.IMAGE, names.REFERENCE, names.REFERENCE_SHA256]
-    made = inference.pack(df.select(columns), how, difference=True)
+    made = inference.pack(df.select(columns), how)
     rows = made.select(
         F.transform(inference.ITEMS, lambda item: item[names.IMAGE_ID]).alias("ids"),
         F.size(batches.IMAGES).alias("images"),
@@ -283,7 +287,7 @@ def test_reference_that_a_partition_shares_is_decoded_once(
         return decode(content, **options)
 
     monkeypatch.setattr(images, "decode", spy)
-    made: Any = inference.pack(partition, plan(batch_size=4), difference=True)
+    made: Any = inference.pack(partition, plan(batch_size=4))
     assert len(made) == 3
     assert decoded.count(REFERENCES[0]) == 1
     assert len(decoded) == 10

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 from pcb_spark.core import batches, registration
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs
 from pcb_spark.network.pixel_numbers import PIXEL_NUMBERS
 from tests.models import features_graph
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 224
-SPEC = graphs.FeatureSpec(levels=("pixels", "layer1"), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(
+    levels=("pixels", "layer1"), pooling=("max",), reading=Reading(difference=True)
+)
 
 
 @pytest.fixture(scope="module")

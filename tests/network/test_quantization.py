@@ -6,6 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from pcb_spark.core.batches import FEATURES
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs, quantization
 from pcb_spark.network.graphs import FeatureSpec
 from pcb_spark.network.pooling import map_of
@@ -62,7 +63,8 @@ def test_differences_in_uint8_are_those_of_the_maps_but_for_rounding(
 ) -> None:
     pixels, golden = photographs(3, seed=1), photographs(2, seed=2)
     graph = graphs.features_graph(
-        quantized, FeatureSpec(levels=("layer1",), pooling=(kind,), difference=True)
+        quantized,
+        FeatureSpec(levels=("layer1",), pooling=(kind,), reading=Reading(difference=True)),
     )
     found = run_graph(graph, FEATURES, feed(pixels, golden, [0, 1, 1]))[0]
     x, r = expected_maps(pixels, "layer1"), expected_maps(golden[[0, 1, 1]], "layer1")
@@ -76,7 +78,8 @@ def test_differences_in_uint8_are_those_of_the_maps_but_for_rounding(
 def test_single_images_are_pooled_from_uint8_as_well(quantized: onnx.ModelProto) -> None:
     pixels = photographs(3, seed=1)
     graph = graphs.features_graph(
-        quantized, FeatureSpec(levels=("layer1",), pooling=("mean", "max"), difference=False)
+        quantized,
+        FeatureSpec(levels=("layer1",), pooling=("mean", "max"), reading=Reading(difference=False)),
     )
     found = run_graph(graph, FEATURES, feed(pixels))[0]
     maps = expected_maps(pixels, "layer1")
@@ -87,7 +90,8 @@ def test_single_images_are_pooled_from_uint8_as_well(quantized: onnx.ModelProto)
 def test_an_image_that_equals_its_reference_has_no_difference(quantized: onnx.ModelProto) -> None:
     pixels = photographs(2, seed=3)
     graph = graphs.features_graph(
-        quantized, FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+        quantized,
+        FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True)),
     )
     found = run_graph(graph, FEATURES, feed(pixels, pixels, [0, 1]))
     assert not found.any()
@@ -95,6 +99,7 @@ def test_an_image_that_equals_its_reference_has_no_difference(quantized: onnx.Mo
 
 def test_the_float_maps_of_a_quantised_trunk_are_not_computed(quantized: onnx.ModelProto) -> None:
     graph = graphs.features_graph(
-        quantized, FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+        quantized,
+        FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True)),
     )
     assert "layer1" not in {output for node in graph.graph.node for output in node.output}

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from pcb_spark.core import batches, bundle, names, policy, review
+from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import schemas
 from pcb_spark.network import graphs, inference, scoring, trees
 from pcb_spark.network.inference import InferencePlan
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     import onnx
     from pyspark.sql import DataFrame, Row, SparkSession
 
-PLAN = InferencePlan(batch_size=4, partitions=2, threads=1, max_pixels=1_000_000)
+PLAN = InferencePlan(
+    batch_size=4, partitions=2, threads=1, max_pixels=1_000_000, reading=Reading(difference=True)
+)
 SCORED = "image_id string, probability double, reason string, detail string"
 
 
@@ -182,7 +185,9 @@ def test_days_that_the_model_was_trained_on_are_marked(spark: SparkSession) -> N
 
 @pytest.fixture(scope="module")
 def features_graph() -> onnx.ModelProto:
-    spec = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+    spec = graphs.FeatureSpec(
+        levels=("layer1",), pooling=("max",), reading=Reading(difference=True)
+    )
     return graphs.features_graph(averaging_trunk("layer1"), spec)
 
 
@@ -216,7 +221,7 @@ def test_trees_over_kept_features_give_bit_for_bit_what_the_fused_graph_gives(
     table: DataFrame, features_graph: onnx.ModelProto, converted_trees: onnx.ModelProto
 ) -> None:
     fused = graphs.scoring_graph(features_graph, converted_trees)
-    by_pixels = scoring.score(table, serialized(fused), PLAN, difference=True)
+    by_pixels = scoring.score(table, serialized(fused), PLAN)
     rows = by_pixels.orderBy(names.IMAGE_ID).collect()
     found = {row.image_id: row.probability for row in rows}
     assert len(set(found.values())) > 5
@@ -244,7 +249,5 @@ def kept_features(table: DataFrame, graph: onnx.ModelProto) -> DataFrame:
         names.REFERENCE,
         names.REFERENCE_SHA256,
     ]
-    made = inference.run_images(
-        table.select(columns), serialized(graph), batches.FEATURES, PLAN, difference=True
-    )
+    made = inference.run_images(table.select(columns), serialized(graph), batches.FEATURES, PLAN)
     return made.where("reason is null")

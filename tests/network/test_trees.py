@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pcb_spark.core import batches, images
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs, trees
 from tests.trunks import averaging_trunk, feed, run_graph
 
@@ -96,7 +97,9 @@ def batch() -> Feed:
 
 @pytest.fixture(scope="module")
 def features_graph() -> onnx.ModelProto:
-    spec = graphs.FeatureSpec(levels=("layer1", "layer2"), pooling=("max",), difference=True)
+    spec = graphs.FeatureSpec(
+        levels=("layer1", "layer2"), pooling=("max",), reading=Reading(difference=True)
+    )
     return graphs.features_graph(averaging_trunk("layer1", "layer2"), spec)
 
 

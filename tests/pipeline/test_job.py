@@ -17,6 +17,7 @@ from pcb_spark.core.errors import (
     ConfigError,
     InputError,
 )
+from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import run, schemas, tables
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec, features_graph
@@ -113,9 +114,7 @@ def feature_set() -> FeatureSet:
     spec = FeatureSpec(
         levels=("layer1", "layer2"),
         pooling=("max", "mean"),
-        difference=True,
-        max_offset=0.05,
-        bit_depth=12,
+        reading=Reading(difference=True, max_offset=0.05, bit_depth=12),
     )
     return FeatureSet(
         spec=spec,

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from pcb_spark.core import names
+from pcb_spark.core.pairs import Reading
 from pcb_spark.network import graphs
 from pcb_spark.report import Evidence, Night, PairFiles
 from tests import models
 from tests.rows import png
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
-SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), difference=True)
+SPEC = graphs.FeatureSpec(levels=("layer1",), pooling=("max",), reading=Reading(difference=True))
 
 #: Verdict, defects and score; at a threshold of .25 one of five defects slips.
 JUDGED = [
