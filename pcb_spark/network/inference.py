@@ -95,9 +95,8 @@ def run_images(df: DataFrame, graph: bytes, output: str, plan: InferencePlan) ->
     The carried columns, ``output`` (null where there is none), ``reason`` and ``detail`` (null
     where there is an output). As many rows as ``df`` has.
     """
-    if (
-        plan.reading.difference
-    ):  # batches tell references apart by their hash, which a table may lack
+    if plan.reading.difference:
+        # Batches tell references apart by their hash, which a table may lack.
         hashed = F.coalesce(names.REFERENCE_SHA256, F.sha2(names.REFERENCE, 256))
         df = df.withColumn(names.REFERENCE_SHA256, hashed)
     scored = run(pack(df, plan), graph, output)
