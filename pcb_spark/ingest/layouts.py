@@ -30,6 +30,7 @@ _YEAR_MONTH_DAY: Final = re.compile(
 IN_NAME, IN_EXIF, IN_FOLDER = "ingest.pattern", "EXIF", "date folders"
 #: What a sidecar's name ends in, for Python and Spark: an image's suffix and ``.json``.
 SIDECAR: Final = r"(?i)\.(jpe?g|png|tiff?|bmp|webp)\.json$"
+_PICTURE: Final = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,11 @@ class Layout:
         whole = ["-".join((year, month, day)) for year, _, month, day in _DAY.findall(path)]
         found = [*whole, *map("-".join, _YEAR_MONTH_DAY.findall(path))]
         return [day for day in found if self._reader.judge(day)[0]]
+
+
+def is_picture(path: str) -> bool:
+    """Say whether a file is named as an image is."""
+    return _PICTURE.search(path) is not None
 
 
 def is_sidecar(path: str) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pcb_spark.core import images, names
 from pcb_spark.ingest import habits, told_rows
-from pcb_spark.ingest.layouts import is_sidecar
+from pcb_spark.ingest.layouts import is_picture, is_sidecar
 from pcb_spark.ingest.table_facts import TableFacts, facts_of
 from pcb_spark.ingest.told_rows import Told
 from pcb_spark.ingest.verdict_paths import Files
@@ -110,7 +110,7 @@ class Look:
         self._sidecars = [file for file in listed if is_sidecar(file.uri)]
         self.paths = [files.relative(file.uri) for file in self._pictures]
         self.known = Files(self.paths, files.root)
-        self.references = len(files.list_references())
+        self.golden = Files([files.relative(f.uri) for f in files.list_references()], files.root)
         self._contents: dict[str, bytes] = {}
         self._parsed: dict[tuple[str, str], tuple[list[Told], TableFacts]] = {}
         self._traits: dict[Layout, dict[str, Traits]] = {}
@@ -171,6 +171,12 @@ class Look:
             for file in found
             if file.uri not in pictures and not file.uri.startswith(self.files.references_folder)
         ]
+
+    @cached_property
+    def strays(self) -> Files:
+        """Pictures that are neither images nor golden ones."""
+        paths = [path for path, _ in self.others() if is_picture(path)]
+        return Files(paths, self.files.root)
 
     def _sidecar_rows(self, settings: IngestConfig) -> Iterator[Told]:
         form = habits.form(settings)

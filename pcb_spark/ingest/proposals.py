@@ -179,25 +179,26 @@ def _columns(look: Look, settings: IngestConfig, found: Preview) -> Iterator[Ans
             continue
         seen.add(table.form)
         content = look.content(_uri(look, table))
-        guesses = column_guesses.guess(
-            table, content, settings, look.known, _places(look, settings)
-        )
+        guesses = column_guesses.guess(table, content, settings, _drop(look, settings))
         had = settings.verdict_columns
         new = {
             ours: theirs for ours, theirs in guesses.clear.items()
             if ours not in had and theirs not in had.values()
         }  # fmt: skip
+        folder = {"references": guesses.references} if guesses.references else {}
         if new:
             why = ", ".join(f"{theirs} holds {ours}" for ours, theirs in new.items())
-            yield Proposal({"verdict_columns": {**had, **new}}, f"in {table.name} {why}")
+            columns = {"verdict_columns": {**had, **new}}
+            yield Proposal(columns | folder, f"in {table.name} {why}")
         for ours, several in guesses.open.items():
             answers = tuple({"verdict_columns": {**had, **new, ours: each}} for each in several)
             yield Question(f"which column of {table.name} holds {ours}?", answers)
 
 
-def _places(look: Look, settings: IngestConfig) -> tuple[set[str], set[str]]:
-    traits = look.traits(settings).values()
-    return {t.board_id for t in traits}, {t.position for t in traits if t.position}
+def _drop(look: Look, settings: IngestConfig) -> column_guesses.Drop:
+    return column_guesses.Drop(
+        images=look.known, references=look.golden, strays=look.strays, traits=look.traits(settings)
+    )
 
 
 def _formats(_look: Look, settings: IngestConfig, found: Preview) -> Iterator[Answer]:

@@ -80,13 +80,14 @@ def _facts(
 
 
 def _json_columns(text: str) -> tuple[str, list[str]]:
-    """The kind of the first object of a file, and its members."""
+    """The kind of the first object of a file, and the members that any of its objects has."""
+    members: dict[str, None] = {}
     for _, value in verdict_json.values(text):
-        if cfx.is_message(value):
+        if cfx.is_message(value) and not members:
             return CFX, []
         if isinstance(value, dict):
-            return JSON, list(value)
-    return JSON, []
+            members |= dict.fromkeys(value)
+    return JSON, list(members)
 
 
 def _parquet_columns(content: bytes) -> list[str]:

@@ -107,7 +107,7 @@ def _lines(drop: str, look: Look, before: Preview, trial: Trial) -> Iterator[str
 
 def _image_lines(look: Look, found: Preview) -> Iterator[str]:
     looked = f", {found.looked_at} of them looked at" if found.looked_at < found.images else ""
-    references = f"; {look.references} golden images" if look.references else ""
+    references = f"; {len(look.golden)} golden images" if len(look.golden) else ""
     folder = look.files.relative(look.files.images_folder) or "the drop"
     yield f"{found.images} images in {folder}{looked}{references}"
     yield from (f"  {note}" for note in found.notes)

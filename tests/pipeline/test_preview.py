@@ -21,13 +21,14 @@ TIMES = [f"{day:02}.01.2026 08:{day:02}" for day in (5, 13, 14, 15)]
 
 def excel(root: Path) -> Path:
     """What Excel saves on a western Windows, by a station that writes OK, NG and backslashes."""
-    rows = ["Bild;Ergebnis;Prüfer;Geprüft am"]
+    rows = ["Bild;Referenz;Los-Nr.;Ergebnis;Prüfer;Geprüft am"]
     words = ["OK", "NG", "OK", "NG"]
     for n, (word, moment) in enumerate(zip(words, TIMES, strict=True)):
         path = f"D:\\aoi\\drop\\{DAY}\\b{n}_P1.png".replace("/", "\\")
-        rows.append(f"{path};{word};Müller;{moment}")
+        rows.append(f"{path};references\\P1.png;4711;{word};Müller;{moment}")
     return drops.write(root, {
         **{f"{DAY}/b{n}_P1.png": drops.picture(n) for n in range(4)},
+        "references/P1.png": drops.picture(),
         "Prüfergebnis.csv": "\r\n".join(rows).encode("cp1252"),
     })  # fmt: skip
 
@@ -58,12 +59,15 @@ def test_excel_through_preview_and_ingest(
         ("fail", "Müller", "2026-01-13 08:13:00"), ("fail", "Müller", "2026-01-15 08:15:00"),
         ("pass", "Müller", "2026-01-05 08:05:00"), ("pass", "Müller", "2026-01-14 08:14:00"),
     ]  # fmt: skip
+    columns = "lot", "substring(reference_uri, -17) as reference"
+    images = spark.read.parquet(str(tmp_path / "out" / "images")).selectExpr(*columns).distinct()
+    assert [tuple(row) for row in images.collect()] == [("4711", "references/P1.png")]
 
 
 def test_what_it_says_of_excel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = preview(excel(tmp_path / "drop"), capsys).splitlines()
 
-    assert "4 images in images" in said
+    assert "4 images in images; 1 golden images" in said
     assert "  where their times come from: 4 date folders" in said
     assert "  --set 'ingest.verdict_time_format=\"%d.%m.%Y %H:%M\"'" in said
     assert "  words: 2 OK = pass, 2 NG = fail" in said
