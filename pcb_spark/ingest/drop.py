@@ -142,17 +142,19 @@ class Drop:
         name = wanted.reference_windows
         uri = self.files.place(name) or tables.locate(self.root, name)
         found = reference_windows.choose(
-            images, references, self._windows(uri),
+            images, references, self._windows(uri, references),
             where=uri, root=self.root, tolerance=wanted.reference_size_tolerance,
         )  # fmt: skip
         return found.images, [found.rejects]
 
-    def _windows(self, uri: str) -> DataFrame | None:
+    def _windows(self, uri: str, references: DataFrame) -> DataFrame | None:
         """Which references are good when; None where the drop doesn't say."""
         if not tables.exists(self.spark, uri):
             return None
         raw = self.spark.read.csv(uri, header=True, multiLine=True, escape='"')
-        return reference_windows.read_windows(raw, uri, reader=self.times)
+        windows = reference_windows.read_windows(raw, uri, reader=self.times)
+        golden = verdict_paths.files(references, verdicts.KEY)
+        return verdict_paths.lead_back(windows, verdicts.REFERENCE_KEY, golden, root=self.root)
 
     def manifest(self) -> DataFrame:
         """The rows of manifests, then those of verdict files."""

@@ -79,10 +79,8 @@ class Intake:
             self._caches.close()
             self.drop.forget()
             self.references = self.drop.references(self._caches)
-            golden = verdict_paths.files(self.references, KEY)
             told = computed(self.drop.manifest(), self._caches)
-            named = verdict_paths.read(told, REFERENCE_KEY, root=self.drop.root)
-            self.manifest = verdict_paths.correct(told, REFERENCE_KEY, named, golden, strict=False)
+            self.manifest = self._with_golden(told)
             readings = verdict_paths.read(self.manifest, KEY, root=self.drop.root)
             self._readings = computed(readings, self._caches)
             self._listing = functools.cache(lambda: computed(self.drop.list_paths(), self._caches))
@@ -163,13 +161,19 @@ class Intake:
         kept = self.notes.read(SIDECARS, schemas.SIDECARS).withColumn(
             "place", F.row_number().over(newest)
         )
-        return self.manifest.unionByName(self.drop.sidecars(kept.where("place = 1")))
+        sidecars = self.drop.sidecars(kept.where("place = 1"))
+        return self.manifest.unionByName(self._with_golden(sidecars))
 
     def located(self) -> DataFrame:
         """What is told, with the paths of the files that the ledger knows."""
         path = relative(self.drop.root, names.SOURCE_URI).alias(verdict_paths.PATH)
         known = self.notes.ledger().select(names.IMAGE_ID, path)
-        return verdict_paths.correct(self.told(), KEY, self._readings, known, strict=True)
+        return verdict_paths.correct(self.told(), KEY, self._readings, known)
+
+    def _with_golden(self, told: DataFrame) -> DataFrame:
+        """What is told, with the paths of the golden images that are there."""
+        golden = verdict_paths.files(self.references, KEY)
+        return verdict_paths.lead_back(told, REFERENCE_KEY, golden, root=self.drop.root)
 
     def _keep_sidecars(self, files: DataFrame) -> None:
         rows = files.select(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -10,13 +11,21 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import listing, named_files
-from pcb_spark.lake import filesystem
+from pcb_spark.lake import failures, filesystem
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pcb_spark.ingest.listing import Listing
     from pcb_spark.ingest.named_files import Named
+
+
+def reading(drop: str) -> contextlib.AbstractContextManager[None]:
+    """Turn what a store says of a drop that can't be read into one error, as ``spark_failures``."""
+    return failures.spark_failures(
+        f"the drop {drop} can't be read",
+        hint="correct paths.drop if it names another place; --verbose shows the whole failure",
+    )
 
 
 class Places(Protocol):

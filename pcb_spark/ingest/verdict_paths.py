@@ -106,26 +106,22 @@ def unread(readings: DataFrame, files: DataFrame) -> DataFrame:
     return kept.drop("literal")
 
 
-def correct(
-    manifest: DataFrame, column: str, readings: DataFrame, files: DataFrame, *, strict: bool
-) -> DataFrame:
-    """Put a file's own path into ``column`` where it is written in another way.
+def correct(manifest: DataFrame, column: str, readings: DataFrame, files: DataFrame) -> DataFrame:
+    """Put a file's own path into ``column``; one that fits several is a fault of its row.
 
     Parameters
     ----------
     readings : answer of ``read``.
     files : ``image_id`` and ``path`` of each file; the id counts where both are known.
-    strict : a path that fits several files is a fault of its row.
     """
     strange = unread(readings, files)
     if strange.isEmpty():
         return manifest
     found = _fitting(strange, files)
     joined = manifest.join(found, F.col(column) == F.col(WRITTEN), "left")
-    several = F.coalesce(F.size(_FILES) > 1, F.lit(False))
     corrected = joined.withColumns({
         column: F.when(F.size(_FILES) == 1, F.col(_FILES)[0]).otherwise(F.col(column)),
-        _SEVERAL: several & F.lit(strict),
+        _SEVERAL: F.coalesce(F.size(_FILES) > 1, F.lit(False)),
     })  # fmt: skip
     what = F.concat(
         F.lit("its image, "), F.col(WRITTEN), F.lit(", may be "),
@@ -139,6 +135,17 @@ def correct(
     }).drop(WRITTEN, _FILES, _SEVERAL)  # fmt: skip
 
 
+def lead_back(table: DataFrame, column: str, files: DataFrame, *, root: str) -> DataFrame:
+    """Put a file's own path into ``column``; a path that fits several, or none, stays as it is."""
+    strange = unread(read(table, column, root=root), files)
+    if strange.isEmpty():
+        return table
+    one = _fitting(strange, files).where(F.size(_FILES) == 1)
+    joined = table.join(one, F.col(column) == F.col(WRITTEN), "left")
+    path = F.coalesce(F.col(_FILES)[0], F.col(column))
+    return joined.withColumn(column, path).drop(WRITTEN, _FILES)
+
+
 def correct_some(
     told: DataFrame, column: str, readings: DataFrame, some: DataFrame,
     all_files: Callable[[], DataFrame],
@@ -148,7 +155,7 @@ def correct_some(
     if fitting.isEmpty():
         return told
     files = all_files().unionByName(some).distinct()
-    return correct(told, column, readings, files, strict=True)
+    return correct(told, column, readings, files)
 
 
 def _fitting(readings: DataFrame, files: DataFrame) -> DataFrame:

@@ -22,6 +22,7 @@ from pcb_spark.ingest import readability
 from pcb_spark.ingest.drop import Drop
 from pcb_spark.ingest.intake import Intake
 from pcb_spark.ingest.latecomers import attach
+from pcb_spark.ingest.places import reading
 from pcb_spark.lake import exchange, tables
 from pcb_spark.lake.catalogue import IMAGES, REJECTS
 from pcb_spark.lake.image_table import ImageStore
@@ -54,7 +55,7 @@ def run_ingest(job: Job, *, refusing: bool = True) -> Counts:
         few_shuffle_partitions(job.spark),
         _intake(job) as intake,
     ):
-        with _reading(job):
+        with reading(job.config.paths.drop):
             query = _start(intake, once=True)
             _await(query, intake, threading.Event())
             intake.look()
@@ -73,7 +74,7 @@ def run_ingest_continuously(job: Job) -> Counts:
         _stop_signals() as stop,
         few_shuffle_partitions(job.spark),
         _intake(job) as intake,
-        _reading(job),
+        reading(job.config.paths.drop),
     ):
         query = _start(intake, once=False)
         log.info("ingest: waiting for files below %s", intake.drop.root)
@@ -84,6 +85,7 @@ def run_ingest_continuously(job: Job) -> Counts:
                 if not _make_way(intake, stop):
                     break
                 intake.refresh()
+                query = _without_links(query, intake)
                 intake.look()
                 images, verdicts = _settle(intake, began, booked=verdicts)
                 total = _sum(total, images)
@@ -142,20 +144,13 @@ def _intake(job: Job) -> Iterator[Intake]:
     store = ImageStore(job.spark, job.config.paths.out, job.lease)
     with writing(job):
         store.recover()
-    with _reading(job):
+    with reading(job.config.paths.drop):
         root = tables.qualified(job.spark, drop)
         intake = Intake(job, Drop(job.spark, job.config.ingest, root), store)
     try:
         yield intake
     finally:
         intake.close()
-
-
-def _reading(job: Job) -> contextlib.AbstractContextManager[None]:
-    return tables.spark_failures(
-        f"the drop {job.config.paths.drop} can't be read",
-        hint="correct paths.drop if it names another place; --verbose shows the whole failure",
-    )
 
 
 def _start(intake: Intake, *, once: bool) -> StreamingQuery | None:
@@ -174,6 +169,16 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery | None:
     if once:
         return writer.trigger(availableNow=True).start()
     return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
+
+
+def _without_links(query: StreamingQuery | None, intake: Intake) -> StreamingQuery | None:
+    """Go on without the stream once a folder is linked that it would follow."""
+    if query is not None and intake.drop.has_linked_folders():
+        log.info("ingest: a folder is linked below the images now: no stream from here on")
+        _end(query, intake)
+        intake.closed = False
+        return None
+    return query
 
 
 def _await(

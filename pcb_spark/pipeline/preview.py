@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pcb_spark.core import names
 from pcb_spark.ingest import proposals
 from pcb_spark.ingest.drop_files import DropFiles
-from pcb_spark.ingest.places import OnDisk, OnStore
+from pcb_spark.ingest.places import OnDisk, OnStore, reading
 from pcb_spark.ingest.preview import LOOKED_AT, Look
 from pcb_spark.ingest.table_facts import TableFacts, quoted
 from pcb_spark.ingest.verdict_form import names_images
@@ -70,8 +70,14 @@ def run_preview(config: Config, start_session: Callable[[Config], SparkSession])
         look = Look(files)
     else:
         spark = start_session(config)
-        root = filesystem.qualified(spark, drop)
-        look = Look(DropFiles(config.ingest, root, OnStore(spark)), sidecars=LOOKED_AT)
+        with reading(drop):
+            root = filesystem.qualified(spark, drop)
+            look = Look(DropFiles(config.ingest, root, OnStore(spark)), sidecars=LOOKED_AT)
+            return _told(drop, look, config)
+    return _told(drop, look, config)
+
+
+def _told(drop: str, look: Look, config: Config) -> str:
     before = look.at(config.ingest)
     trial = proposals.try_out(look, config.ingest, before)
     return "\n".join(_lines(drop, look, before, trial))

@@ -86,7 +86,7 @@ def read_drop(spark: SparkSession, folder: Path) -> Counter[str]:
     manifest = verdicts.read_manifest(raw)
     readings = verdict_paths.read(manifest, verdicts.KEY, root=fuzzing.ROOT)
     known = verdict_paths.files(known)
-    located = verdict_paths.correct(manifest, verdicts.KEY, readings, known, strict=True)
+    located = verdict_paths.correct(manifest, verdicts.KEY, readings, known)
     described = known.selectExpr(
         "path relative_path", "image_id", "date'2026-01-05' capture_date", "string(null) reason"
     )

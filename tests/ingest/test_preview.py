@@ -205,7 +205,7 @@ def test_paths_are_found_as_spark_finds_them(spark: SparkSession) -> None:
     files = verdict_paths.files(spark.createDataFrame([(p,) for p in PATHS], "path string"))
     readings = verdict_paths.read(manifest, "image", root="file:/data/drop")
     manifest = manifest.selectExpr("image as had", "*")
-    corrected = verdict_paths.correct(manifest, "image", readings, files, strict=True).collect()
+    corrected = verdict_paths.correct(manifest, "image", readings, files).collect()
     by_spark = {row["had"]: row["image"] if row["image"] in PATHS else None for row in corrected}
 
     known = verdict_paths.Files(PATHS, "file:/data/drop")

@@ -59,9 +59,9 @@ def test_excel_through_preview_and_ingest(
         ("fail", "Müller", "2026-01-13 08:13:00"), ("fail", "Müller", "2026-01-15 08:15:00"),
         ("pass", "Müller", "2026-01-05 08:05:00"), ("pass", "Müller", "2026-01-14 08:14:00"),
     ]  # fmt: skip
-    columns = "lot", "substring(reference_uri, -17) as reference"
-    images = spark.read.parquet(str(tmp_path / "out" / "images")).selectExpr(*columns).distinct()
-    assert [tuple(row) for row in images.collect()] == [("4711", "references/P1.png")]
+    images = spark.read.parquet(str(tmp_path / "out" / "images"))
+    named = images.selectExpr("lot", "substring(reference_uri, -17)").distinct().collect()
+    assert [tuple(row) for row in named] == [("4711", "references/P1.png")]
 
 
 def test_what_it_says_of_excel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,6 +124,19 @@ def test_a_drop_by_hadoop_is_told_as_one_on_a_disk(
 
     assert by_hadoop == preview(drop, capsys)
     assert spark.range(1).count() == 1  # a session that was there is left running
+
+
+def test_no_such_drop_on_a_store(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setting = 'spark.conf={"spark.hadoop.fs.defaultFS"="file:///"}'
+    gone = tmp_path / "gone"
+
+    assert cli.main(["preview", "--set", f"paths.drop='{gone}'", "--set", setting]) == 4
+    said = error(capsys.readouterr().err)
+    assert said.startswith(f"InputError: the drop {gone} can't be read")
+    assert "correct paths.drop" in said
+    assert spark.range(1).count() == 1
 
 
 def test_no_such_drop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
