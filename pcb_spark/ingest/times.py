@@ -1,9 +1,10 @@
 """Times as plants write them: one reader for verdict files, sidecars, names, folders and EXIF.
 
-ISO 8601 in its basic and its extended form, the date also with EXIF's colons; what else a plant
-writes is told by formats of ``datetime.strptime``. Offsets and Z are zones. Abbreviations aren't:
-CST is Chicago, Shanghai or Havana. A time without a zone is one of the plant's: of an hour that the
-clock shows twice the first counts, and one that it leaves out lies as far after it as it says.
+ISO 8601 in its basic and its extended form, by month, week or day of the year, the date also with
+EXIF's colons; what else a plant writes is told by formats of ``datetime.strptime``. Offsets and Z
+are zones. Abbreviations aren't: CST is Chicago, Shanghai or Havana. A time without a zone is one of
+the plant's: of an hour that the clock shows twice the first counts, and one that it leaves out lies
+as far after it as it says.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _CLOCK: Final = (
 )
 _ZONE: Final = r"([Zz]|[+-]\d{1,2}(?::\d\d)?|[+-]\d{4})"
 _ISO: Final = re.compile(rf"{_DATE}(?:(?:[Tt]| +){_CLOCK}(?: *{_ZONE})?)?", re.ASCII)
+#: Days of a year's weeks, 2026-W02-1, and of the year itself, 2026-005.
+_WEEKDAY: Final = re.compile(r"(\d{4})(-?)W(\d\d)\2([1-7])(?!\d)", re.ASCII)
+_YEARDAY: Final = re.compile(r"(\d{4})-(\d{3})(?![\d:-])", re.ASCII)
 _OFFSET: Final = re.compile(r"([+-])(\d{1,2}):?(\d\d)?", re.ASCII)
 #: A clock, and behind it a word that is neither half of the day.
 _ABBREVIATION: Final = re.compile(r"\d{1,2}:\d\d.*?\s*\b(?!(?:am|pm|z)\b)([a-z][a-z/_]+)\)?$", re.I)
@@ -105,7 +109,7 @@ class Reader:
         return read
 
     def _iso(self, text: str) -> datetime | None:
-        found = _ISO.fullmatch(text.replace("\u2212", "-"))
+        found = _ISO.fullmatch(_by_month(text.replace("\u2212", "-")))
         if found is None:
             return None
         *numbers, zone = found.groups()
@@ -113,8 +117,11 @@ class Reader:
         clock = [part for part in numbers[7:] if part] + ["0"] * 4
         hour, minute, second, micros = map(int, (*clock[:3], clock[3][:6].ljust(6, "0")))
         try:
+            is_end_of_day = (hour, minute, second, micros) == (24, 0, 0, 0)
+            hour = 0 if is_end_of_day else hour
             moment = datetime(year, month, day, hour, minute, second, micros, _offset(zone))
-        except ValueError:
+            moment += timedelta(days=is_end_of_day)
+        except (ValueError, OverflowError):
             return None
         return self._in_utc(moment)
 
@@ -132,6 +139,21 @@ class Reader:
         if self.formats:
             return f"fits none of {', '.join(self.formats)}" + (" nor ISO 8601" if self.iso else "")
         return "is no time in ISO 8601"
+
+
+def _by_month(text: str) -> str:
+    """A date by week or by day of the year as one by month; whatever else as it is."""
+    week, day = _WEEKDAY.match(text), _YEARDAY.match(text)
+    try:
+        if week:
+            found = date.fromisocalendar(int(week[1]), int(week[3]), int(week[4]))
+            return f"{found}{text[week.end() :]}"
+        if day:
+            found = date(int(day[1]), 1, 1) + timedelta(days=int(day[2]) - 1)
+            return f"{found}{text[day.end() :]}" if found.year == int(day[1]) else text
+    except (ValueError, OverflowError):
+        pass
+    return text
 
 
 def _offset(zone: str | None) -> tzinfo | None:

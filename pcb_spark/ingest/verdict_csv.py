@@ -32,6 +32,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PICTURE: Final = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp)\b", re.IGNORECASE)
 _ONE_LINE: Final = {*COLUMNS} - {names.DEFECTS}
 _INDEX: Final = re.compile(r"\s*\d*\s*")
+#: What keeps Excel from taking an id for a number.
+_FORMULA: Final = re.compile(r'\s*="([^"]*)"\s*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,19 @@ def _record(
     what = values if isinstance(values, str) else _fault(values, header)
     last = first + len(span) - 1
     if what is None:
-        row: Row = {n: v for n, v in zip(header.names, values, strict=True) if n}
+        row: Row = {n: _text(v) for n, v in zip(header.names, values, strict=True) if n}
         yield Record(row, first, last)
         return
     within = f" (of the row in lines {first} to {last})" if len(span) > 1 else ""
     for number, line in enumerate(span, start=first):
         if count_filled([line]):
             yield Record(faulty_row(f"line {number}{within}: {what}"), number, number)
+
+
+def _text(value: str) -> str:
+    """A value as it is meant: ="00123" is 00123."""
+    found = _FORMULA.fullmatch(value)
+    return found[1] if found else value
 
 
 def _fault(values: list[str], header: Header) -> str | None:

@@ -6,6 +6,7 @@ becomes a row that says so in ``FAULT``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FILE: Final = "file"
 ROW: Final = "row_number"
 _LAST: Final = 1 << 30
+_UNSEEN: Final = r"[\s\u200b-\u200f\u2060\ufeff]+"
+_AROUND: Final = re.compile(rf"^{_UNSEEN}|{_UNSEEN}$")
 RAW: Final = ", ".join([*(f"{name} string" for name in TEXTS), f"{FILE} string", f"{ROW} long"])
 
 
@@ -122,8 +125,8 @@ def _batch(pa: Any, rows: list[list[Any]]) -> pa.RecordBatch:
 
 
 def clean(text: str | None) -> str | None:
-    """A value without blanks around it; nothing where that is all."""
-    return (text.strip() or None) if text is not None else None
+    """A value without blanks around it, and what can't be seen; nothing where that is all."""
+    return (_AROUND.sub("", text) or None) if text is not None else None
 
 
 def escaped(uri: str) -> str:

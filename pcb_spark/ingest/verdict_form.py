@@ -28,19 +28,21 @@ TEXTS: Final = (*COLUMNS, UNIT_POSITION, OF_PANEL, MESSAGE, FAULT_REASON, FAULT)
 
 UNVERIFIED: Final = "unverified"
 #: Words of which no two plants mean opposite things, as ``canonical`` writes them. TRUE, 1, Y,
-#: accepted, rejected, confirmed and repaired are none: true what, accepted as what?
+#: accepted, rejected, confirmed and repaired are none: true what, accepted as what? OK and NG come
+#: in the wide letters of Chinese and Japanese keyboards, too.
 KNOWN_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("pass", "passed", "ok", "good", "falsecall", "falsealarm", "falsefail", "falsefailure",
          "falsedefect", "falsepositive", "falseerror", "falsereject", "pseudoerror", "nodefect",
-         "notadefect", "defectrejected", "defectaccepted", "io", "i.o.", "合格", "良品"),
+         "notadefect", "defectrejected", "defectaccepted", "io", "i.o.",
+         "\uff4f\uff4b", "合格", "良品"),
         names.VERDICT_PASS,
     ),
     **dict.fromkeys(
         ("fail", "failed", "ng", "nok", "notok", "nogood", "notgood", "bad", "truedefect",
          "truecall", "truealarm", "truefail", "truefailure", "truepositive", "trueerror",
          "realdefect", "defect", "defective", "faulty", "defectconfirmed", "confirmeddefect",
-         "defectrepaired", "defectclosed", "nio", "n.i.o.", "不合格", "不良"),
+         "defectrepaired", "defectclosed", "nio", "n.i.o.", "\uff4e\uff47", "不合格", "不良"),
         names.VERDICT_FAIL,
     ),
     **dict.fromkeys(

@@ -72,7 +72,8 @@ def read_manifest(
 
 def _verdict(words: Mapping[str, str]) -> Column:
     """What a word means; one that nobody explained stays, in lower case, and is rejected."""
-    word = F.lower(F.regexp_replace(names.VERDICT, r"[\s_-]+", ""))
+    # As verdict_form.canonical; without (?U) Java takes a blank that doesn't break for a letter.
+    word = F.lower(F.regexp_replace(names.VERDICT, r"(?U)[\s_-]+", ""))
     pairs = [F.lit(text) for pair in meanings(words).items() for text in pair]
     meaning = F.coalesce(F.element_at(F.create_map(*pairs), word), F.lower(names.VERDICT))
     return F.when(meaning != UNVERIFIED, meaning)

@@ -5,6 +5,7 @@ Nothing is written: no tables, no checkpoint, no lease. A drop on a disk is read
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _WORDS: Final = 12
 _TABLES: Final = 8
 _WIDEST: Final = 160
+#: Files that may hold verdicts, in a form that isn't read.
+_NO_TABLE: Final = re.compile(r"\.(xls[xmb]?|ods|xml|html?|mdb|accdb|db|sqlite3?|gz|zip|7z)$", re.I)
 #: What to set, or to do, where a reason is left.
 _REMEDIES: Final = {
     "empty_file": "nothing to set: they may still be being written, or the disk was full",
@@ -132,6 +135,8 @@ def _table_lines(look: Look, found: Preview) -> Iterator[str]:
     if not found.tables and not found.rows:
         names_told = ", ".join(look.files.settings.verdicts)
         yield f"no verdicts: no file {names_told}, and no sidecars"
+        for path in [path for path, _ in look.others() if _NO_TABLE.search(path)][:_TABLES]:
+            yield f"  {path} isn't read; if it holds verdicts, save them as CSV"
         return
     files = "file" if len(found.tables) == 1 else "files"
     yield f"{len(found.tables)} {files} of verdicts and manifests"

@@ -33,6 +33,11 @@ def test_comma_without_quotes_costs_its_row_only() -> None:
     ]
 
 
+def test_ids_that_excel_was_kept_from_taking_for_numbers() -> None:
+    found = parse('board_id,position,verdict\n"=""00123""",="4.1E+04",pass\n')
+    assert found == [{"board_id": "00123", "position": "4.1E+04", "verdict": "pass"}]
+
+
 def test_from_an_unclosed_quote_on_nothing_is_trusted_and_every_line_is_told() -> None:
     found = parse(HEADER + 'a.png,fail,open\nb.png,fail,"bridge\nc.png,fail,open\n\nd.png,pass,\n')
     assert images(found) == ["a.png"]

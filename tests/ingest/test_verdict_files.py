@@ -34,6 +34,11 @@ def malformed(what: str) -> dict[str, Any]:
     return {"fault_reason": "verdict_row_malformed", "fault": what}
 
 
+def test_blanks_and_what_cannot_be_seen_around_a_value_are_no_part_of_it() -> None:
+    written = ["OK\u00a0", "\u200bOK", "\ufeff OK\u200e ", "O\u200bK", "\u2060"]
+    assert [verdict_files.clean(text) for text in written] == ["OK", "OK", "OK", "O\u200bK", None]
+
+
 def test_csv_with_quotes_commas_newlines_and_a_byte_order_mark() -> None:
     text = (
         '\ufeffimage,Verdict , defects\r\n"a, b.png",fail,"called ""open"", then short"\r\n'

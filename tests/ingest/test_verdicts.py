@@ -63,6 +63,16 @@ def test_one_row_an_image_is_its_verdict(spark: SparkSession) -> None:
     assert rejects == []
 
 
+def test_words_are_known_in_wide_letters_and_with_blanks_that_do_not_break(
+    spark: SparkSession,
+) -> None:
+    table, rejects = settle(
+        spark, ("a.png", "False\u00a0call", NOON), ("b.png", "\uff2e\uff27", None)
+    )
+    assert table == [("id-a", "pass"), ("id-b", "fail")]
+    assert rejects == []
+
+
 def test_latest_verdict_wins_whatever_its_place_in_the_file(spark: SparkSession) -> None:
     given = ("a.png", "pass", MORNING), ("a.png", "fail", EVENING), ("a.png", "pass", NOON)
     assert settle(spark, *given) == (

@@ -92,6 +92,17 @@ def test_each_reason_has_three_examples_and_what_to_set(
     assert "--set 'ingest.verdict_words={TRUE=\"?\"}'" in said
 
 
+def test_a_workbook_is_named_where_no_verdicts_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {f"{DAY}/b_P1.png": drops.picture(), "Ergebnis.xlsx": b"PK", "notes.md": b"hello"}
+
+    said = preview(drops.write(tmp_path / "drop", files), capsys)
+
+    assert "  Ergebnis.xlsx isn't read; if it holds verdicts, save them as CSV\n" in said
+    assert "notes.md" not in said
+
+
 def test_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drop = excel(tmp_path / "drop")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
