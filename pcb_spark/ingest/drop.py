@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
 
 from pcb_spark.ingest import (
     habits,
@@ -20,6 +21,7 @@ from pcb_spark.ingest import (
     verdict_files,
     verdict_paths,
     verdicts,
+    window_files,
 )
 from pcb_spark.ingest.drop_files import DropFiles
 from pcb_spark.ingest.places import OnStore
@@ -151,7 +153,10 @@ class Drop:
         """Which references are good when; None where the drop doesn't say."""
         if not tables.exists(self.spark, uri):
             return None
-        raw = self.spark.read.csv(uri, header=True, multiLine=True, escape='"')
+        content = filesystem.read_whole(self.spark, uri)
+        found = window_files.parse(content, self.form, where=uri)
+        fields = [StructField(name, StringType()) for name in found.columns]
+        raw = self.spark.createDataFrame(found.rows, StructType(fields))
         windows = reference_windows.read_windows(raw, uri, reader=self.times)
         golden = verdict_paths.files(references, verdicts.KEY)
         return verdict_paths.lead_back(windows, verdicts.REFERENCE_KEY, golden, root=self.root)

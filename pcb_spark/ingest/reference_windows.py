@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import times
+from pcb_spark.ingest.verdict_form import FAULT
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Resolved:
 def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = None) -> DataFrame:
     """Bring ``references.csv`` into one form; blanks are null, ``reason`` tells unusable rows.
 
+    A column ``FAULT`` of ``raw`` says why a row can't be used.
+
     Parameters
     ----------
     reader : how the plant writes its times; a window may be open as far as it likes.
@@ -70,12 +73,13 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
             got=", ".join(raw.columns) or "an empty file",
             hint="correct the header; paths are relative to the drop",
         )
-    texts = raw.select(*(_text(raw, name).alias(name) for name in WINDOW_COLUMNS))
+    texts = raw.select(*(_text(raw, name).alias(name) for name in (*WINDOW_COLUMNS, FAULT)))
     how = replace(reader or times.Reader(), earliest=None)
     windows = times.parsed(texts, (VALID_FROM, VALID_UNTIL), how)
     unread = F.coalesce(times.fault_of(VALID_FROM), times.fault_of(VALID_UNTIL))
     fault = (
-        F.when(F.col(names.REFERENCE).isNull(), "it names no reference")
+        F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
+        .when(F.col(names.REFERENCE).isNull(), "it names no reference")
         .when(
             F.coalesce(names.PART_NUMBER, names.POSITION).isNull(),
             "it names no part and no position",
@@ -85,7 +89,7 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
     )
     reason = F.when(fault.isNotNull(), names.REFERENCE_WINDOW_UNUSABLE)
     judged = windows.withColumns({names.DETAIL: fault, names.REASON: reason})
-    judged = judged.drop(*(times.fault_of(name) for name in (VALID_FROM, VALID_UNTIL)))
+    judged = judged.drop(FAULT, *(times.fault_of(name) for name in (VALID_FROM, VALID_UNTIL)))
     return judged.withColumnRenamed(names.REFERENCE, REFERENCE_KEY)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +54,9 @@ class Header:
     last: int
 
 
+FindHeader = Callable[[Sequence[str], Form], Header | Row]
+
+
 def parse(text: str, form: Form) -> Iterator[Row]:
     """The rows of a file; those that can't be used say so in ``FAULT``."""
     lines = split_lines(text)
@@ -77,12 +80,18 @@ def count_filled(lines: Iterable[str]) -> int:
     return sum(1 for line in lines if line.strip(',;|" \t\r\n'))
 
 
-def records(lines: Sequence[str], form: Form) -> Iterator[Record]:
+def records(
+    lines: Sequence[str], form: Form, find_header: FindHeader | None = None
+) -> Iterator[Record]:
     """What became of each filled line, in order; the header's record has an empty row.
 
     A row whose value holds line breaks is one record of several lines.
+
+    Parameters
+    ----------
+    find_header : says which header it is, or why it is none; without one that of verdicts.
     """
-    header = _find_header(lines, form)
+    header = (find_header or _find_header)(lines, form)
     if not isinstance(header, Header):
         yield Record(header, 1, len(lines))
         return

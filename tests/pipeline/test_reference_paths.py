@@ -30,13 +30,14 @@ def test_paths_of_golden_images_are_led_back_wherever_they_stand(
         name: drops.picture(shade)
         for shade, name in enumerate([GOLDEN, "references/two.png", "references/Two.png"])
     }
-    manifest, windows = ["image;reference"], ["reference,position"]
+    manifest, windows = ["image;reference"], ["reference;position;comment"]
     for n, path in enumerate([*WRITTEN, NOBODYS]):
         files |= {f"{DAY}/B_{kind}{n}.png": drops.picture(10 + n) for kind in "SMW"}
         files[f"{DAY}/B_S{n}.png.json"] = json.dumps({"reference": path})
         manifest.append(f"{DAY}/B_M{n}.png;{path}")
-        windows.append(f"{path},W{n}")
-    files |= {"manifest.csv": "\n".join(manifest), "references.csv": "\n".join(windows)}
+        windows.append(f"{path};W{n};")
+    files |= {name: "\n".join(rows) for name, rows in
+              (("manifest.csv", manifest), ("references.csv", windows))}  # fmt: skip
     drops.ingest(spark, drops.write(tmp_path / "drop", files), tmp_path / "out")
 
     found = drops.rows(spark, tmp_path / "out", "images", "position", "reference_uri")
