@@ -153,18 +153,29 @@ def _guess_verdict(guesses: Guesses, values: Values, settings: IngestConfig) -> 
 
 def _guess_reference(guesses: Guesses, values: Values, drop: Drop) -> None:
     """The column whose values are golden images: by the files, else by its name."""
-    for files in (drop.references, drop.strays):
+    for files in (drop.references, drop.strays, drop.images):
         found = _shares(values, partial(_is_one_of, files))
+        if files is drop.images:
+            found = {c: found[c] for c in found if _lies_apart(c, guesses, values, drop)}
         most = max(found.values(), default=0.0)
         if most > 0.5:
             guesses.take(names.REFERENCE, [c for c in found if found[c] == most])
             column = guesses.clear.get(names.REFERENCE)
-            if column and files is drop.strays:
+            if column and files is not drop.references:
                 guesses.references = _folder(values[column], files)
             return
     pictures = _shares(values, is_picture)
     called = [c for c in values if is_called(names.REFERENCE, c) and pictures[c] > 0.5]
     guesses.take(names.REFERENCE, called)
+
+
+def _lies_apart(column: str, guesses: Guesses, values: Values, drop: Drop) -> bool:
+    """Whether a column's pictures lie in a folder in which those of the rows don't."""
+    own, folder = guesses.clear.get(names.IMAGE), _folder(values[column], drop.images)
+    if own is None or own not in values or not folder:
+        return False
+    paths = (path for text in values[own] for path in drop.images.find(text))
+    return column != own and not any(path.startswith(f"{folder}/") for path in paths)
 
 
 def _is_one_of(files: Files, written: str) -> bool:

@@ -209,6 +209,8 @@ class Look:
         untimed = []
         for file in self._sample:
             path = self.files.relative(file.uri)
+            if path.startswith(f"{settings.references}/"):
+                continue
             source, fault = told.get(path, (None, None))
             key = (path, habits.layout(settings))
             if key not in self._opened:

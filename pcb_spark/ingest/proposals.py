@@ -113,6 +113,10 @@ def _tables(look: Look, settings: IngestConfig, found: Preview) -> Iterator[Answ
             continue
         tried = changed(settings, {"verdicts": (path,)})
         with_it = look.at(tried)
+        for answer in _encoding(look, tried, with_it):
+            likely = answer.settings if isinstance(answer, Proposal) else answer.answers[0]
+            tried = changed(tried, likely)
+            with_it = look.at(tried)
         readable = any(row.images for row in with_it.rows)
         if readable or any(isinstance(a, Proposal) for a in _columns(look, tried, with_it)):
             why = f"no file of verdicts has the name that is configured; {path} reads as one"

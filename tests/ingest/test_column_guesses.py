@@ -114,6 +114,31 @@ def test_golden_images_in_a_folder_of_another_name(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_golden_images_among_the_others(tmp_path: Path) -> None:
+    images = [image.replace("images/", "") for image in IMAGES]
+    drops.write(tmp_path, {image: drops.picture() for image in images})
+    drops.write(tmp_path, {f"master/{name}": drops.picture() for name in GOLDEN})
+    rows = [f"{image},master/{golden},OK" for image, golden in zip(images, GOLDEN, strict=True)]
+    drops.write(tmp_path, {"verdicts.csv": "\n".join(["Photo,Compared,verdict", *rows])})
+    settings = IngestConfig()
+    look = Look(DropFiles(settings, OnDisk.qualified(str(tmp_path)), OnDisk()))
+    trial = proposals.try_out(look, settings, look.at(settings))
+
+    assert proposed(trial) == {
+        "verdict_columns": {"image": "photo", "reference": "compared"}, "references": "master",
+    }  # fmt: skip
+    assert trial.found.image_faults == {}
+
+
+def test_a_file_of_another_name_in_an_encoding_that_is_not_certain(tmp_path: Path) -> None:
+    rows = [f"{image};NG;José" for image in IMAGES]
+    table = "\n".join(["Imagen;Resultado;Número", *rows])
+    trial = tried(tmp_path, "resultado.csv", table.encode("cp1252"))
+
+    assert proposed(trial) == {"verdicts": "resultado.csv"}
+    assert "is in none that is certain" in questions(trial)[0]
+
+
 def test_golden_images_that_never_came_by_their_columns_name(tmp_path: Path) -> None:
     rows = [f"{image},gone/{golden},OK" for image, golden in zip(IMAGES, GOLDEN, strict=True)]
     trial = tried(tmp_path, "verdicts.csv", "\n".join(["image,Golden,verdict", *rows]))
