@@ -152,21 +152,36 @@ def _guess_verdict(guesses: Guesses, values: Values, settings: IngestConfig) -> 
 
 
 def _guess_reference(guesses: Guesses, values: Values, drop: Drop) -> None:
-    """The column whose values are golden images: by the files, else by its name."""
-    for files in (drop.references, drop.strays, drop.images):
-        found = _shares(values, partial(_is_one_of, files))
-        if files is drop.images:
-            found = {c: found[c] for c in found if _lies_apart(c, guesses, values, drop)}
-        most = max(found.values(), default=0.0)
-        if most > 0.5:
-            guesses.take(names.REFERENCE, [c for c in found if found[c] == most])
-            column = guesses.clear.get(names.REFERENCE)
-            if column and files is not drop.references:
-                guesses.references = _folder(values[column], files)
+    """The column whose values are golden images: by the files, else by its name.
+
+    Pictures that lie elsewhere may show whole boards, too; there the name has to say it.
+    """
+    most = _likeliest(values, drop.references)
+    if most:
+        guesses.take(names.REFERENCE, most)
+        return
+    apart = {c: v for c, v in values.items() if _lies_apart(c, guesses, values, drop)}
+    elsewhere = ((_likeliest(values, drop.strays), drop.strays),
+                 (_likeliest(apart, drop.images), drop.images))  # fmt: skip
+    for candidates, files in elsewhere:
+        if candidates:
+            called = [c for c in candidates if is_called(names.REFERENCE, c)]
+            guesses.take(names.REFERENCE, called)
+            if not called:
+                guesses.open[names.REFERENCE] = candidates
+            named = [text for c in called or candidates for text in values[c]]
+            guesses.references = _folder(named, files)
             return
     pictures = _shares(values, is_picture)
     called = [c for c in values if is_called(names.REFERENCE, c) and pictures[c] > 0.5]
     guesses.take(names.REFERENCE, called)
+
+
+def _likeliest(values: Values, files: Files) -> list[str]:
+    """The columns that name most files, each one file in most rows."""
+    found = _shares(values, partial(_is_one_of, files))
+    most = max(found.values(), default=0.0)
+    return [c for c in found if found[c] == most] if most > 0.5 else []
 
 
 def _lies_apart(column: str, guesses: Guesses, values: Values, drop: Drop) -> bool:

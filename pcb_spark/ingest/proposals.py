@@ -192,10 +192,12 @@ def _columns(look: Look, settings: IngestConfig, found: Preview) -> Iterator[Ans
         folder = {"references": guesses.references} if guesses.references else {}
         if new:
             why = ", ".join(f"{theirs} holds {ours}" for ours, theirs in new.items())
-            columns = {"verdict_columns": {**had, **new}}
-            yield Proposal(columns | folder, f"in {table.name} {why}")
+            beside = folder if names.REFERENCE in new else {}
+            yield Proposal({"verdict_columns": {**had, **new}} | beside, f"in {table.name} {why}")
         for ours, several in guesses.open.items():
-            answers = tuple({"verdict_columns": {**had, **new, ours: each}} for each in several)
+            beside = folder if ours == names.REFERENCE else {}
+            columns = [{**had, **new, ours: each} for each in several]
+            answers = tuple({"verdict_columns": each} | beside for each in columns)
             yield Question(f"which column of {table.name} holds {ours}?", answers)
 
 

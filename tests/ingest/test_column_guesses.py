@@ -106,11 +106,11 @@ def test_parquet_and_json_with_names_of_their_own(tmp_path: Path) -> None:
 
 def test_golden_images_in_a_folder_of_another_name(tmp_path: Path) -> None:
     rows = [f"{image},master/{golden},OK" for image, golden in zip(IMAGES, GOLDEN, strict=True)]
-    table = "\n".join(["image,compared with,verdict", *rows])
+    table = "\n".join(["image,Golden Image,verdict", *rows])
     trial = tried(tmp_path, "verdicts.csv", table, golden="master")
 
     assert proposed(trial) == {
-        "verdict_columns": {"reference": "compared with"}, "references": "master",
+        "verdict_columns": {"reference": "golden image"}, "references": "master",
     }  # fmt: skip
 
 
@@ -119,13 +119,13 @@ def test_golden_images_among_the_others(tmp_path: Path) -> None:
     drops.write(tmp_path, {image: drops.picture() for image in images})
     drops.write(tmp_path, {f"master/{name}": drops.picture() for name in GOLDEN})
     rows = [f"{image},master/{golden},OK" for image, golden in zip(images, GOLDEN, strict=True)]
-    drops.write(tmp_path, {"verdicts.csv": "\n".join(["Photo,Compared,verdict", *rows])})
+    drops.write(tmp_path, {"verdicts.csv": "\n".join(["Photo,Referenz,verdict", *rows])})
     settings = IngestConfig()
     look = Look(DropFiles(settings, OnDisk.qualified(str(tmp_path)), OnDisk()))
     trial = proposals.try_out(look, settings, look.at(settings))
 
     assert proposed(trial) == {
-        "verdict_columns": {"image": "photo", "reference": "compared"}, "references": "master",
+        "verdict_columns": {"image": "photo", "reference": "referenz"}, "references": "master",
     }  # fmt: skip
     assert trial.found.image_faults == {}
 
@@ -137,6 +137,18 @@ def test_a_file_of_another_name_in_an_encoding_that_is_not_certain(tmp_path: Pat
 
     assert proposed(trial) == {"verdicts": "resultado.csv"}
     assert "is in none that is certain" in questions(trial)[0]
+
+
+def test_other_pictures_may_be_golden_and_are_asked_for(tmp_path: Path) -> None:
+    rows = [f"{image},whole/{golden},OK" for image, golden in zip(IMAGES, GOLDEN, strict=True)]
+    table = "\n".join(["image,Overview,verdict", *rows])
+    trial = tried(tmp_path, "verdicts.csv", table, golden="whole")
+
+    assert trial.proposals == []
+    assert questions(trial) == ["which column of verdicts.csv holds reference?"]
+    assert trial.questions[0].answers == (
+        {"verdict_columns": {"reference": "overview"}, "references": "whole"},
+    )  # fmt: skip
 
 
 def test_golden_images_that_never_came_by_their_columns_name(tmp_path: Path) -> None:
