@@ -85,7 +85,6 @@ def run_ingest_continuously(job: Job) -> Counts:
                 if not _make_way(intake, stop):
                     break
                 intake.refresh()
-                query = _without_links(query, intake)
                 intake.look()
                 images, verdicts = _settle(intake, began, booked=verdicts)
                 total = _sum(total, images)
@@ -169,16 +168,6 @@ def _start(intake: Intake, *, once: bool) -> StreamingQuery | None:
     if once:
         return writer.trigger(availableNow=True).start()
     return writer.trigger(processingTime=f"{wanted.trigger_seconds} seconds").start()
-
-
-def _without_links(query: StreamingQuery | None, intake: Intake) -> StreamingQuery | None:
-    """Go on without the stream once a folder is linked that it would follow."""
-    if query is not None and intake.drop.has_linked_folders():
-        log.info("ingest: a folder is linked below the images now: no stream from here on")
-        _end(query, intake)
-        intake.closed = False
-        return None
-    return query
 
 
 def _await(

@@ -101,31 +101,6 @@ def test_a_service_writes_nothing_while_nothing_comes(
 
 
 @pytest.mark.slow
-def test_links_that_appear_later_are_counted_and_not_followed(
-    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = tmp_path / "out"
-    drops.write(tmp_path / "drop", {f"{DAY}/a_P1.png": drops.picture(1)})
-    caplog.set_level("INFO", "pcb_spark")
-
-    def booked() -> int:
-        return len(list((out / "runs").glob("*.parquet")))
-
-    def script() -> Iterator[Callable[[], object]]:
-        yield booked
-        before, day = booked(), tmp_path / "drop" / DAY
-        (day / "link_P1.png").symlink_to("a_P1.png")
-        (day.parent / "latest").symlink_to(day.name)
-        yield lambda: "2 symbolic links are not followed" in caplog.text
-        drops.write(tmp_path / "drop", {f"{DAY}/b_P1.png": drops.picture(2)})
-        yield lambda: booked() > before
-
-    serve(spark, tmp_path, script())
-    assert drops.rows(spark, out, "images", "board_id") == [("a",), ("b",)]
-    assert "no stream from here on" in caplog.text
-
-
-@pytest.mark.slow
 def test_a_service_pauses_for_compact_and_goes_on(
     spark: SparkSession, tmp_path: Path, passes: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
