@@ -180,7 +180,7 @@ wheelhouse: venv $(WHEELHOUSE) ## What an edge machine installs, as wheels in .w
 .wheelhouse/.fetched-%: pyproject.toml constraints.txt
 	@rm -rf .wheelhouse
 	@$(PY) -m pip download --quiet --disable-pip-version-check --only-binary :all: \
-		--constraint constraints.txt --dest .wheelhouse numpy onnxruntime pillow
+		--constraint constraints.txt --dest .wheelhouse numpy onnxruntime pillow cryptography
 	@touch $@
 
 .PHONY: wheel

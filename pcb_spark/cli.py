@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 import pcb_spark
+from pcb_spark.core import signatures
 from pcb_spark.core.errors import BackboneError, PcbSparkError
 from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
@@ -88,10 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, record in JOBS.items():
         command = commands.add_parser(name, help=record.help, description=record.help)
         _add(command, _run_job)
-        if name == "ingest":
-            _add_modes(command)
-        if name == "prune":
-            _add_limits(command)
+        arguments.add_own(command, name)
     text = "look at a camera drop, write nothing, and say what to set"
     _add(commands.add_parser("preview", help=text, description=text), _run_preview)
     text = "check this machine, and with a session what Spark needs"
@@ -107,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     ahead = commands.add_parser("jars", help=text, description=text)
     _add(ahead, _run_jars)
     ahead.add_argument("schemes", nargs="*", metavar="SCHEME", help="of a store, e.g. abfss, s3a")
+    text = "make a key of the plant's own, which edge machines know its models by"
+    keys = commands.add_parser("key", help=text, description=text)
+    keys.add_argument("action", choices=["new"], help="make one; an old one is never overwritten")
+    keys.add_argument("secret", type=Path, metavar="FILE", help="e.g. plant.key; and plant.pub")
+    keys.set_defaults(command=_run_key, verbose=False)
     text = "say where profiles and Spark's settings lie, for programs that want a path"
     commands.add_parser("conf", help=text, description=text).set_defaults(
         command=_run_conf, verbose=False
@@ -132,29 +135,6 @@ def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
     parser.set_defaults(command=command)
 
 
-def _add_modes(parser: argparse.ArgumentParser) -> None:
-    modes = parser.add_mutually_exclusive_group()
-    modes.add_argument(
-        "--once", action="store_true", help="take in what is new, and end (the default)"
-    )
-    modes.add_argument(
-        "--continuous", action="store_true", help="take in what arrives until SIGTERM or SIGINT"
-    )
-
-
-def _add_limits(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--before", type=arguments.day, required=True, metavar="YYYY-MM-DD",
-        help="the first capture date that stays",
-    )  # fmt: skip
-    command.add_argument(
-        "--force", action="store_true", help="remove what the bundle was trained on, too"
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="say what would go, and remove nothing"
-    )
-
-
 def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
@@ -169,6 +149,9 @@ def _record(options: argparse.Namespace) -> JobRecord:
     if getattr(options, "continuous", False):
         return SERVICE
     record = JOBS[options.name]
+    if options.name == "export":
+        given = {"to": options.to, "key": options.key, "weights_licence": options.weights_licence}
+        return replace(record, steps=tuple(partial(step, **given) for step in record.steps))
     if options.name != "prune":
         return record
     limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
@@ -214,6 +197,16 @@ def _run_audit_plan(options: argparse.Namespace, _run_id: str, _host: Host) -> i
     defects = options.defects_per_night
     for line in audit_plan.table(config.shares, config.policy.promise, defects=defects):
         sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _run_key(options: argparse.Namespace, _run_id: str, _host: Host) -> int:
+    public = signatures.write_pair(options.secret)
+    sys.stdout.write(
+        f"key {public.name}\n"
+        f"  {options.secret}: signs; keep it where models are released, and nowhere else\n"
+        f"  {options.secret.with_suffix(signatures.PUBLIC_SUFFIX)}: goes to every edge machine\n"
+    )
     return 0
 
 

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
-COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf", "audit-plan"]
+COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf", "key", "audit-plan"]
 TABLES = {
     table.name: table.schema
     for table in catalogue.TABLES

@@ -128,6 +128,16 @@ def _read_manifest(folder: Path, where: str) -> Manifest:
     except (OSError, ValueError) as error:
         what = f"{where}/{MANIFEST} can't be read"
         raise BundleError(what, got=error, hint=hint) from None
+    return manifest_of(raw, where)
+
+
+def manifest_of(raw: object, where: str) -> Manifest:
+    """Check what was read of a manifest's JSON.
+
+    Raises
+    ------
+    BundleError : it is of another version, or its fields are none of a manifest.
+    """
     if not isinstance(raw, dict) or raw.get("format") not in FORMATS:
         what = f"{where} is a bundle of another format"
         got = raw.get("format") if isinstance(raw, dict) else "no object"

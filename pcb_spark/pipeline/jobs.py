@@ -15,6 +15,7 @@ from pcb_spark.lake import catalogue
 from pcb_spark.lake.claims import Claim
 from pcb_spark.pipeline.compact import run_compact
 from pcb_spark.pipeline.describe import run_describe
+from pcb_spark.pipeline.export import run_export
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
 from pcb_spark.pipeline.prune import run_prune
@@ -77,6 +78,7 @@ _SCORE: Final = Claim(
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS,
 )
+_EXPORT: Final = Claim(reads=_tables(catalogue.IMAGES, catalogue.BUNDLE))
 _DESCRIBE: Final = Claim(reads=_JUDGED, appends=_FIGURES)
 _TUNE: Final = Claim(
     reads=_JUDGED | {catalogue.REVIEWS},
@@ -109,6 +111,12 @@ JOBS: Final[dict[str, JobRecord]] = {
         ),
         JobRecord(
             "score", "images and a bundle to scores", (run_score, run_report), _SCORE | _REPORT
+        ),
+        JobRecord(
+            "export",
+            "the model bundle to one that edge machines and the service decide with, signed",
+            (run_export,),
+            _EXPORT,
         ),
         JobRecord("report", "tables and bundle to one HTML file", (run_report,), _REPORT),
         JobRecord(

@@ -1,0 +1,182 @@
+"""The export job: the model bundle becomes an edge bundle, a folder or a .zip, signed.
+
+What is written is opened again as an edge machine opens it, and has to pass its own self-test, so
+that a bundle that is refused at the plant never leaves here.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pyspark.sql import functions as F
+
+from pcb_spark.core import bundle, durable, machine, names, registry, self_test, signatures
+from pcb_spark.core.errors import BundleError, InputError
+from pcb_spark.core.scorer import Scorer
+from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import IMAGES
+from pcb_spark.network.pretrained import SOURCES
+from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.job import refuse_untrained
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+    from pcb_spark.core.bundle import Bundle
+    from pcb_spark.pipeline.job import Job
+
+_TESTED: Final = 6  # images of the self-test
+_CANDIDATES: Final = 48  # of which some may be unscorable
+_SMALL: Final = 4_000_000  # pixels; larger images are taken where there are no others
+_SEEN: Final = (names.LINE, names.PART_NUMBER)
+_LICENCE: Final = "Apache-2.0"
+_NOT_STATED: Final = "not stated"
+#: Zip knows no time before.
+_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
+
+
+def run_export(
+    job: Job, *, to: Path, key: Path, weights_licence: str | None = None
+) -> registry.EdgeBundle:
+    """Write the edge bundle of this output's model to ``to``, signed with ``key``.
+
+    Parameters
+    ----------
+    to : a path on this machine; one that ends in ``.zip`` becomes an archive.
+    weights_licence : of weights that are a file of the user's own.
+
+    Raises
+    ------
+    InputError : ``to`` is there already, no usable key, no image for the self-test.
+    BundleError : no model bundle, or what was written doesn't pass its own test.
+    """
+    if to.exists():
+        raise InputError(f"{to} is there already", hint="name another place, or remove it")
+    secret = signatures.read_secret(key)
+    model = read_bundle(job)
+    refuse_untrained(job.config, "the model bundle", trained=model.manifest.trained_backbone)
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    known, files = _self_test(images, model)
+    manifest = registry.EdgeManifest(
+        created_at=job.started_at,
+        model=model.manifest,
+        shares=job.config.shares,
+        known=_known(images, model),
+        licences={"weights": weights_licence or _licence(model), "program": _LICENCE},
+        made_with=machine.describe(),
+        self_test=known,
+    )
+    parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **files}
+    edge = registry.sealed(manifest, parts, secret)
+    _write(to, edge)
+    _check(to, secret.public)
+    what = f"edge bundle of model {model.manifest.model_version}, signed with {secret.public.name}"
+    job.notes.append(f"{what}: {to}")
+    return edge
+
+
+def _self_test(
+    images: DataFrame, model: Bundle
+) -> tuple[tuple[registry.Known, ...], dict[str, bytes]]:
+    """Choose images by a hash, small ones first, and score them as an edge machine does."""
+    scorer = Scorer(model)
+    known: list[registry.Known] = []
+    files: dict[str, bytes] = {}
+    for row in _candidates(images, difference=model.manifest.difference):
+        if len(known) == _TESTED:
+            break
+        image, reference = _files(row, len(known), difference=model.manifest.difference)
+        traceability = {name: row[name] for name in _SEEN}
+        score = scorer.score(*image.values(), *reference.values(), traceability=traceability)
+        if score.probability is None:
+            continue
+        files |= image | reference
+        known.append(
+            registry.Known(
+                image=next(iter(image)),
+                reference=next(iter(reference), None),
+                probability=self_test.written(score.probability),
+                decision=score.decision,
+                **traceability,
+            )
+        )
+    if not known:
+        what = "no image can be scored, so the bundle can't be tested where it arrives"
+        raise InputError(what, hint="ingest images of the kind that the model was trained on")
+    return tuple(known), files
+
+
+def _candidates(images: DataFrame, *, difference: bool) -> list[Row]:
+    """Rows of images, without reading the files of the others."""
+    usable = images.where(F.col(names.REFERENCE_URI).isNotNull()) if difference else images
+    large = F.col(names.WIDTH) * F.col(names.HEIGHT) > _SMALL
+    ranked = usable.select(names.IMAGE_ID, names.CAPTURE_DATE).orderBy(
+        large, F.sha2(names.IMAGE_ID, 256)
+    )
+    chosen = [tuple(row) for row in ranked.limit(_CANDIDATES).collect()]
+    found = images.where(
+        F.col(names.CAPTURE_DATE).isin({day for _, day in chosen})
+        & F.col(names.IMAGE_ID).isin([image_id for image_id, _ in chosen])
+    )
+    columns = (names.IMAGE_ID, names.IMAGE, names.REFERENCE, *_SEEN)
+    rows = {row[names.IMAGE_ID]: row for row in found.select(*columns).collect()}
+    return [rows[image_id] for image_id, _ in chosen]
+
+
+def _files(row: Row, number: int, *, difference: bool) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The image and its reference, by their names in the bundle."""
+    image = {f"{registry.SELF_TEST}/{number}_image": bytes(row[names.IMAGE])}
+    if not difference or row[names.REFERENCE] is None:
+        return image, {}
+    return image, {f"{registry.SELF_TEST}/{number}_reference": bytes(row[names.REFERENCE])}
+
+
+def _known(images: DataFrame, model: Bundle) -> dict[str, frozenset[str]]:
+    """The lines and parts of the days that the model was trained on."""
+    window = model.manifest.training_window
+    if window:
+        days = F.col(names.CAPTURE_DATE).between(F.lit(window["from"]), F.lit(window["until"]))
+        images = images.where(days)
+    found = images.agg(*(F.collect_set(name).alias(name) for name in _SEEN)).first()
+    return {name: frozenset(found[name] if found else ()) for name in _SEEN}
+
+
+def _licence(model: Bundle) -> str:
+    """Of the weights; of a file that nobody pinned, nobody has said."""
+    if not model.manifest.trained_backbone:
+        return "none: untrained"
+    pinned = {source.sha256: f"{source.licence} ({source.name})" for source in SOURCES.values()}
+    return pinned.get(model.manifest.backbone.get("sha256", ""), _NOT_STATED)
+
+
+def _write(to: Path, edge: registry.EdgeBundle) -> None:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if to.suffix == ".zip":
+            durable.write(to, _zipped(edge.files()))
+        else:
+            durable.write_folder(to, edge.files())
+    except OSError as error:
+        what = f"the edge bundle can't be written to {to}"
+        raise InputError(what, got=error.strerror, hint="name another place with --to") from None
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    """An archive that only depends on its files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _NO_TIME), content)
+    return buffer.getvalue()
+
+
+def _check(to: Path, trusted: signatures.PublicKey) -> None:
+    """Open what was written as an edge machine does."""
+    edge = registry.open_bundle(to, [trusted])
+    wrong = self_test.differences(edge, Scorer(edge.model))
+    if wrong:
+        what = f"the edge bundle {to} doesn't pass its own self-test"
+        raise BundleError(what, got=wrong[0], hint="keep it and report it: that is a fault here")

@@ -1,0 +1,1 @@
+"""One image to one decision at the plant: the edge machine's command and the web service."""
