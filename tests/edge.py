@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pcb_spark.core import bundle, durable, machine, registry, self_test
+from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.core.signatures import SecretKey
@@ -22,7 +23,9 @@ from pcb_spark.network.graphs import FeatureSpec
 from tests.models import in_memory, train
 from tests.rows import rendered_pairs
 
-COMPARING = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08)
+COMPARING = FeatureSpec(
+    levels=("layer1",), pooling=("max",), reading=Reading(difference=True, max_offset=0.08)
+)
 PLANT = SecretKey(b"plant\0\0\1", bytes(range(32)))
 STRANGER = SecretKey(b"stranger", bytes(range(1, 33)))
 EXPORTED = datetime(2026, 3, 1, 6, tzinfo=UTC)
@@ -35,7 +38,9 @@ def model(seed: int = 5) -> bundle.Bundle:
     rng = np.random.default_rng(seed)
     rows = rng.normal(scale=0.3, size=(80, COMPARING.width)).astype(np.float32)
     text = train(rows, rng.random(80) < 0.5)
-    made = in_memory(COMPARING, text, max_offset=COMPARING.max_offset, threshold={"value": 0.5})
+    made = in_memory(
+        COMPARING, text, max_offset=COMPARING.reading.max_offset, threshold={"value": 0.5}
+    )
     scorer = Scorer(made)
     told = [scorer.score(*pair).probability or 0.0 for pair in rendered_pairs(PAIRS)]
     manifest = dataclasses.replace(made.manifest, threshold={"value": sorted(told)[PAIRS // 2]})

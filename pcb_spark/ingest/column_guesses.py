@@ -11,12 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.core import names
+from pcb_spark.core.layouts import is_picture
 from pcb_spark.ingest import column_words, habits, time_formats, verdict_files
-from pcb_spark.ingest.layouts import is_picture
 from pcb_spark.ingest.verdict_form import COLUMNS, FAULT, Form, canonical, column_name, meanings
 
 if TYPE_CHECKING:
-    from pcb_spark.ingest.layouts import Traits
+    from pcb_spark.core.layouts import Traits
     from pcb_spark.ingest.settings import IngestConfig
     from pcb_spark.ingest.table_facts import TableFacts
     from pcb_spark.ingest.verdict_paths import Files

@@ -17,7 +17,6 @@ from pcb_spark.ingest import (
     image_files,
     listing,
     reference_windows,
-    times,
     verdict_files,
     verdict_paths,
     verdicts,
@@ -31,7 +30,8 @@ from pcb_spark.lake.tables import cached
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from pcb_spark.ingest.layouts import Layout
+    from pcb_spark.core import times
+    from pcb_spark.core.layouts import Layout
     from pcb_spark.ingest.listing import Listed
     from pcb_spark.ingest.settings import IngestConfig
     from pcb_spark.ingest.verdict_form import Form

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pcb_spark.ingest.layouts import Layout
-from pcb_spark.ingest.times import Reader
+from pcb_spark.core.layouts import Layout
+from pcb_spark.core.times import Reader
 from pcb_spark.ingest.verdict_form import Form
 
 if TYPE_CHECKING:

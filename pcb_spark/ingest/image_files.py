@@ -17,9 +17,9 @@ from pyspark.sql import types as t
 
 from pcb_spark.core import images, names
 from pcb_spark.core.errors import ImageError
-from pcb_spark.ingest.layouts import Layout, Traits
+from pcb_spark.core.layouts import Layout, Traits
 from pcb_spark.ingest.paths import capture_date, image_id, relative, source_uri
-from pcb_spark.ingest.times import fault_of
+from pcb_spark.ingest.time_columns import fault_of
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 from pcb_spark.lake import arrow, schemas
 

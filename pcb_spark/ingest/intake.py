@@ -23,8 +23,8 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import names
 from pcb_spark.core.errors import PcbSparkError
+from pcb_spark.core.layouts import SIDECAR, is_sidecar
 from pcb_spark.ingest import image_files, ledger, verdict_paths, verdicts
-from pcb_spark.ingest.layouts import SIDECAR, is_sidecar
 from pcb_spark.ingest.listing import Listed, Settled
 from pcb_spark.ingest.notes import Notes
 from pcb_spark.ingest.paths import relative

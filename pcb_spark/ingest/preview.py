@@ -14,15 +14,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.core import images, names
+from pcb_spark.core.layouts import is_picture, is_sidecar
 from pcb_spark.ingest import habits, told_rows
-from pcb_spark.ingest.layouts import is_picture, is_sidecar
 from pcb_spark.ingest.table_facts import TableFacts, facts_of
 from pcb_spark.ingest.told_rows import Told
 from pcb_spark.ingest.verdict_paths import Files
 
 if TYPE_CHECKING:
+    from pcb_spark.core.layouts import Layout, Traits
     from pcb_spark.ingest.drop_files import DropFiles
-    from pcb_spark.ingest.layouts import Layout, Traits
     from pcb_spark.ingest.listing import Listed
     from pcb_spark.ingest.settings import IngestConfig
     from pcb_spark.ingest.verdict_form import Form

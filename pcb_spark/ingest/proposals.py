@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core import names
+from pcb_spark.core.layouts import Layout
 from pcb_spark.ingest import column_guesses, habits, time_formats, verdict_files
-from pcb_spark.ingest.layouts import Layout
 from pcb_spark.ingest.settings import IngestConfig
 from pcb_spark.ingest.table_facts import UNKNOWN_ENCODING, TableFacts
 from pcb_spark.ingest.verdict_encoding import UnreadableTextError, recognise

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import names
+from pcb_spark.core import names, times
 from pcb_spark.core.errors import InputError
-from pcb_spark.ingest import times
+from pcb_spark.ingest import time_columns
 from pcb_spark.ingest.verdict_form import FAULT
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 
@@ -75,8 +75,8 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
         )
     texts = raw.select(*(_text(raw, name).alias(name) for name in (*WINDOW_COLUMNS, FAULT)))
     how = replace(reader or times.Reader(), earliest=None)
-    windows = times.parsed(texts, (VALID_FROM, VALID_UNTIL), how)
-    unread = F.coalesce(times.fault_of(VALID_FROM), times.fault_of(VALID_UNTIL))
+    windows = time_columns.parsed(texts, (VALID_FROM, VALID_UNTIL), how)
+    unread = F.coalesce(time_columns.fault_of(VALID_FROM), time_columns.fault_of(VALID_UNTIL))
     fault = (
         F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(F.col(names.REFERENCE).isNull(), "it names no reference")
@@ -89,7 +89,9 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
     )
     reason = F.when(fault.isNotNull(), names.REFERENCE_WINDOW_UNUSABLE)
     judged = windows.withColumns({names.DETAIL: fault, names.REASON: reason})
-    judged = judged.drop(FAULT, *(times.fault_of(name) for name in (VALID_FROM, VALID_UNTIL)))
+    judged = judged.drop(
+        FAULT, *(time_columns.fault_of(name) for name in (VALID_FROM, VALID_UNTIL))
+    )
     return judged.withColumnRenamed(names.REFERENCE, REFERENCE_KEY)
 
 

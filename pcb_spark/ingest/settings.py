@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
+from pcb_spark.core import times
 from pcb_spark.core.names import GROUPS
-from pcb_spark.ingest import times, verdict_form
+from pcb_spark.ingest import verdict_form
 from pcb_spark.lake.settings import Section
 
 

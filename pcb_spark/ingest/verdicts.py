@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from pcb_spark.core import names
+from pcb_spark.core import names, times
 from pcb_spark.core.errors import InputError
-from pcb_spark.ingest import times
-from pcb_spark.ingest.times import fault_of
+from pcb_spark.ingest import time_columns
+from pcb_spark.ingest.time_columns import fault_of
 from pcb_spark.ingest.verdict_files import FILE, ROW
 from pcb_spark.ingest.verdict_form import (
     COLUMNS,
@@ -54,7 +54,7 @@ def read_manifest(
     words : what a plant's own words mean, before those that every plant uses in one sense.
     """
     renamed = raw.withColumnsRenamed({names.IMAGE: KEY, names.REFERENCE: REFERENCE_KEY})
-    manifest = times.parsed(
+    manifest = time_columns.parsed(
         renamed, (names.CAPTURED_AT, names.VERIFIED_AT), reader or times.Reader()
     )
     moment = F.col(names.VERIFIED_AT)

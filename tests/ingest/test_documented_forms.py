@@ -11,9 +11,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
+from pcb_spark.core.layouts import Layout
+from pcb_spark.core.times import Reader
 from pcb_spark.ingest import verdict_files, verdict_paths, verdicts
-from pcb_spark.ingest.layouts import Layout
-from pcb_spark.ingest.times import Reader
 from pcb_spark.ingest.verdict_form import FAULT, UNVERIFIED, Form, Row, canonical, meanings
 from pcb_spark.pipeline import config
 from tests.rows import manifest_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import functions as F
 
+from pcb_spark.core.layouts import Layout
 from pcb_spark.ingest import image_files, revisions, verdicts
-from pcb_spark.ingest.layouts import Layout
 from tests import drops
 from tests.rows import manifest_of
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pcb_spark.core.errors import InputError
+from pcb_spark.core.times import Reader
 from pcb_spark.ingest import reference_windows
-from pcb_spark.ingest.times import Reader
 from tests import drops
 from tests.rows import noise
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pcb_spark.core.times import Reader
 from pcb_spark.ingest import time_formats
 from pcb_spark.ingest.time_formats import Found
-from pcb_spark.ingest.times import Reader
 
 LATEST = datetime(2026, 2, 1, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from pcb_spark.core.errors import InputError
+from pcb_spark.core.times import Reader
 from pcb_spark.ingest import verdict_files, verdicts
-from pcb_spark.ingest.times import Reader
 from tests.rows import manifest_of
 
 if TYPE_CHECKING:

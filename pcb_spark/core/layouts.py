@@ -14,9 +14,8 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import BinaryIO, Final
 
-from pcb_spark.core import names
-from pcb_spark.ingest import exif
-from pcb_spark.ingest.times import DEFAULT_EARLIEST, Reader
+from pcb_spark.core import exif, names
+from pcb_spark.core.times import DEFAULT_EARLIEST, Reader
 
 _STEM: Final = re.compile(r"([^/]+?)(?:\.[^./]*)?$", re.DOTALL)
 _BOARD_POSITION: Final = re.compile(r"(.+)_([^_]+)", re.DOTALL)

@@ -10,16 +10,12 @@ as far after it as it says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import DataFrame
 
 #: Cameras with an empty battery begin long before it, spreadsheets and databases as well.
 DEFAULT_EARLIEST: Final = date(2000, 1, 1)
@@ -179,38 +175,3 @@ def why_unusable(form: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None if parsed.date() == _SAMPLE.date() else "it tells no year, month and day"
-
-
-def fault_of(name: str) -> str:
-    """The column that says why the text in the column ``name`` is no time."""
-    return f"{name}_fault"
-
-
-def parsed(table: DataFrame, names: Sequence[str], reader: Reader) -> DataFrame:
-    """Turn columns of text into times, and add what ``fault_of`` names for each of them."""
-    from pyspark.sql.types import StringType, StructField, StructType, TimestampType
-
-    fields = [
-        StructField(field.name, TimestampType()) if field.name in names else field
-        for field in table.schema.fields
-    ]
-    faults = [StructField(fault_of(name), StringType()) for name in names]
-    return table.mapInArrow(_parser(tuple(names), reader), StructType(fields + faults))
-
-
-def _parser(
-    names: Sequence[str], reader: Reader
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def parse_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for batch in batches:
-            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            for name in names:
-                found = [reader.judge(text) for text in columns[name].to_pylist()]
-                times = [moment for moment, _ in found]
-                columns[name] = pa.array(times, pa.timestamp("us", tz="UTC"))
-                columns[fault_of(name)] = pa.array([fault for _, fault in found], pa.string())
-            yield pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-
-    return parse_partition

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from PIL import ExifTags, Image
 
-from pcb_spark.ingest import exif
-from pcb_spark.ingest.layouts import Layout, Traits, is_sidecar
+from pcb_spark.core import exif
+from pcb_spark.core.layouts import Layout, Traits, is_sidecar
 
 PATTERN = (
     r"(?P<line>L\d)_(?P<lot>\w+?)_(?P<board_id>\d+)_(?P<position>[A-Z]+\d+)_(?P<captured_at>[\d-]+)"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.ingest.times import Reader, TimeFault, why_unusable
+from pcb_spark.core.times import Reader, TimeFault, why_unusable
 from pcb_spark.pipeline import config
 
 SIX = datetime(2026, 1, 5, 6, tzinfo=UTC)
