@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pcb_spark.core import bundle, durable, machine, registry, self_test
+from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
@@ -73,6 +74,7 @@ def sealed(
         model=made.manifest,
         shares=shares or Shares(control=0.0, audit=0.0, seed=7),
         known={"line": frozenset({"L1", "L2"}), "part_number": frozenset()},
+        habits=Habits(),
         licences={"weights": "Apache-2.0", "program": "Apache-2.0"},
         made_with=machine.describe(),
         self_test=tuple(known),

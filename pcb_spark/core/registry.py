@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pcb_spark.core import archives, bundle, signatures
+from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.review import Shares
 
@@ -72,6 +73,7 @@ class EdgeManifest:
     model : the manifest of the model bundle that it was made of.
     shares : of control boards and audit, and the seed of their draws.
     known : the values of each traceability column that the model was trained on.
+    habits : how the plant lays out its drops.
     licences : of weights and program.
     made_with : processor and versions of the machine that computed the self-test.
     """
@@ -80,6 +82,7 @@ class EdgeManifest:
     model: bundle.Manifest
     shares: Shares
     known: Mapping[str, frozenset[str]]
+    habits: Habits
     licences: Mapping[str, str]
     made_with: Mapping[str, str]
     self_test: tuple[Known, ...]
@@ -97,6 +100,7 @@ class EdgeManifest:
             "model": asdict(self.model),
             "shares": asdict(self.shares),
             "known": {name: sorted(values) for name, values in self.known.items()},
+            "habits": self.habits.to_json(),
             "self_test": [asdict(each) for each in self.self_test],
             "files": files,
         }
@@ -176,6 +180,7 @@ def _read_manifest(signed: bytes, where: str) -> tuple[EdgeManifest, dict[str, P
             model=bundle.manifest_of(raw["model"], where),
             shares=Shares(**raw["shares"]),
             known={name: frozenset(values) for name, values in raw["known"].items()},
+            habits=Habits.from_json(raw["habits"]),
             licences=raw["licences"],
             made_with=raw["made_with"],
             self_test=tuple(Known(**each) for each in raw["self_test"]),

@@ -22,20 +22,13 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import names, times
-from pcb_spark.core.errors import InputError
+from pcb_spark.core import golden, names, times
 from pcb_spark.ingest import time_columns
 from pcb_spark.ingest.verdict_form import FAULT
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-VALID_FROM: Final = "valid_from"
-VALID_UNTIL: Final = "valid_until"
-#: What a window may ask for; one of the first two it has to.
-ASKED: Final = (names.PART_NUMBER, names.POSITION, names.LINE)
-WINDOW_COLUMNS: Final = (names.REFERENCE, *ASKED, VALID_FROM, VALID_UNTIL)
 
 _LOOKUP: Final = "lookup"
 _FOUND: Final = "found"
@@ -66,17 +59,14 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
     """
     raw = raw.toDF(*(name.strip().lower() for name in raw.columns))
     if names.REFERENCE not in raw.columns:
-        what = f"{where} has no column named reference"
-        raise InputError(
-            what,
-            expected=f"a CSV header with {', '.join(WINDOW_COLUMNS)}",
-            got=", ".join(raw.columns) or "an empty file",
-            hint="correct the header; paths are relative to the drop",
-        )
-    texts = raw.select(*(_text(raw, name).alias(name) for name in (*WINDOW_COLUMNS, FAULT)))
+        raise golden.missing_column(where, raw.columns)
+    texts = raw.select(*(_text(raw, name).alias(name) for name in (*golden.COLUMNS, FAULT)))
     how = replace(reader or times.Reader(), earliest=None)
-    windows = time_columns.parsed(texts, (VALID_FROM, VALID_UNTIL), how)
-    unread = F.coalesce(time_columns.fault_of(VALID_FROM), time_columns.fault_of(VALID_UNTIL))
+    windows = time_columns.parsed(texts, (golden.VALID_FROM, golden.VALID_UNTIL), how)
+    unread = F.coalesce(
+        time_columns.fault_of(golden.VALID_FROM),
+        time_columns.fault_of(golden.VALID_UNTIL),
+    )
     fault = (
         F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(F.col(names.REFERENCE).isNull(), "it names no reference")
@@ -85,12 +75,16 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
             "it names no part and no position",
         )
         .when(unread.isNotNull(), unread)
-        .when(F.col(VALID_FROM) >= F.col(VALID_UNTIL), "it ends before it begins")
+        .when(
+            F.col(golden.VALID_FROM) >= F.col(golden.VALID_UNTIL),
+            "it ends before it begins",
+        )
     )
     reason = F.when(fault.isNotNull(), names.REFERENCE_WINDOW_UNUSABLE)
     judged = windows.withColumns({names.DETAIL: fault, names.REASON: reason})
     judged = judged.drop(
-        FAULT, *(time_columns.fault_of(name) for name in (VALID_FROM, VALID_UNTIL))
+        FAULT,
+        *(time_columns.fault_of(name) for name in (golden.VALID_FROM, golden.VALID_UNTIL)),
     )
     return judged.withColumnRenamed(names.REFERENCE, REFERENCE_KEY)
 
@@ -154,11 +148,11 @@ def keep_fitting(
     references : ``relative_path``, width and height (null for what is no usable image), length.
     tolerance : how far width and height may be apart, as a share of the image's.
     """
-    golden = references.select(
+    opened = references.select(
         F.col(KEY).alias(REFERENCE_KEY),
         F.struct(names.WIDTH, names.HEIGHT, names.LENGTH).alias(_FOUND),
     )
-    joined = images.join(F.broadcast(golden), REFERENCE_KEY, "left")
+    joined = images.join(F.broadcast(opened), REFERENCE_KEY, "left")
     apart = [F.abs(F.col(_FOUND)[side] - F.col(side)) > tolerance * F.col(side) for side in _SIDES]
     differs = F.coalesce(apart[0] | apart[1], F.lit(False))
     kept = F.when(~differs, F.col(REFERENCE_KEY))
@@ -197,23 +191,27 @@ def _choose(images: DataFrame, windows: DataFrame) -> DataFrame:
     join finds them whatever they leave empty.
     """
     wanting = images.where(F.col(REFERENCE_KEY).isNull() & F.col(names.REASON).isNull())
-    described = wanting.select(KEY, *ASKED, names.CAPTURED_AT, names.CAPTURE_DATE)
-    lookups = F.array(*(_lookup(asked) for asked in product((True, False), repeat=len(ASKED))))
+    described = wanting.select(KEY, *golden.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE)
+    lookups = F.array(
+        *(_lookup(asked) for asked in product((True, False), repeat=len(golden.ASKED)))
+    )
     looking = described.withColumn(_LOOKUP, F.explode(F.array_distinct(lookups)))
-    rank = reduce(lambda a, b: a + b, (F.col(name).isNotNull().cast("int") for name in ASKED))
+    rank = reduce(
+        lambda a, b: a + b, (F.col(name).isNotNull().cast("int") for name in golden.ASKED)
+    )
     offered = windows.select(
-        _lookup((True,) * len(ASKED)).alias(_LOOKUP), REFERENCE_KEY, VALID_FROM, VALID_UNTIL,
-        rank.alias(_RANK),
+        _lookup((True,) * len(golden.ASKED)).alias(_LOOKUP), REFERENCE_KEY,
+        golden.VALID_FROM, golden.VALID_UNTIL, rank.alias(_RANK),
     )  # fmt: skip
     moment = F.col(names.CAPTURED_AT)
-    open_then = F.coalesce(moment >= F.col(VALID_FROM), F.lit(True)) & F.coalesce(
-        moment < F.col(VALID_UNTIL), F.lit(True)
+    open_then = F.coalesce(moment >= F.col(golden.VALID_FROM), F.lit(True)) & F.coalesce(
+        moment < F.col(golden.VALID_UNTIL), F.lit(True)
     )
     matched = looking.join(
         F.broadcast(offered), (looking[_LOOKUP] == offered[_LOOKUP]) & open_then, "left"
     )
     window = F.when(F.col(_RANK).isNotNull(), F.struct(_RANK, REFERENCE_KEY))
-    found = matched.groupBy(KEY, *ASKED, names.CAPTURED_AT, names.CAPTURE_DATE).agg(
+    found = matched.groupBy(KEY, *golden.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE).agg(
         F.collect_set(window).alias(_FOUND)
     )
     most = F.array_max(F.transform(_FOUND, lambda each: each[_RANK]))
@@ -226,7 +224,7 @@ def _lookup(asked: tuple[bool, ...]) -> Column:
     null = F.lit(None).cast("string")
     parts = [
         (F.col(name) if wanted else null).alias(name)
-        for name, wanted in zip(ASKED, asked, strict=True)
+        for name, wanted in zip(golden.ASKED, asked, strict=True)
     ]
     return F.to_json(F.struct(*parts))
 
@@ -234,7 +232,7 @@ def _lookup(asked: tuple[bool, ...]) -> Column:
 def _window_rejects(windows: DataFrame, where: str) -> DataFrame:
     """Rows of the file that say nothing usable."""
     faulty = windows.where(F.col(names.REASON).isNotNull())
-    row = F.to_json(F.struct(REFERENCE_KEY, *ASKED))
+    row = F.to_json(F.struct(REFERENCE_KEY, *golden.ASKED))
     return faulty.withColumns({
         names.SOURCE_URI: F.lit(where),
         names.DETAIL: F.concat_ws(": ", names.DETAIL, row),
@@ -248,13 +246,15 @@ def _unresolved(chosen: DataFrame, where: str) -> DataFrame:
     several = F.transform(_FOUND, lambda each: each[REFERENCE_KEY])
     holders = F.array_join(F.array_sort(several), " and ")
     faulty = chosen.where(F.size(_FOUND) != 1).withColumn("names", holders)
-    counted = faulty.groupBy(*ASKED, "names").agg(
+    counted = faulty.groupBy(*golden.ASKED, "names").agg(
         F.count("*").alias(_N),
         F.min(names.CAPTURED_AT).alias("first"),
         F.max(names.CAPTURED_AT).alias("last"),
         F.min(names.CAPTURE_DATE).alias(names.CAPTURE_DATE),
     )
-    of = F.concat(F.col(_N).cast("string"), F.lit(" images of "), F.to_json(F.struct(*ASKED)))
+    of = F.concat(
+        F.col(_N).cast("string"), F.lit(" images of "), F.to_json(F.struct(*golden.ASKED))
+    )
     span = [F.date_format(end, "yyyy-MM-dd'T'HH:mm:ssXXX") for end in ("first", "last")]
     when = F.concat(F.lit(", "), span[0], F.lit(" to "), span[1])
     ambiguous = F.col("names") != ""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcb_spark.core import names
+from pcb_spark.core import golden, names
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import verdict_csv
-from pcb_spark.ingest.reference_windows import WINDOW_COLUMNS
 from pcb_spark.ingest.verdict_encoding import UnreadableTextError, decode
 from pcb_spark.ingest.verdict_files import clean
 from pcb_spark.ingest.verdict_form import FAULT, Form, Row, doubled, faulty_file, unreadable
@@ -46,7 +45,7 @@ def parse(content: bytes, form: Form, *, where: str) -> Windows:
     if not any(names.REFERENCE in header.names for header in headers):
         widest = max(headers, key=lambda header: len(header.names))
         return Windows(columns=tuple(dict.fromkeys(filter(None, widest.names))), rows=[])
-    columns = (*WINDOW_COLUMNS, FAULT)
+    columns = (*golden.COLUMNS, FAULT)
     found = (record.row for record in verdict_csv.records(lines, own, _find_header))
     rows = [tuple(clean(row.get(name)) for name in columns) for row in found if row]
     return Windows(columns=columns, rows=rows)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, durable, machine, names, registry, self_test, signatures
+from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
@@ -65,6 +67,7 @@ def run_export(
         model=model.manifest,
         shares=job.config.shares,
         known=_known(images, model),
+        habits=_habits(job),
         licences={"weights": weights_licence or _licence(model), "program": _LICENCE},
         made_with=machine.describe(),
         self_test=known,
@@ -142,6 +145,12 @@ def _known(images: DataFrame, model: Bundle) -> dict[str, frozenset[str]]:
         images = images.where(days)
     found = images.agg(*(F.collect_set(name).alias(name) for name in _SEEN)).first()
     return {name: frozenset(found[name] if found else ()) for name in _SEEN}
+
+
+def _habits(job: Job) -> Habits:
+    """What the configuration of ingest says of drops."""
+    told = job.config.ingest
+    return Habits(**{each.name: getattr(told, each.name) for each in fields(Habits)})
 
 
 def _licence(model: Bundle) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_a_line_with_a_threshold_of_its_own_uses_it() -> None:
     assert scorer.score(noise(1), traceability={"line": "L1"}).decision == "pass"
     assert scorer.score(noise(1), traceability={"line": "L2"}).decision == "fail"
     assert scorer.score(noise(1)).decision == "fail"
+
+
+def test_threads_are_those_that_are_asked_for_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is set for Spark would have every session start as many as the machine has cores."""
+    chosen = model(ALONE)
+    started = []
+    for switch in ("0", "1"):
+        monkeypatch.setenv("ORT_LOAD_CONFIG_FROM_MODEL", switch)
+        before = len(list(Path("/proc/self/task").iterdir()))
+        scorer = Scorer(chosen, threads=7)
+        started.append(len(list(Path("/proc/self/task").iterdir())) - before)
+        assert scorer.score(noise(1)).probability == Scorer(chosen).score(noise(1)).probability
+        del scorer
+    assert started == [6, 6]
 
 
 def test_what_cannot_be_scored_says_why() -> None:

@@ -1,0 +1,107 @@
+"""One image to the row that ``scores`` would hold of it: what an edge machine writes down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pcb_spark.core import names, policy, review
+from pcb_spark.core.scorer import Scorer
+
+if TYPE_CHECKING:
+    from pcb_spark.core.layouts import Traits
+    from pcb_spark.core.registry import EdgeBundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided of one image, by the columns of ``scores``.
+
+    Attributes
+    ----------
+    path : of the image, below its drop.
+    unseen : columns whose value the model was trained without; an operator may want to know.
+    """
+
+    image_id: str
+    path: str
+    line: str | None
+    lot: str | None
+    board_id: str
+    position: str | None
+    part_number: str | None
+    captured_at: datetime | None
+    reference: str | None
+    content_sha256: str
+    status: str
+    reason: str | None
+    detail: str | None
+    probability: float | None
+    threshold: float
+    decision: str
+    review: str | None
+    review_probability: float
+    unseen: tuple[str, ...]
+    model_version: str
+    model_sha256: str
+    feature_set: str
+    scored_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold; times as ISO 8601."""
+        found = asdict(self)
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in found.items()}
+
+
+class Decider:
+    """Decides by one edge bundle, as Spark does by the model bundle that it was made of."""
+
+    def __init__(self, edge: EdgeBundle, *, max_pixels: int | None = None) -> None:
+        self.manifest = edge.manifest
+        pixels = max_pixels or edge.manifest.habits.max_pixels
+        self.scorer = Scorer(edge.model, max_pixels=pixels)
+        evidence = edge.manifest.model.threshold
+        self._high_from = policy.SegmentThresholds.of(evidence, review.HIGH_FROM)
+
+    @property
+    def compares(self) -> bool:
+        """Whether its model compares images with references."""
+        return self.manifest.model.difference
+
+    def decide(
+        self,
+        image: bytes,
+        reference: bytes | None,
+        *,
+        path: str,
+        image_id: str,
+        traits: Traits,
+        content_sha256: str,
+        reference_path: str | None,
+        now: datetime,
+    ) -> Decision:
+        """Score one image, decide, and say who still looks at it."""
+        told = {name: getattr(traits, name) for name in (names.LINE, names.PART_NUMBER)}
+        score = self.scorer.score(image, reference, traceability=told)
+        (high_from,) = self._high_from.values([told.get(self._high_from.column or "")])
+        looked = review.review(
+            score.decision, score.probability, image_id=image_id, board_id=traits.board_id,
+            high_from=float(high_from), shares=self.manifest.shares,
+        )  # fmt: skip
+        known = self.manifest.known
+        return Decision(
+            image_id=image_id, path=path, line=traits.line, lot=traits.lot,
+            board_id=traits.board_id, position=traits.position, part_number=traits.part_number,
+            captured_at=traits.captured_at, reference=reference_path,
+            content_sha256=content_sha256,
+            status=names.STATUS_OK if score.reason is None else names.STATUS_UNSCORABLE,
+            reason=score.reason, detail=score.detail,
+            probability=score.probability, threshold=score.threshold, decision=score.decision,
+            review=looked.reason, review_probability=looked.probability,
+            unseen=tuple(n for n, v in told.items() if v and v not in known.get(n, ())),
+            model_version=self.manifest.model.model_version,
+            model_sha256=self.manifest.model.model_sha256,
+            feature_set=self.manifest.model.feature_set,
+            scored_at=now,
+        )  # fmt: skip
