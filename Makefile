@@ -37,6 +37,7 @@ SET ?=
 OUT_OF_FOLD ?=
 QUICK ?=
 SCHEMES ?=
+HOME_DIR ?=
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
 FUZZ_CASES ?= 1000000
@@ -134,6 +135,12 @@ kill-ingest: jars ## SIGKILL the ingest service 20 times while 5,000 images arri
 .PHONY: kill-cluster
 kill-cluster: jars ## The same on a standalone cluster, whose workers are killed as well
 	$(PY) -m faults.kill_cluster --images 5000 --kills 12 --worker-kills 8
+
+.PHONY: kill-watch
+kill-watch: venv ## SIGKILL the edge watch 20 times while images arrive, and count: HOME_DIR=dir DATA=drop
+	@test -n "$(DATA)" -a -n "$(HOME_DIR)" || { echo 'kill-watch: say HOME_DIR=<folder of pcb-edge> and' \
+		'DATA=<camera drop>' >&2; exit 2; }
+	$(PY) -m faults.kill_watch --home '$(HOME_DIR)' --data '$(DATA)'
 
 .PHONY: prove-stores
 prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pcb_spark.core import golden
 from pcb_spark.core.errors import InputError
+from pcb_spark.core.layouts import Traits
 from pcb_spark.core.times import Reader
 from pcb_spark.ingest import reference_windows
 from tests import drops
@@ -61,10 +65,28 @@ def resolve(
     read = reference_windows.read_windows(spark.createDataFrame(windows, WINDOWS), WHERE)
     found = reference_windows.resolve(spark.createDataFrame(images, IMAGES), read, where=WHERE)
     chosen = {row["relative_path"]: row["reference_path"] for row in found.images.collect()}
+    assert chosen | _without_spark(images, windows) == chosen
     rejects = found.rejects.collect()
     assert {row["source_uri"] for row in rejects} <= {WHERE}
     assert {row["kind"] for row in rejects} <= {"reference"}
     return chosen, sorted((row["reason"], row["detail"]) for row in rejects)
+
+
+def _without_spark(images: list[Row], windows: list[Row]) -> dict[str, str | None]:
+    """The same by ``core.golden``, for images that ask for a window."""
+    file = io.StringIO()
+    csv.writer(file).writerows([golden.COLUMNS, *(tuple(v or "" for v in w) for w in windows)])
+    read = golden.read(file.getvalue(), WHERE, reader=Reader())
+    return {
+        name: golden.choose(
+            read,
+            Traits(
+                board_id="b", part_number=part, position=position, line=line, captured_at=moment
+            ),
+        )
+        for name, own, part, position, line, moment, _, reason, *_ in images
+        if own is None and reason is None
+    }
 
 
 def test_window_is_found_by_what_it_asks_for(spark: SparkSession) -> None:
