@@ -9,7 +9,7 @@ from pathlib import Path
 
 def write(path: Path, content: bytes) -> None:
     """Write a file beside its place, see to it that it is on the disk, and move it there."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.part")  # one name, so that no kill leaves a second
     with beside.open("wb") as file:
         file.write(content)
         file.flush()
