@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("key", type=Path, metavar="FILE", help="a public key, plant.pub")
     text = "let another bundle decide; the old one stays where that fails"
     command = _add(commands, "update", text, _update)
-    command.add_argument("place", metavar="PLACE", help="a folder, a .zip, or a URL of a .zip")
+    command.add_argument(
+        "place", metavar="PLACE", help="a folder, a .zip, the URL of one, or models:/NAME@ALIAS"
+    )
     command.add_argument("--allow-older", action="store_true", help="go back to an older bundle")
     _add(commands, "doctor", "check keys, bundle, self-test, versions and disk", _doctor)
     return parser

@@ -1,4 +1,4 @@
-"""Where an edge machine gets its next model: a folder or .zip on a disk or stick, or a URL.
+"""Where an edge machine gets its next model: a disk or stick, a URL, or an MLflow registry.
 
 A download is a .zip, and is kept in a file until it is whole; it is opened like any other, so that
 nothing in it is parsed before its signature fits.
@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pcb_spark.core.errors import InputError, StoreUnreachable
+from pcb_spark.serving import edge_mlflow
 
 #: No bundle is longer, in bytes.
 MOST_BYTES: Final = 2 << 30
@@ -33,21 +34,25 @@ def fetched(place: str, scratch: Path, *, most: int = MOST_BYTES) -> Iterator[Pa
     ------
     StoreUnreachable : the address doesn't answer, or stops in the middle.
     InputError : it answers with an error, or with more than a bundle has.
+    ConfigError : a registry's model that isn't told as ``edge_mlflow`` wants it.
     """
-    scheme = urlsplit(place).scheme
-    if scheme not in _SCHEMES:
+    if edge_mlflow.is_model(place):
+        asked = edge_mlflow.request_of(place)
+    elif urlsplit(place).scheme in _SCHEMES:
+        asked = urllib.request.Request(place)
+    else:
         yield Path(place.removeprefix("file://"))
         return
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".update-") as folder:
         path = Path(folder) / "edge.zip"
-        _download(place, path, most)
+        _download(asked, path, most)
         yield path
 
 
-def _download(url: str, path: Path, most: int) -> None:
-    where = _without_secrets(url)
+def _download(asked: urllib.request.Request, path: Path, most: int) -> None:
+    where = _without_secrets(asked.full_url)
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer, path.open("wb") as file:
+        with urllib.request.urlopen(asked, timeout=_SECONDS) as answer, path.open("wb") as file:
             expected = answer.headers.get("Content-Length")
             length = 0
             while chunk := answer.read(_CHUNK):
