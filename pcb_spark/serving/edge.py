@@ -11,14 +11,17 @@ from typing import Final
 
 import pcb_spark
 from pcb_spark.core.errors import EnvironmentFault, PcbSparkError
-from pcb_spark.serving import edge_home, edge_update
+from pcb_spark.serving import edge_home
 
 HOME: Final = "PCB_EDGE_HOME"
 _DEFAULT_HOME: Final = "/var/lib/pcb-edge"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (see ``core.errors``)."""
+    """Run one command and return its exit code (see ``core.errors``).
+
+    A command imports what it alone needs, since a start is most of what a single image costs.
+    """
     options = _parser().parse_args(arguments)
     try:
         home = edge_home.made(options.home)
@@ -150,6 +153,7 @@ def _trust(options: argparse.Namespace, home: edge_home.Home) -> int:
 
 def _update(options: argparse.Namespace, home: edge_home.Home) -> int:
     from pcb_spark.core import registry
+    from pcb_spark.serving import edge_update
 
     with edge_update.fetched(options.place, home.folder) as path:
         edge = registry.open_bundle(path, home.trusted())
