@@ -80,12 +80,6 @@ bench: jars $(if $(QUICK),,$(RAY)) ## Speed against ONNX Runtime and others: [QU
 	$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)') \
 		$(if $(BACKBONE),--backbone '$(BACKBONE)')
 
-.PHONY: bench-edge
-bench-edge: venv ## What a decision costs at the plant, beside bare ONNX Runtime: HOME_DIR=dir DATA=drop
-	@test -n "$(DATA)" -a -n "$(HOME_DIR)" || { echo 'bench-edge: say HOME_DIR=<folder of pcb-edge> and' \
-		'DATA=<camera drop>' >&2; exit 2; }
-	$(PY) -m benchmarks.edge --home '$(HOME_DIR)' --data '$(DATA)'
-
 .PHONY: promise
 promise: venv ## Which rule keeps its promise in 3,200 simulated worlds: [OUT_OF_FOLD=table]
 	$(PY) -m benchmarks.promise $(if $(OUT_OF_FOLD),--out-of-fold '$(OUT_OF_FOLD)')
@@ -104,6 +98,12 @@ retraining: venv ## What becomes of a promise when the gate chooses its own labe
 .PHONY: alarms
 alarms: venv ## How often the slip alarm is false, and how soon it is right, simulated
 	$(PY) -m benchmarks.alarms
+
+.PHONY: bench-edge
+bench-edge: venv ## What a decision costs at the plant, beside bare ONNX Runtime: HOME_DIR=dir DATA=drop
+	@test -n "$(DATA)" -a -n "$(HOME_DIR)" || { echo 'bench-edge: say HOME_DIR=<folder of pcb-edge> and' \
+		'DATA=<camera drop>' >&2; exit 2; }
+	$(PY) -m benchmarks.edge --home '$(HOME_DIR)' --data '$(DATA)'
 
 ##@ Check
 .PHONY: test
