@@ -82,10 +82,10 @@ class EdgeManifest:
     model: bundle.Manifest
     shares: Shares
     known: Mapping[str, frozenset[str]]
-    habits: Habits
     licences: Mapping[str, str]
     made_with: Mapping[str, str]
     self_test: tuple[Known, ...]
+    habits: Habits = Habits()
 
     def to_json(self, parts: Mapping[str, bytes]) -> str:
         """Give the manifest's text, with the hash and length of each part."""
