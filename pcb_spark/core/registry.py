@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -85,7 +85,7 @@ class EdgeManifest:
     licences: Mapping[str, str]
     made_with: Mapping[str, str]
     self_test: tuple[Known, ...]
-    habits: Habits = Habits()
+    habits: Habits = field(default_factory=Habits)
 
     def to_json(self, parts: Mapping[str, bytes]) -> str:
         """Give the manifest's text, with the hash and length of each part."""
