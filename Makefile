@@ -166,7 +166,7 @@ $(VENV)/.installed-%:
 	@rm -f $(VENV)/.installed-*
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt flit_core setuptools wheel
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		--no-build-isolation -e '.[spark,dev]'
+		--no-build-isolation -e '.[spark,service,dev]'
 	@touch $@
 
 .PHONY: jars

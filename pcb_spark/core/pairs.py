@@ -71,10 +71,20 @@ class PairReader:
             ``reference_missing``, ``reference_unusable``, ``reference_misaligned``.
         """
         pixels = self.decode(image)
-        how = self.reading
-        if not how.difference:
+        if not self.reading.difference:
             return Pair(pixels, None)
-        golden = self._reference(reference, key)
+        return self.aligned(pixels, self._reference(reference, key))
+
+    def aligned(self, pixels: Pixels, golden: Pixels) -> Pair:
+        """Align an image with its reference; both are decoded.
+
+        The pair's reference is ``golden`` itself, no copy, where nothing has to be cut.
+
+        Raises
+        ------
+        ImageError : ``reference_misaligned``.
+        """
+        how = self.reading
         if how.alignment == registration.CUT:
             return Pair(*registration.align(pixels, golden, limit=how.max_offset))
         if how.max_offset:
@@ -85,14 +95,24 @@ class PairReader:
         """Decode one file as the model sees it; raises what ``images.decode`` raises."""
         return images.decode(data, max_pixels=self.max_pixels, bit_depth=self.reading.bit_depth)
 
+    def decode_reference(self, data: bytes | None) -> Pixels:
+        """Decode a reference.
+
+        Raises
+        ------
+        ImageError : ``reference_missing``, ``reference_unusable``.
+        """
+        if data is None:
+            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
+        try:
+            return self.decode(data)
+        except ImageError as error:
+            raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
+
     def _reference(self, reference: bytes | None, key: str | None) -> Pixels:
         if reference is None:
-            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
+            return self.decode_reference(reference)
         known = reference if key is None else key
         if self._last is None or self._last[0] != known:
-            try:
-                pixels = self.decode(reference)
-            except ImageError as error:
-                raise ImageError(names.REFERENCE_UNUSABLE, str(error)) from None
-            self._last = (known, pixels)
+            self._last = (known, self.decode_reference(reference))
         return self._last[1]

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ import onnxruntime as ort
 
 from pcb_spark.core import batches, bundle, images, policy
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import PairReader
+from pcb_spark.core.pairs import Pair, PairReader
 
 _METADATA: Final = 14  # ModelProto.metadata_props
 
@@ -43,7 +43,8 @@ class Score:
 class Scorer:
     """Scores images by one bundle; holds one ONNX session.
 
-    A session may be shared by threads, a ``Scorer`` may not: it remembers its last reference.
+    ``score`` is for one thread: it remembers its last reference. Its three steps may be called by
+    several: ``pairs.decode`` and ``pairs.aligned``, ``probabilities``, ``judged``.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class Scorer:
     ) -> None:
         self.manifest = model.manifest
         self._thresholds = policy.SegmentThresholds.of(model.manifest.threshold)
-        self._pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
+        self.pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         graph = _with_threads(model.parts[bundle.GRAPH], threads)
@@ -83,23 +84,46 @@ class Scorer:
         traceability : ``line``, ``part_number`` and so on, for a model whose segments have
             thresholds of their own; the pooled one counts for a segment that isn't known.
         """
-        threshold = self._threshold(traceability or {})
         try:
-            pair = self._pairs.read(image, reference)
+            pair = self.pairs.read(image, reference)
         except ImageError as error:
-            return Score(
-                probability=None,
-                threshold=threshold,
-                decision=policy.UNSCORABLE,
-                reason=error.reason,
-                detail=error.detail,
-            )
-        golden = None if pair.reference is None else [pair.reference]
-        inputs = batches.feed([pair.image], golden, [0] if golden else ())
+            return self.unscorable(error, traceability)
+        (probability,) = self.probabilities([pair])
+        return self.judged(probability, traceability)
+
+    def probabilities(self, pairs: Sequence[Pair]) -> list[float]:
+        """Run the graph once over images that share one reference.
+
+        Parameters
+        ----------
+        pairs : one or more; ``reference`` is the same array, or None, in all of them.
+        """
+        golden = pairs[0].reference
+        references = None if golden is None else [golden]
+        index = () if golden is None else [0] * len(pairs)
+        inputs = batches.feed([pair.image for pair in pairs], references, index)
         (found,) = self._session.run([batches.PROBABILITY], inputs)
-        probability = float(found[0, 0])
+        return [float(each) for each in found[0]]
+
+    def judged(
+        self, probability: float, traceability: Mapping[str, str | None] | None = None
+    ) -> Score:
+        """Hold a probability against the threshold of the image's segment."""
+        threshold = self._threshold(traceability or {})
         decision = str(policy.decide([probability], threshold)[0])
         return Score(probability=probability, threshold=threshold, decision=decision)
+
+    def unscorable(
+        self, error: ImageError, traceability: Mapping[str, str | None] | None = None
+    ) -> Score:
+        """Say why an image has no probability."""
+        return Score(
+            probability=None,
+            threshold=self._threshold(traceability or {}),
+            decision=policy.UNSCORABLE,
+            reason=error.reason,
+            detail=error.detail,
+        )
 
     def _threshold(self, traceability: Mapping[str, str | None]) -> float:
         segment = traceability.get(self._thresholds.column or "")

@@ -1,0 +1,100 @@
+"""The model in charge, and how another takes its place while requests go on.
+
+A request takes the model once and is decided by it alone. A new one is verified and made ready
+beside the old one; only then does one assignment put it in charge. One that is refused changes
+nothing, and why is said in the log, in the metrics and by ``GET /v1/model``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pcb_spark.core.errors import BundleError
+
+if TYPE_CHECKING:
+    from pcb_spark.serving.metrics import Metrics
+    from pcb_spark.serving.served import Served
+
+log = logging.getLogger(__name__)
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class Champion:
+    """Serves the bundle at a path, which may be a link that is turned to another folder.
+
+    Parameters
+    ----------
+    load : verifies the bundle at a path and makes it ready; raises ``BundleError``.
+
+    Raises
+    ------
+    BundleError : of ``load``: a service starts with a model or not at all.
+    """
+
+    def __init__(self, path: Path, load: Callable[[Path], Served], metrics: Metrics) -> None:
+        self._path = path
+        self._load = load
+        self._metrics = metrics
+        self._one_at_a_time = asyncio.Lock()
+        self._seen = stamp(path)
+        self.current = load(path)
+        self.refused: BundleError | None = None
+        self._say_served()
+
+    async def watch(self, seconds: float) -> None:
+        """Take a new bundle when there is one, for ever."""
+        while True:
+            await asyncio.sleep(seconds)
+            if await asyncio.to_thread(stamp, self._path) != self._seen:
+                try:
+                    await self.exchange()
+                except BundleError:
+                    continue  # said already; the next change is the next try
+
+    async def exchange(self) -> Served:
+        """Serve what lies at the path now.
+
+        Raises
+        ------
+        BundleError : it is refused, and the model of before goes on.
+        """
+        async with self._one_at_a_time:
+            self._seen = await asyncio.to_thread(stamp, self._path)
+            try:
+                self.current = await asyncio.to_thread(self._load, self._path)
+            except BundleError as error:
+                self.refused = error
+                self._metrics.swaps.labels("refused").inc()
+                version = self.current.manifest.model_version
+                log.error("new model refused, %s goes on: %s", version, error)
+                raise
+            self.refused = None
+            self._metrics.swaps.labels("served").inc()
+            self._say_served()
+            return self.current
+
+    def _say_served(self) -> None:
+        about = self.current.manifest
+        self._metrics.serves(about.model_version, about.model_sha256)
+        log.info(
+            "serving model %s (sha256 %s), %d images a call",
+            about.model_version, about.model_sha256, self.current.batch,
+        )  # fmt: skip
+
+
+def stamp(path: Path) -> Stamp:
+    """Tell what lies at a path from what lay there before, without reading it."""
+    found = []
+    try:
+        real = path.resolve()
+        for file in sorted(real.rglob("*")) if real.is_dir() else [real]:
+            about = file.stat()
+            found.append((str(file), about.st_ino, about.st_size, about.st_mtime_ns))
+    except OSError:
+        return ()  # it is being exchanged; the next look sees what came of it
+    return tuple(found)

@@ -1,0 +1,123 @@
+"""One request's images through reading, network, rule and draws: each as Spark decides it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from pcb_spark.core import names, policy
+from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import Pair
+from pcb_spark.serving import references, wire
+from pcb_spark.serving.refusals import Refusal
+
+if TYPE_CHECKING:
+    from pcb_spark.core.scorer import Score
+    from pcb_spark.serving.engine import Engine
+    from pcb_spark.serving.metrics import Metrics
+    from pcb_spark.serving.references import Pixels
+    from pcb_spark.serving.served import Served
+    from pcb_spark.serving.uploads import Inspection
+
+#: Reasons for which an upload is malformed, not merely of no use.
+UNREADABLE = frozenset({*names.IMAGE_REASONS, names.REFERENCE_UNUSABLE})
+
+
+class Inspector:
+    """Decides images; one for all requests."""
+
+    def __init__(self, engine: Engine, store: references.ReferenceStore, metrics: Metrics) -> None:
+        self._engine = engine
+        self._store = store
+        self._metrics = metrics
+
+    async def inspect(
+        self, model: Served, asked: Sequence[Inspection], *, told: bool
+    ) -> list[wire.Result]:
+        """Decide about all images of a request, by one model.
+
+        Parameters
+        ----------
+        told : whether the answer says why an operator looks.
+
+        Raises
+        ------
+        Refusal : 422, a reference is named that isn't known.
+        """
+        golden = [self._known(model, number, each) for number, each in enumerate(asked)]
+        scores = await asyncio.gather(
+            *(self._score(model, each, known) for each, known in zip(asked, golden, strict=True))
+        )
+        return [
+            self._result(model, each, score, told=told)
+            for each, score in zip(asked, scores, strict=True)
+        ]
+
+    def _known(self, model: Served, number: int, asked: Inspection) -> Pixels | None:
+        """The reference, where its pixels were kept."""
+        reader, sha256 = model.scorer.pairs, asked.reference_sha256
+        if not reader.reading.difference or sha256 is None:
+            return None
+        found = self._store.get(sha256, reader)
+        if found is None and asked.reference is None:
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_reference",
+                f"the reference of image {number} isn't known", got=sha256,
+                hint="send its file once more; the store keeps what was used last",
+            )  # fmt: skip
+        return found
+
+    async def _score(self, model: Served, asked: Inspection, golden: Pixels | None) -> Score:
+        trace = asked.trace.model_dump()
+        try:
+            pair = await self._engine.read(lambda: self._read(model, asked, golden))
+        except ImageError as error:
+            return model.scorer.unscorable(error, trace)
+        return model.scorer.judged(await self._engine.probability(model, pair), trace)
+
+    def _read(self, model: Served, asked: Inspection, golden: Pixels | None) -> Pair:
+        """Decode and align, in the order in which Spark finds what is wrong."""
+        reader = model.scorer.pairs
+        pixels = reader.decode(asked.image)
+        if not reader.reading.difference:
+            return Pair(pixels, None)
+        if golden is None:
+            golden = self._store.decode(asked.reference_sha256 or "", asked.reference, reader)
+        return reader.aligned(pixels, golden)
+
+    def _result(self, model: Served, asked: Inspection, score: Score, *, told: bool) -> wire.Result:
+        trace = asked.trace.model_dump(exclude={"image_id", "reference_sha256"})
+        image_id = asked.trace.image_id or references.digest(asked.image)[:32]
+        # An image of which nobody says the board is a board of its own: it may be drawn, too.
+        board_id = asked.trace.board_id or image_id
+        review = model.review(score, trace, image_id=image_id, board_id=board_id)
+        self._metrics.images.labels(score.decision).inc()
+        return wire.Result(
+            **trace,
+            image_id=image_id,
+            reference_sha256=asked.reference_sha256,
+            decision=score.decision,
+            probability=score.probability,
+            threshold=score.threshold,
+            reason=score.reason,
+            detail=score.detail,
+            to_operator=review.reason is not None,
+            review=review.reason if told else None,
+            review_probability=review.probability if told else None,
+        )
+
+
+def unreadable(results: Sequence[wire.Result]) -> Refusal | None:
+    """Give the refusal of a request of whose files one isn't a readable image."""
+    for number, each in enumerate(results):
+        if each.decision == policy.UNSCORABLE and each.reason in UNREADABLE:
+            return Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_image",
+                f"image {number} or its reference can't be read",
+                expected="a whole JPEG, PNG, TIFF, BMP or WebP file",
+                got=f"{each.reason}: {each.detail}",
+                hint="an operator has to look at it; `results` has the other images",
+            )  # fmt: skip
+    return None

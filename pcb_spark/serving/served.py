@@ -1,0 +1,117 @@
+"""The model that is served: its scorer, how it draws reviews, and how large its batches may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from pcb_spark.core import bundle, images, policy, review
+from pcb_spark.core.errors import BundleError
+from pcb_spark.core.pairs import Pair
+from pcb_spark.core.scorer import Score, Scorer
+
+_PROBES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Served:
+    """One verified model, ready to score.
+
+    Attributes
+    ----------
+    batch : as many images may share a call: each gets the bits that it gets alone.
+    loaded_at : when this process took it.
+    """
+
+    scorer: Scorer
+    shares: review.Shares
+    high_from: policy.SegmentThresholds
+    batch: int
+    loaded_at: datetime
+
+    @property
+    def manifest(self) -> bundle.Manifest:
+        """What the model says of itself."""
+        return self.scorer.manifest
+
+    @property
+    def pooled_threshold(self) -> float:
+        """The threshold of segments that have none of their own."""
+        return policy.SegmentThresholds.of(self.manifest.threshold).pooled
+
+    def review(
+        self, score: Score, traceability: Mapping[str, str | None], *, image_id: str, board_id: str
+    ) -> review.Review:
+        """Say why an operator looks at an image, as Spark's score job does."""
+        segment = traceability.get(self.high_from.column or "")
+        return review.review(
+            score.decision,
+            score.probability,
+            image_id=image_id,
+            board_id=board_id,
+            high_from=float(self.high_from.values([segment])[0]),
+            shares=self.shares,
+        )
+
+
+def load(path: Path, *, shares: review.Shares, max_pixels: int, most: int) -> Served:
+    """Verify a bundle and make it ready.
+
+    Parameters
+    ----------
+    most : images that may share a call, where the model gives all of them the same bits.
+
+    Raises
+    ------
+    BundleError : it is none, was changed, or its graph can't be run.
+    """
+    model = bundle.read(path)
+    try:
+        scorer = Scorer(model, max_pixels=max_pixels)
+        batch = agreeing_batch(scorer, most)
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's have no other common base
+        what = f"the graph of {path} can't be run"
+        got = f"{type(error).__name__}: {error}"
+        raise BundleError(what, got=got, hint="train it again with this version") from None
+    evidence = model.manifest.threshold
+    return Served(
+        scorer=scorer,
+        shares=shares,
+        high_from=policy.SegmentThresholds.of(evidence, review.HIGH_FROM),
+        batch=batch,
+        loaded_at=datetime.now(UTC),
+    )
+
+
+def agreeing_batch(scorer: Scorer, most: int) -> int:
+    """Give the largest batch, 1 to ``most``, up to which scores are those of images alone.
+
+    Kernels may add up in another order for several images than for one. Of the networks that
+    pcb_spark cuts none does (``docs/how-to/service.md``); one that does is found here, and its
+    images are scored one by one.
+    """
+    pairs = _probes(max(most, _PROBES), difference=scorer.pairs.reading.difference)
+    alone = [scorer.probabilities([pair])[0] for pair in pairs]
+    for size in range(2, most + 1):
+        if scorer.probabilities(pairs[:size]) != alone[:size]:
+            return size - 1
+    return most
+
+
+def _probes(count: int, *, difference: bool) -> list[Pair]:
+    """Pictures that lie ever farther from one reference, every other one grey."""
+    rng = np.random.default_rng(0)
+    shape = (3, images.SIDE, images.SIDE)
+    golden = rng.integers(0, 256, shape, dtype=np.uint8)
+    pairs = []
+    for number in range(count):
+        noise = rng.normal(0, 2.0 ** (number % _PROBES), shape)
+        pixels = np.clip(golden + noise, 0, 255).astype(np.uint8)
+        if number % 2:
+            pixels = np.broadcast_to(pixels[:1], shape)
+        pairs.append(Pair(pixels, golden if difference else None))
+    return pairs

@@ -1,0 +1,151 @@
+"""The web service, and the keys of those who may use it; needs no Spark and no Java.
+
+::
+
+    pcb-serve key --keys keys.json --name line-3 --scope score
+    pcb-serve start --bundle out/run/bundle --keys keys.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pcb_spark
+from pcb_spark.core import review
+from pcb_spark.core.errors import ConfigError, EnvironmentFault, PcbSparkError
+from pcb_spark.serving import keys, logs
+from pcb_spark.serving import settings as flags
+from pcb_spark.serving.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see ``core.errors``)."""
+    options = _parser().parse_args(arguments)
+    logs.configure(verbose=options.verbose)
+    try:
+        options.command(options)
+    except PcbSparkError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        log.debug("where it was raised", exc_info=True)
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pcb-serve", description=__doc__.partition("\n")[0])
+    parser.add_argument("--version", action="version", version=pcb_spark.__version__)
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    text = "answer requests until SIGTERM"
+    _add_start(commands.add_parser("start", help=text, description=text))
+    text = "make an API key, or revoke one; a running service notices"
+    _add_key(commands.add_parser("key", help=text, description=text))
+    return parser
+
+
+def _add_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle", type=Path, required=True, metavar="PATH",
+        help="the model's bundle; a new one that is put there, or a link that is turned, is taken",
+    )  # fmt: skip
+    _add_keys(parser.add_mutually_exclusive_group(required=True)).add_argument(
+        "--without-keys", action="store_true", help="let everybody do everything"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="port; 0: any that is free (8080)")
+    shares = (("control", "boards", 0.05), ("audit", "cleared images", 0.02))
+    for name, what, default in shares:
+        parser.add_argument(
+            f"--{name}-share", type=float, default=default, metavar="SHARE",
+            help=f"of {what} that are reviewed all the same, as scoring.{name}_share ({default})",
+        )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the draws, as seed (0)")
+    flags.add_flags(parser)
+    parser.add_argument("--verbose", action="store_true", help="log details")
+    parser.set_defaults(command=_start)
+
+
+def _add_keys(parser: argparse._ActionsContainer) -> argparse._ActionsContainer:
+    parser.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
+    return parser
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--keys", type=Path, required=True, metavar="FILE", help="file of API keys")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--name", help="whose key it is")
+    what.add_argument("--revoke", metavar="ID", help="key that is valid no more")
+    parser.add_argument(
+        "--scope", action="append", choices=keys.SCOPES, dest="scopes",
+        help="what it may; may be repeated (score)",
+    )  # fmt: skip
+    parser.add_argument("--days", type=int, metavar="N", help="how long; else until it is revoked")
+    parser.set_defaults(command=_key, verbose=False)
+
+
+def _key(options: argparse.Namespace) -> None:
+    path: Path = options.keys
+    known = keys.read(path) if path.exists() else ()
+    if options.revoke:
+        left = [key for key in known if key.id != options.revoke]
+        if len(left) == len(known):
+            ids = ", ".join(key.id for key in known) or "none"
+            raise ConfigError("no such API key", expected=f"one of {ids}", got=options.revoke)
+        keys.write(path, left)
+        sys.stdout.write(f"revoked {options.revoke}; {len(left)} left\n")
+        return
+    token, key = keys.make(options.name, options.scopes or [keys.SCORE], days=options.days)
+    keys.write(path, [*known, key])
+    sys.stdout.write(f"{token}\n")
+    log.info("key %s of %s may %s; it is shown this once", key.id, key.name, ", ".join(key.scopes))
+
+
+def _start(options: argparse.Namespace) -> None:
+    try:
+        import uvicorn
+
+        from pcb_spark.serving import app, served
+    except ImportError as error:
+        raise EnvironmentFault(
+            "the service's libraries are missing", got=error,
+            hint="pip install 'pcb-spark[service]'",
+        ) from None  # fmt: skip
+    settings = Settings.of(options)
+    shares = review.Shares(
+        control=options.control_share, audit=options.audit_share, seed=options.seed
+    )
+    load = partial(served.load, shares=shares, max_pixels=settings.pixels, most=settings.batch)
+    ring = None if options.without_keys else keys.KeyRing(options.keys)
+    listening = _listen(options.host, options.port)
+    service = app.Service(options.bundle, load, settings, ring)
+    config = uvicorn.Config(
+        app.build(service), log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=settings.grace_seconds or None,
+    )  # fmt: skip
+    # uvicorn ends in order at SIGTERM and then raises it again, for whoever was asked before it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    log.info("listening at http://%s:%d", *listening.getsockname()[:2])
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before a model is loaded: an address in use is told at once."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"the service can't listen at {host}:{port}", got=error, hint="name a free --port"
+        ) from None
+    return listening

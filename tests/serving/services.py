@@ -1,0 +1,165 @@
+"""Services for tests: a small model, a client in this process, and real processes on loopback."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import httpx2
+import numpy as np
+from starlette.testclient import TestClient
+
+from pcb_spark.core import bundle, review
+from pcb_spark.core.scorer import Scorer
+from pcb_spark.network.graphs import FeatureSpec
+from pcb_spark.serving import app, keys, served
+from pcb_spark.serving.settings import Settings
+from tests.models import in_memory, train
+from tests.rows import rendered_pairs
+
+if TYPE_CHECKING:
+    from pcb_spark.serving.served import Served
+
+COMPARING = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08)
+ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), difference=False)
+SHARES = review.Shares(control=0.3, audit=0.4, seed=7)
+
+Pair = tuple[bytes, bytes]
+
+
+def model(spec: FeatureSpec = COMPARING, *, seed: int = 5, **changes: Any) -> bundle.Bundle:
+    """A bundle of a trunk that takes next to no work."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(scale=0.3, size=(80, spec.width)).astype(np.float32)
+    text = train(rows, rng.random(80) < 0.5)
+    found = {"threshold": {"value": 0.5}, "max_offset": spec.max_offset, **changes}
+    return in_memory(spec, text, **found)
+
+
+@functools.cache
+def deciding() -> bundle.Bundle:
+    """A model that clears a half of rendered pairs; the upper half of these are high scores."""
+    scorer = Scorer(model())
+    scores = [scorer.score(*pair).probability or 0.0 for pair in pairs(12)]
+    value, high_from = (float(each) for each in np.quantile(scores, (0.5, 0.25)))
+    return model(threshold={"value": value, review.HIGH_FROM: high_from})
+
+
+def write(folder: Path, made: bundle.Bundle) -> Path:
+    """Write a bundle to a folder."""
+    bundle.write(folder, asdict(made.manifest), made.parts)
+    return folder
+
+
+def load(path: Path, *, settings: Settings, shares: review.Shares = SHARES) -> Served:
+    return served.load(path, shares=shares, max_pixels=settings.pixels, most=settings.batch)
+
+
+@contextlib.contextmanager
+def client(
+    path: Path, *, ring: keys.KeyRing | None = None, shares: review.Shares = SHARES, **limits: Any
+) -> Iterator[TestClient]:
+    """A client of a service in this process, with the lifespan of an application."""
+    settings = Settings(**{"workers": 2, "watch_seconds": 3600, **limits})
+    service = app.Service(path, partial(load, settings=settings, shares=shares), settings, ring)
+    with TestClient(app.build(service)) as asking:
+        yield asking
+
+
+def token(path: Path, *scopes: str) -> str:
+    """A key of a file, which is made or added to."""
+    made, key = keys.make("tests", scopes)
+    keys.write(path, [*(keys.read(path) if path.exists() else ()), key])
+    return made
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+def files(pairs: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[str, tuple[str, bytes, str]]]:
+    """The files of a form."""
+    kind = "application/octet-stream"
+    images = [("image", ("image.png", image, kind)) for image, _ in pairs]
+    golden = [("reference", ("golden.png", own, kind)) for _, own in pairs if own is not None]
+    return [*images, *golden]
+
+
+def encoded(pairs: Sequence[tuple[bytes, bytes | None]], **trace: Any) -> dict[str, Any]:
+    """The same as JSON."""
+    listed = []
+    for image, reference in pairs:
+        each: dict[str, Any] = {"image": base64.b64encode(image).decode(), **trace}
+        if reference is not None:
+            each["reference"] = base64.b64encode(reference).decode()
+        listed.append(each)
+    return {"images": listed}
+
+
+def told_by_core(made: bundle.Bundle, pairs: Sequence[Pair]) -> list[tuple[float | None, str]]:
+    """Probability and decision of each pair, scored one by one without a service."""
+    scorer = Scorer(made)
+    scores = [scorer.score(*pair) for pair in pairs]
+    return [(score.probability, score.decision) for score in scores]
+
+
+def pairs(count: int) -> list[Pair]:
+    return rendered_pairs(count)
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
+    """Ask until the answer is true; it has to become so in time."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < end, "it didn't come to pass in time"
+        time.sleep(0.01)
+    return answer
+
+
+class Running:
+    """A ``pcb-serve start`` of its own on loopback; its log is read as it comes."""
+
+    def __init__(self, path: Path, log: Path, *arguments: str) -> None:
+        self._log = log
+        self._file: IO[bytes] = log.open("wb")
+        command = [sys.executable, "-m", "pcb_spark.serving.service", "start", "--bundle"]
+        self.process = subprocess.Popen(
+            [*command, str(path), "--port", "0", *arguments], stderr=self._file
+        )
+        self.url = until(self._listening)
+        until(lambda: self.get("/healthz").status_code == 200)
+
+    def _listening(self) -> str:
+        assert self.process.poll() is None, self.log()
+        line = next((each for each in self.log().splitlines() if "listening at" in each), "")
+        return line.rpartition(" ")[2]
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def get(self, path: str) -> httpx2.Response:
+        return httpx2.get(self.url + path, timeout=30)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._file.close()
+
+
+@contextlib.contextmanager
+def running(path: Path, log: Path, *arguments: str) -> Iterator[Running]:
+    """A service in a process of its own, ended in any case."""
+    service = Running(path, log, *arguments)
+    try:
+        yield service
+    finally:
+        service.end()

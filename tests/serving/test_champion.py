@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pcb_spark.core import bundle
+from pcb_spark.core.errors import BundleError
+from pcb_spark.serving import served
+from pcb_spark.serving.champion import Champion
+from pcb_spark.serving.metrics import Metrics
+from pcb_spark.serving.settings import Settings
+from tests.serving import services
+
+if TYPE_CHECKING:
+    from pcb_spark.core.pairs import Pair
+    from pcb_spark.core.scorer import Scorer
+
+PAIRS = services.pairs(2)
+
+
+def load(path: Path) -> served.Served:
+    return services.load(path, settings=Settings())
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """A link to the first of two bundles, and the second."""
+    old = services.write(tmp_path / "old", services.model(model_version="old"))
+    new = services.write(tmp_path / "new", services.model(seed=6, model_version="new"))
+    link = tmp_path / "champion"
+    link.symlink_to(old)
+    return link, new
+
+
+def turn(link: Path, target: Path) -> None:
+    """Turn a link at once, as a release does."""
+    other = link.with_name("turned")
+    other.symlink_to(target)
+    other.replace(link)
+
+
+def watched_until(champion: Champion, condition: Any) -> None:
+    async def watch() -> None:
+        watching = asyncio.create_task(champion.watch(0.01))
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(watch())
+
+
+def test_turned_link_is_noticed(two: tuple[Path, Path]) -> None:
+    link, new = two
+    champion = Champion(link, load, Metrics())
+    assert champion.current.manifest.model_version == "old"
+    turn(link, new)
+    watched_until(champion, lambda: champion.current.manifest.model_version == "new")
+    assert champion.refused is None
+
+
+@pytest.mark.parametrize("name", ["graph.onnx", "manifest.json", "classifier.txt"])
+def test_tampered_bundle_is_refused_and_the_old_one_goes_on(
+    two: tuple[Path, Path], name: str
+) -> None:
+    link, new = two
+    metrics = Metrics()
+    champion = Champion(link, load, metrics)
+    content = (new / name).read_bytes()
+    (new / name).write_bytes(content[:-9] + b"tampered!")
+    turn(link, new)
+    watched_until(champion, lambda: champion.refused is not None)
+    assert champion.current.manifest.model_version == "old"
+    assert metrics.registry.get_sample_value("pcb_model_swaps_total", {"outcome": "refused"})
+
+    (new / name).write_bytes(content)  # put right, it is taken without a word
+    watched_until(champion, lambda: champion.current.manifest.model_version == "new")
+    assert champion.refused is None
+
+
+def test_bundle_that_was_removed_leaves_the_model_in_charge(two: tuple[Path, Path]) -> None:
+    link, _ = two
+    champion = Champion(link, load, Metrics())
+    shutil.rmtree(link.resolve())
+    with pytest.raises(BundleError, match="no model bundle"):
+        asyncio.run(champion.exchange())
+    assert champion.current.scorer.score(*PAIRS[0]).probability is not None
+
+
+def test_graph_that_cannot_be_run_is_no_model(tmp_path: Path) -> None:
+    made = services.model()
+    broken = bundle.Bundle(manifest=made.manifest, parts={**made.parts, bundle.GRAPH: b"no graph"})
+    with pytest.raises(BundleError, match="can't be run"):
+        load(services.write(tmp_path / "bundle", broken))
+
+
+def test_service_says_which_model_it_has_and_which_it_refused(two: tuple[Path, Path]) -> None:
+    link, new = two
+    with services.client(link) as asking:
+        first = asking.get("/v1/model").json()
+        (new / bundle.GRAPH).write_bytes(b"tampered")
+        turn(link, new)
+        refused = asking.post("/v1/model/reload")
+        after = asking.get("/v1/model").json()
+        (new / bundle.GRAPH).write_bytes(services.model(seed=6).parts[bundle.GRAPH])
+        served = asking.post("/v1/model/reload")
+    assert (first["model_version"], first["refused"]) == ("old", None)
+    assert refused.status_code == 409
+    assert "is not the file that was trained" in refused.json()["error"]["what"]
+    assert after["model_version"] == "old"
+    assert after["refused"]["what"] == refused.json()["error"]["what"]
+    assert served.status_code == 200
+    assert (served.json()["model_version"], served.json()["refused"]) == ("new", None)
+
+
+def test_batches_grow_only_as_far_as_every_image_keeps_its_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scorer = load_scorer()
+    assert served.agreeing_batch(scorer, 8) == 8
+
+    def alike_up_to_three(pairs: list[Pair]) -> list[float]:
+        return [0.5 if len(pairs) < 4 else 0.5000001] * len(pairs)
+
+    monkeypatch.setattr(scorer, "probabilities", alike_up_to_three)
+    assert served.agreeing_batch(scorer, 8) == 3
+
+
+def load_scorer() -> Scorer:
+    from pcb_spark.core.scorer import Scorer
+
+    return Scorer(services.model(services.ALONE))
