@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pcb_spark.core import bundle, durable, machine, registry, self_test
+from pcb_spark.core import names as names_of
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
@@ -54,15 +55,16 @@ def sealed(
     created_at: datetime = EXPORTED,
     seed: int = 5,
     shares: Shares | None = None,
+    made: bundle.Bundle | None = None,
 ) -> registry.EdgeBundle:
-    """An edge bundle that passes its self-test, in memory."""
-    made = model(seed)
+    """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``."""
+    made = made or model(seed)
     scorer = Scorer(made)
     known, parts = [], {bundle.GRAPH: made.parts[bundle.GRAPH]}
     for number, (image, reference) in enumerate(rendered_pairs(PAIRS)):
         names = [f"{registry.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
         parts |= dict(zip(names, (image, reference), strict=True))
-        score = scorer.score(image, reference)
+        score = scorer.score(image, reference, traceability={names_of.LINE: "L1"})
         known.append(
             registry.Known(
                 image=names[0], reference=names[1], line="L1", part_number=None,

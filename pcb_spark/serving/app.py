@@ -61,10 +61,12 @@ class Service:
         load: Callable[[Path], Served],
         settings: Settings,
         ring: keys.KeyRing | None,
+        *,
+        allow_older: bool = False,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.champion = Champion(path, load, self.metrics)
+        self.champion = Champion(path, load, self.metrics, allow_older=allow_older)
         self.engine = Engine(settings.threads, self.metrics)
         store = ReferenceStore(settings.reference_bytes, self.metrics)
         self.inspector = Inspector(self.engine, store, self.metrics)
@@ -214,7 +216,8 @@ def _described(champion: Champion) -> wire.ModelAnswer:
         trained_backbone=about.trained_backbone,
         compares=about.difference,
         threshold=served.pooled_threshold,
-        created_at=about.created_at,
+        trained_at=about.created_at,
+        exported_at=served.exported_at,
         loaded_at=served.loaded_at,
         batch=served.batch,
         refused=None if refused is None else wire.FaultAnswer(

@@ -30,15 +30,24 @@ class Champion:
     Parameters
     ----------
     load : verifies the bundle at a path and makes it ready; raises ``BundleError``.
+    allow_older : whether a bundle that was exported before the one in charge may take its place.
 
     Raises
     ------
     BundleError : of ``load``: a service starts with a model or not at all.
     """
 
-    def __init__(self, path: Path, load: Callable[[Path], Served], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        path: Path,
+        load: Callable[[Path], Served],
+        metrics: Metrics,
+        *,
+        allow_older: bool = False,
+    ) -> None:
         self._path = path
         self._load = load
+        self._allow_older = allow_older
         self._metrics = metrics
         self._one_at_a_time = asyncio.Lock()
         self._seen = stamp(path)
@@ -66,7 +75,7 @@ class Champion:
         async with self._one_at_a_time:
             self._seen = await asyncio.to_thread(stamp, self._path)
             try:
-                self.current = await asyncio.to_thread(self._load, self._path)
+                self.current = await asyncio.to_thread(self._newer)
             except BundleError as error:
                 self.refused = error
                 self._metrics.swaps.labels("refused").inc()
@@ -77,6 +86,17 @@ class Champion:
             self._metrics.swaps.labels("served").inc()
             self._say_served()
             return self.current
+
+    def _newer(self) -> Served:
+        found = self._load(self._path)
+        if found.exported_at < self.current.exported_at and not self._allow_older:
+            raise BundleError(
+                "the bundle is older than the one that is served",
+                expected=f"one of {self.current.exported_at.isoformat()} or later",
+                got=found.exported_at.isoformat(),
+                hint="export it again, or start the service with --allow-older",
+            )
+        return found
 
     def _say_served(self) -> None:
         about = self.current.manifest

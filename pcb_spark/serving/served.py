@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from pcb_spark.core import bundle, images, policy, review
+from pcb_spark.core import bundle, images, machine, policy, registry, review, self_test, signatures
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.pairs import Pair
 from pcb_spark.core.scorer import Score, Scorer
@@ -24,13 +24,14 @@ class Served:
     Attributes
     ----------
     batch : as many images may share a call: each gets the bits that it gets alone.
-    loaded_at : when this process took it.
+    exported_at, loaded_at : when the bundle was made, and when this process took it.
     """
 
     scorer: Scorer
     shares: review.Shares
     high_from: policy.SegmentThresholds
     batch: int
+    exported_at: datetime
     loaded_at: datetime
 
     @property
@@ -58,31 +59,41 @@ class Served:
         )
 
 
-def load(path: Path, *, shares: review.Shares, max_pixels: int, most: int) -> Served:
-    """Verify a bundle and make it ready.
+def load(
+    path: Path, *, trusted: Sequence[signatures.PublicKey], max_pixels: int, most: int
+) -> Served:
+    """Verify an edge bundle, a folder or a .zip, and make it ready.
 
     Parameters
     ----------
+    trusted : keys whose signatures are believed.
     most : images that may share a call, where the model gives all of them the same bits.
 
     Raises
     ------
-    BundleError : it is none, was changed, or its graph can't be run.
+    BundleError : it is none, is signed by nobody who is trusted, was changed, its graph can't be
+        run, or its own images get another score here.
     """
-    model = bundle.read(path)
+    edge = registry.open_bundle(path, trusted)
     try:
-        scorer = Scorer(model, max_pixels=max_pixels)
+        scorer = Scorer(edge.model, max_pixels=max_pixels)
         batch = agreeing_batch(scorer, most)
+        found = self_test.differences(edge, scorer)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's have no other common base
         what = f"the graph of {path} can't be run"
         got = f"{type(error).__name__}: {error}"
-        raise BundleError(what, got=got, hint="train it again with this version") from None
-    evidence = model.manifest.threshold
+        raise BundleError(what, got=got, hint="export it again with this version") from None
+    if found:
+        what = f"{len(found)} of the images that {path} brings get another score on this machine"
+        made, own = edge.manifest.made_with, machine.describe()
+        hint = f"it was made with {dict(made)}, and this is {own}"
+        raise BundleError(what, expected="the same to the last bit", got=found[0], hint=hint)
     return Served(
         scorer=scorer,
-        shares=shares,
-        high_from=policy.SegmentThresholds.of(evidence, review.HIGH_FROM),
+        shares=edge.manifest.shares,
+        high_from=policy.SegmentThresholds.of(edge.manifest.model.threshold, review.HIGH_FROM),
         batch=batch,
+        exported_at=edge.manifest.created_at,
         loaded_at=datetime.now(UTC),
     )
 

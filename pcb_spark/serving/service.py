@@ -3,7 +3,7 @@
 ::
 
     pcb-serve key --keys keys.json --name line-3 --scope score
-    pcb-serve start --bundle out/run/bundle --keys keys.json
+    pcb-serve start --bundle edge.zip --trust plant.pub --keys keys.json
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pcb_spark
-from pcb_spark.core import review
+from pcb_spark.core import signatures
 from pcb_spark.core.errors import ConfigError, EnvironmentFault, PcbSparkError
 from pcb_spark.serving import keys, logs
 from pcb_spark.serving import settings as flags
@@ -54,20 +54,20 @@ def _parser() -> argparse.ArgumentParser:
 def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", type=Path, required=True, metavar="PATH",
-        help="the model's bundle; a new one that is put there, or a link that is turned, is taken",
+        help="edge bundle, a folder or a .zip; what is put in its place is taken at once",
     )  # fmt: skip
+    parser.add_argument(
+        "--trust", type=Path, action="append", required=True, dest="trusted", metavar="FILE",
+        help="a .pub file, or a folder of them, whose signature a bundle has to have; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-older", action="store_true", help="take bundles that were exported before, too"
+    )
     _add_keys(parser.add_mutually_exclusive_group(required=True)).add_argument(
         "--without-keys", action="store_true", help="let everybody do everything"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port; 0: any that is free (8080)")
-    shares = (("control", "boards", 0.05), ("audit", "cleared images", 0.02))
-    for name, what, default in shares:
-        parser.add_argument(
-            f"--{name}-share", type=float, default=default, metavar="SHARE",
-            help=f"of {what} that are reviewed all the same, as scoring.{name}_share ({default})",
-        )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the draws, as seed (0)")
     flags.add_flags(parser)
     parser.add_argument("--verbose", action="store_true", help="log details")
     parser.set_defaults(command=_start)
@@ -119,13 +119,13 @@ def _start(options: argparse.Namespace) -> None:
             hint="pip install 'pcb-spark[service]'",
         ) from None  # fmt: skip
     settings = Settings.of(options)
-    shares = review.Shares(
-        control=options.control_share, audit=options.audit_share, seed=options.seed
-    )
-    load = partial(served.load, shares=shares, max_pixels=settings.pixels, most=settings.batch)
+    load = partial(
+        served.load, trusted=signatures.read_public(options.trusted), max_pixels=settings.pixels,
+        most=settings.batch,
+    )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
     listening = _listen(options.host, options.port)
-    service = app.Service(options.bundle, load, settings, ring)
+    service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
     config = uvicorn.Config(
         app.build(service), log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds or None,

@@ -125,7 +125,8 @@ class ModelAnswer(BaseModel):
     trained_backbone: bool
     compares: bool = Field(description="Whether every image needs a reference.")
     threshold: float = Field(description="The pooled one; segments may have their own.")
-    created_at: str
+    trained_at: str
+    exported_at: datetime
     loaded_at: datetime
     batch: int = Field(description="As many images may share a call, with the same bits.")
     refused: FaultAnswer | None = Field(

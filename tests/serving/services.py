@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,29 +19,30 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from pcb_spark.core import bundle, review
+from pcb_spark.core.pairs import Reading
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.network.graphs import FeatureSpec
 from pcb_spark.serving import app, keys, served
 from pcb_spark.serving.settings import Settings
+from tests import edge
 from tests.models import in_memory, train
 from tests.rows import rendered_pairs
 
 if TYPE_CHECKING:
     from pcb_spark.serving.served import Served
 
-COMPARING = FeatureSpec(levels=("layer1",), pooling=("max",), difference=True, max_offset=0.08)
-ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), difference=False)
+ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), reading=Reading(difference=False))
 SHARES = review.Shares(control=0.3, audit=0.4, seed=7)
 
 Pair = tuple[bytes, bytes]
 
 
-def model(spec: FeatureSpec = COMPARING, *, seed: int = 5, **changes: Any) -> bundle.Bundle:
+def model(spec: FeatureSpec = edge.COMPARING, *, seed: int = 5, **changes: Any) -> bundle.Bundle:
     """A bundle of a trunk that takes next to no work."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(scale=0.3, size=(80, spec.width)).astype(np.float32)
     text = train(rows, rng.random(80) < 0.5)
-    found = {"threshold": {"value": 0.5}, "max_offset": spec.max_offset, **changes}
+    found = {"threshold": {"value": 0.5}, "max_offset": spec.reading.max_offset, **changes}
     return in_memory(spec, text, **found)
 
 
@@ -54,23 +55,22 @@ def deciding() -> bundle.Bundle:
     return model(threshold={"value": value, review.HIGH_FROM: high_from})
 
 
-def write(folder: Path, made: bundle.Bundle) -> Path:
-    """Write a bundle to a folder."""
-    bundle.write(folder, asdict(made.manifest), made.parts)
-    return folder
+def write(folder: Path, made: bundle.Bundle, *, hours: int = 0) -> Path:
+    """Write a signed edge bundle, exported so many hours later than others."""
+    moment = edge.EXPORTED + timedelta(hours=hours)
+    return edge.folder(folder, edge.sealed(made=made, shares=SHARES, created_at=moment))
 
 
-def load(path: Path, *, settings: Settings, shares: review.Shares = SHARES) -> Served:
-    return served.load(path, shares=shares, max_pixels=settings.pixels, most=settings.batch)
+def load(path: Path, *, settings: Settings) -> Served:
+    trusted = [edge.PLANT.public]
+    return served.load(path, trusted=trusted, max_pixels=settings.pixels, most=settings.batch)
 
 
 @contextlib.contextmanager
-def client(
-    path: Path, *, ring: keys.KeyRing | None = None, shares: review.Shares = SHARES, **limits: Any
-) -> Iterator[TestClient]:
+def client(path: Path, *, ring: keys.KeyRing | None = None, **limits: Any) -> Iterator[TestClient]:
     """A client of a service in this process, with the lifespan of an application."""
     settings = Settings(**{"workers": 2, "watch_seconds": 3600, **limits})
-    service = app.Service(path, partial(load, settings=settings, shares=shares), settings, ring)
+    service = app.Service(path, partial(load, settings=settings), settings, ring)
     with TestClient(app.build(service)) as asking:
         yield asking
 
@@ -129,11 +129,14 @@ class Running:
     """A ``pcb-serve start`` of its own on loopback; its log is read as it comes."""
 
     def __init__(self, path: Path, log: Path, *arguments: str) -> None:
+        public = log.with_name("plant.pub")
+        public.write_text(edge.PLANT.public.text())
         self._log = log
         self._file: IO[bytes] = log.open("wb")
         command = [sys.executable, "-m", "pcb_spark.serving.service", "start", "--bundle"]
         self.process = subprocess.Popen(
-            [*command, str(path), "--port", "0", *arguments], stderr=self._file
+            [*command, str(path), "--trust", str(public), "--port", "0", *arguments],
+            stderr=self._file,
         )
         self.url = until(self._listening)
         until(lambda: self.get("/healthz").status_code == 200)

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark.core import bundle
+from pcb_spark.core import bundle, registry
 from pcb_spark.core.errors import BundleError
 from pcb_spark.serving import served
 from pcb_spark.serving.champion import Champion
 from pcb_spark.serving.metrics import Metrics
 from pcb_spark.serving.settings import Settings
+from tests import edge
 from tests.serving import services
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def load(path: Path) -> served.Served:
 def two(tmp_path: Path) -> tuple[Path, Path]:
     """A link to the first of two bundles, and the second."""
     old = services.write(tmp_path / "old", services.model(model_version="old"))
-    new = services.write(tmp_path / "new", services.model(seed=6, model_version="new"))
+    new = services.write(tmp_path / "new", services.model(seed=6, model_version="new"), hours=1)
     link = tmp_path / "champion"
     link.symlink_to(old)
     return link, new
@@ -63,7 +65,9 @@ def test_turned_link_is_noticed(two: tuple[Path, Path]) -> None:
     assert champion.refused is None
 
 
-@pytest.mark.parametrize("name", ["graph.onnx", "manifest.json", "classifier.txt"])
+@pytest.mark.parametrize(
+    "name", ["graph.onnx", "manifest.json", "manifest.json.minisig", "self_test/0_image"]
+)
 def test_tampered_bundle_is_refused_and_the_old_one_goes_on(
     two: tuple[Path, Path], name: str
 ) -> None:
@@ -86,16 +90,45 @@ def test_bundle_that_was_removed_leaves_the_model_in_charge(two: tuple[Path, Pat
     link, _ = two
     champion = Champion(link, load, Metrics())
     shutil.rmtree(link.resolve())
-    with pytest.raises(BundleError, match="no model bundle"):
+    with pytest.raises(BundleError, match="there is no edge bundle"):
         asyncio.run(champion.exchange())
     assert champion.current.scorer.score(*PAIRS[0]).probability is not None
 
 
 def test_graph_that_cannot_be_run_is_no_model(tmp_path: Path) -> None:
-    made = services.model()
-    broken = bundle.Bundle(manifest=made.manifest, parts={**made.parts, bundle.GRAPH: b"no graph"})
+    made, graph = edge.sealed(), b"no graph"
+    model = dataclasses.replace(made.manifest.model, model_sha256=bundle.sha256(graph))
+    manifest = dataclasses.replace(made.manifest, model=model)
+    broken = registry.sealed(manifest, {**made.parts, bundle.GRAPH: graph}, edge.PLANT)
     with pytest.raises(BundleError, match="can't be run"):
-        load(services.write(tmp_path / "bundle", broken))
+        load(edge.folder(tmp_path / "bundle", broken))
+
+
+def test_bundle_whose_images_get_another_score_here_is_refused(tmp_path: Path) -> None:
+    made = edge.sealed()
+    known = dataclasses.replace(made.manifest.self_test[0], probability=(0.25).hex())
+    manifest = dataclasses.replace(made.manifest, self_test=(known,))
+    other = registry.sealed(manifest, made.parts, edge.PLANT)
+    with pytest.raises(BundleError, match="get another score on this machine"):
+        load(edge.folder(tmp_path / "bundle", other))
+
+
+def test_bundle_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="trust"):
+        load(edge.folder(tmp_path / "bundle", edge.sealed(key=edge.STRANGER)))
+
+
+def test_older_bundle_is_refused_unless_it_is_asked_for(tmp_path: Path) -> None:
+    link = tmp_path / "champion"
+    link.symlink_to(services.write(tmp_path / "new", services.model(model_version="new"), hours=1))
+    champion = Champion(link, load, Metrics())
+    asked = Champion(link, load, Metrics(), allow_older=True)
+    turn(link, services.write(tmp_path / "old", services.model(model_version="old")))
+
+    with pytest.raises(BundleError, match="older than the one that is served"):
+        asyncio.run(champion.exchange())
+    assert champion.current.manifest.model_version == "new"
+    assert asyncio.run(asked.exchange()).manifest.model_version == "old"
 
 
 def test_service_says_which_model_it_has_and_which_it_refused(two: tuple[Path, Path]) -> None:
@@ -110,7 +143,7 @@ def test_service_says_which_model_it_has_and_which_it_refused(two: tuple[Path, P
         served = asking.post("/v1/model/reload")
     assert (first["model_version"], first["refused"]) == ("old", None)
     assert refused.status_code == 409
-    assert "is not the file that was trained" in refused.json()["error"]["what"]
+    assert "is not the file that was signed for" in refused.json()["error"]["what"]
     assert after["model_version"] == "old"
     assert after["refused"]["what"] == refused.json()["error"]["what"]
     assert served.status_code == 200
