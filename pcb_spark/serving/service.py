@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -124,28 +125,29 @@ def _start(options: argparse.Namespace) -> None:
         most=settings.batch,
     )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
-    listening = _listen(options.host, options.port)
-    service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
-    config = uvicorn.Config(
-        app.build(service), log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=settings.grace_seconds or None,
-    )  # fmt: skip
     # uvicorn ends in order at SIGTERM and then raises it again, for whoever was asked before it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    log.info("listening at http://%s:%d", *listening.getsockname()[:2])
-    uvicorn.Server(config).run(sockets=[listening])
+    with _listening(options.host, options.port) as listening:
+        service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
+        config = uvicorn.Config(
+            app.build(service), log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=settings.grace_seconds or None,
+        )  # fmt: skip
+        listening.listen()
+        log.info("listening at http://%s:%d", *listening.getsockname()[:2])
+        uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """Take the address before a model is loaded: an address in use is told at once."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"the service can't listen at {host}:{port}", got=error, hint="name a free --port"
-        ) from None
-    return listening
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"the service can't listen at {host}:{port}", got=error, hint="name a free --port"
+            ) from None
+        yield listening

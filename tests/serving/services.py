@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import io
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx2
 import numpy as np
+from PIL import Image
 from starlette.testclient import TestClient
 
 from pcb_spark.core import bundle, review
@@ -35,6 +37,8 @@ ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), reading=Reading(diffe
 SHARES = review.Shares(control=0.3, audit=0.4, seed=7)
 
 Pair = tuple[bytes, bytes]
+
+_MAIN = "import sys; from pcb_spark.serving.service import main; sys.exit(main())"
 
 
 def model(spec: FeatureSpec = edge.COMPARING, *, seed: int = 5, **changes: Any) -> bundle.Bundle:
@@ -116,6 +120,13 @@ def pairs(count: int) -> list[Pair]:
     return rendered_pairs(count)
 
 
+def png_of(width: int, height: int) -> bytes:
+    """A black picture of so many pixels."""
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
 def until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
     """Ask until the answer is true; it has to become so in time."""
     end = time.monotonic() + seconds
@@ -133,13 +144,16 @@ class Running:
         public.write_text(edge.PLANT.public.text())
         self._log = log
         self._file: IO[bytes] = log.open("wb")
-        command = [sys.executable, "-m", "pcb_spark.serving.service", "start", "--bundle"]
+        command = [sys.executable, "-c", _MAIN, "start", "--bundle"]
         self.process = subprocess.Popen(
             [*command, str(path), "--trust", str(public), "--port", "0", *arguments],
             stderr=self._file,
         )
-        self.url = until(self._listening)
-        until(lambda: self.get("/healthz").status_code == 200)
+        try:
+            self.url = until(self._listening)
+        except BaseException:
+            self.end()
+            raise
 
     def _listening(self) -> str:
         assert self.process.poll() is None, self.log()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pcb_spark.core import review
 from pcb_spark.core.scorer import Scorer
@@ -160,10 +162,6 @@ def test_unreadable_file_is_a_422_that_keeps_the_others_results(
 
 def test_grey_and_coloured_images_of_one_reference_keep_their_bits(asking: TestClient) -> None:
     grey = np.random.default_rng(3).integers(0, 256, (40, 40), dtype=np.uint8)
-    import io
-
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "PNG")
     pairs = [(file.getvalue(), PAIRS[0][1]), (PAIRS[0][0], PAIRS[0][1])] * 3
