@@ -116,6 +116,11 @@ fuzz: venv ## FUZZ_CASES (a million) mutated image and verdict files; make test 
 	FUZZ_CASES=$(FUZZ_CASES) $(PY) -m pytest tests/core/test_fuzz.py tests/ingest/test_fuzz_verdicts.py \
 		$(PYTEST_ARGS)
 
+.PHONY: fuzz-service
+fuzz-service: venv ## 2,000 malformed uploads to the web service, and all that schemathesis makes up
+	FUZZ_UPLOADS=2000 API_PHASES=examples,coverage,fuzzing API_EXAMPLES=100 $(PY) -m pytest -s \
+		tests/serving/test_fuzz_uploads.py tests/serving/test_openapi.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: venv ## Style and format
 	$(PY) -m ruff check .

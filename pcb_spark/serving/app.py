@@ -131,7 +131,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
     @app.post(
         "/v1/inspect", response_model=wire.InspectAnswer, summary="Decide about images",
         responses=_errors(
-            *_KEYED, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT,
+            *_KEYED, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -44,7 +44,7 @@ class Inspector:
 
         Raises
         ------
-        Refusal : 422, a reference is named that isn't known.
+        Refusal : 409, a reference is named that isn't known.
         """
         golden = [self._known(model, number, each) for number, each in enumerate(asked)]
         scores = await asyncio.gather(
@@ -63,7 +63,7 @@ class Inspector:
         found = self._store.get(sha256, reader)
         if found is None and asked.reference is None:
             raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_reference",
+                HTTPStatus.CONFLICT, "unknown_reference",
                 f"the reference of image {number} isn't known", got=sha256,
                 hint="send its file once more; the store keeps what was used last",
             )  # fmt: skip

@@ -75,7 +75,7 @@ async def read(request: Request, settings: Settings) -> list[Inspection]:
         raise Refusal(HTTPStatus.BAD_REQUEST, "incomplete", what) from None
     if len(found) > settings.images:
         raise Refusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_images", "too many images at a time",
+            HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_images", "too many images at a time",
             expected=f"{settings.images} at most", got=len(found),
             hint="send them in several requests",
         )  # fmt: skip

@@ -59,7 +59,7 @@ def test_reference_is_known_by_its_hash_from_the_second_time_on(asking: TestClie
     first = asking.post("/v1/inspect", json=services.encoded([(image, golden)]))
     second = asking.post("/v1/inspect", json=by_hash)
 
-    assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_reference")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (409, "unknown_reference")
     assert first.json()["results"][0]["reference_sha256"] == sha256
     assert decided(second) == decided(first)
 

@@ -75,7 +75,7 @@ def test_request_that_is_too_large_is_refused(folder: Path, chunked: bool) -> No
 def test_too_many_images_are_refused(folder: Path) -> None:
     with services.client(folder, images=2) as asking:
         answer = asking.post("/v1/inspect", json=services.encoded([(IMAGE, GOLDEN)] * 3))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_many_images")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_many_images")
 
 
 def test_image_with_too_many_pixels_is_not_decoded(folder: Path) -> None:
