@@ -1,20 +1,20 @@
 """Threads that read pairs and run the network; inspections of one reference share a call.
 
-A call begins as soon as a thread is free, with what waits by then: nothing waits for company, so
-that a lone request is answered at once, and batches grow with the load. Only what has the very same
-reference, after alignment, is put together, and only up to the size at which a model was seen to
-give every image the bits that it gets alone (``served.agreeing_batch``).
-
-Everything but the work itself happens on the event loop's thread, so there is nothing to lock.
+A thread reads a pair, lets it wait, and asks for a turn of the network behind whatever is asked
+already. A turn takes what waits by then. So nothing ever waits for company: a lone image is scored
+at once, and batches grow with the load. Only what has the very same reference, after alignment, is
+put together, and only up to the size at which a model was seen to give every image the bits that it
+gets alone (``served.agreeing_batch``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Place = tuple[int, int]
 class _Waiting(NamedTuple):
     model: Served
     pair: Pair
-    answer: asyncio.Future[float]
+    answer: Future[float]
 
 
 class Engine:
@@ -41,59 +41,65 @@ class Engine:
     """
 
     def __init__(self, threads: int, metrics: Metrics) -> None:
-        self._threads = threads
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pcb")
         self._waiting: dict[Place, deque[_Waiting]] = {}
-        self._calls: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
 
-    async def read(self, work: Callable[[], T]) -> T:
-        """Do what comes before the network: decode and align."""
-        return await self._do("read", work)
+    async def score(self, model: Served, read: Callable[[], Pair]) -> float:
+        """Get the probability of one pair, from a call that others may share.
 
-    async def probability(self, model: Served, pair: Pair) -> float:
-        """Get the score of one pair, from a call that others may share."""
-        answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        place = id(model), id(pair.reference)  # neither can go while it waits here
-        self._waiting.setdefault(place, deque()).append(_Waiting(model, pair, answer))
-        self._go_on()
-        return await answer
+        Parameters
+        ----------
+        read : decodes and aligns; what it raises is raised here.
+        """
+        answer: Future[float] = Future()
+        self._pool.submit(self._read, model, read, answer)
+        return await asyncio.wrap_future(answer)
 
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=True)
 
-    def _go_on(self) -> None:
-        while self._waiting and len(self._calls) < self._threads:
+    def _read(self, model: Served, read: Callable[[], Pair], answer: Future[float]) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return  # whoever asked has gone
+        try:
+            pair = self._timed("read", read)
+        except Exception as error:  # noqa: BLE001  who waits has to be told, whatever it is
+            answer.set_exception(error)
+            return
+        place = id(model), id(pair.reference)  # neither can go while it waits here
+        with self._lock:
+            self._waiting.setdefault(place, deque()).append(_Waiting(model, pair, answer))
+        self._pool.submit(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Run the network once, unless an earlier turn took what this one was for."""
+        together = self._next()
+        if not together:
+            return
+        self._metrics.batch.observe(len(together))
+        scorer, pairs = together[0].model.scorer, [each.pair for each in together]
+        try:
+            found = self._timed("network", lambda: scorer.probabilities(pairs))
+        except Exception as error:  # noqa: BLE001  who waits has to be told, whatever it is
+            for each in together:
+                each.answer.set_exception(error)
+            return
+        for each, probability in zip(together, found, strict=True):
+            each.answer.set_result(probability)
+
+    def _next(self) -> list[_Waiting]:
+        """Take of the pairs that wait longest as many as may share a call."""
+        with self._lock:
+            if not self._waiting:
+                return []
             place, queue = next(iter(self._waiting.items()))
             together = [queue.popleft() for _ in range(min(len(queue), queue[0].model.batch))]
             if not queue:
                 del self._waiting[place]
-            call = asyncio.get_running_loop().create_task(self._run(together))
-            self._calls.add(call)
-            call.add_done_callback(self._ended)
-
-    def _ended(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
-        self._go_on()
-
-    async def _run(self, together: list[_Waiting]) -> None:
-        model, pairs = together[0].model, [each.pair for each in together]
-        self._metrics.batch.observe(len(pairs))
-        try:
-            found = await self._do("network", lambda: model.scorer.probabilities(pairs))
-        except Exception as error:  # noqa: BLE001  who waits has to be told, whatever it is
-            for each in together:
-                if not each.answer.done():
-                    each.answer.set_exception(error)
-            return
-        for each, probability in zip(together, found, strict=True):
-            if not each.answer.done():  # its client may have gone
-                each.answer.set_result(probability)
-
-    async def _do(self, stage: str, work: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._timed, stage, work)
+            return together
 
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         began = time.perf_counter()

@@ -72,10 +72,10 @@ class Inspector:
     async def _score(self, model: Served, asked: Inspection, golden: Pixels | None) -> Score:
         trace = asked.trace.model_dump()
         try:
-            pair = await self._engine.read(lambda: self._read(model, asked, golden))
+            found = await self._engine.score(model, lambda: self._read(model, asked, golden))
         except ImageError as error:
             return model.scorer.unscorable(error, trace)
-        return model.scorer.judged(await self._engine.probability(model, pair), trace)
+        return model.scorer.judged(found, trace)
 
     def _read(self, model: Served, asked: Inspection, golden: Pixels | None) -> Pair:
         """Decode and align, in the order in which Spark finds what is wrong."""

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair
 from pcb_spark.serving.engine import Engine
 from pcb_spark.serving.metrics import Metrics
@@ -17,81 +19,108 @@ PICTURE = np.zeros((3, 4, 4), dtype=np.uint8)
 
 
 class Network:
-    """Notes which images share a call; the first call waits until it is let go."""
+    """Notes which images share a call; the score of an image is its number."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.calls: list[list[int]] = []
-        self.go = threading.Event()
         self.scorer: Any = SimpleNamespace(probabilities=self.probabilities)
 
     def probabilities(self, pairs: Sequence[Pair]) -> list[float]:
         self.calls.append([int(pair.image[0, 0, 0]) for pair in pairs])
-        assert self.go.wait(30)
         return [float(pair.image[0, 0, 0]) for pair in pairs]
 
 
-def pair(number: int, reference: Any) -> Pair:
+def pair(number: int, reference: Any = PICTURE) -> Pair:
     return Pair(PICTURE + np.uint8(number), reference)
 
 
-async def asked(engine: Engine, pairs: Sequence[tuple[Any, Pair]]) -> list[float]:
-    """Ask for all at once, and let the first call go when all others wait."""
-    waiting = [asyncio.ensure_future(engine.probability(*each)) for each in pairs]
-    await asyncio.sleep(0)
-    for model in {id(model): model for model, _ in pairs}.values():
-        model.go.set()
-    return list(await asyncio.gather(*waiting))
+def asked(
+    metrics: Metrics, threads: int, wanted: Sequence[tuple[Any, Callable[[], Pair]]]
+) -> list[float | BaseException]:
+    """Ask for all; no thread is free before all wait."""
+    go = threading.Event()
+    first: Any = Network(batch=1)
+
+    def hold() -> Pair:
+        assert go.wait(30)
+        return pair(0)
+
+    async def ask() -> list[float | BaseException]:
+        engine = Engine(threads, metrics)
+        held = [engine.score(first, hold) for _ in range(threads)]
+        waiting = [engine.score(*each) for each in wanted]
+        answers = asyncio.gather(*held, *waiting, return_exceptions=True)
+        await asyncio.sleep(0)
+        go.set()
+        found = await answers
+        engine.close()
+        return list(found[threads:])
+
+    return asyncio.run(ask())
 
 
 def test_what_waits_for_a_thread_shares_a_call_if_it_shares_a_reference() -> None:
     network, metrics = Network(batch=3), Metrics()
     one, other = PICTURE.copy(), PICTURE.copy()
     references = [one, one, other, one, one, one, other]
-    engine = Engine(1, metrics)
+    pairs = [pair(number, own) for number, own in enumerate(references)]
 
-    found = asyncio.run(
-        asked(engine, [(network, pair(n, own)) for n, own in enumerate(references)])
-    )
+    found = asked(metrics, 1, [(network, partial(Pair, *each)) for each in pairs])
 
-    engine.close()
     assert found == [0, 1, 2, 3, 4, 5, 6]
-    assert network.calls[0] == [0]
-    assert sorted(network.calls[1:]) == [[1, 3, 4], [2, 6], [5]]
-    assert metrics.registry.get_sample_value("pcb_batch_images_count") == 4
+    assert network.calls == [[0, 1, 3], [4, 5], [2, 6]]
+    assert metrics.registry.get_sample_value("pcb_batch_images_count") == 1 + 3
 
 
 def test_two_models_never_share_a_call() -> None:
     old, new = Network(batch=8), Network(batch=8)
-    engine = Engine(1, Metrics())
-    reference = PICTURE.copy()
-    found = asyncio.run(
-        asked(engine, [(model, pair(n, reference)) for n, model in enumerate([old, new] * 3)])
+    found = asked(
+        Metrics(), 1, [(model, partial(pair, n)) for n, model in enumerate([old, new] * 3)]
     )
-    engine.close()
     assert found == [0, 1, 2, 3, 4, 5]
-    assert sorted(old.calls) == [[0], [2, 4]]
-    assert new.calls == [[1, 3, 5]]
+    assert (old.calls, new.calls) == ([[0, 2, 4]], [[1, 3, 5]])
 
 
 def test_model_whose_scores_depend_on_the_batch_gets_its_images_one_by_one() -> None:
     network = Network(batch=1)
-    engine = Engine(2, Metrics())
-    asyncio.run(asked(engine, [(network, pair(n, PICTURE)) for n in range(4)]))
-    engine.close()
+    asked(Metrics(), 2, [(network, partial(pair, n)) for n in range(4)])
     assert sorted(network.calls) == [[0], [1], [2], [3]]
+
+
+def test_image_that_cannot_be_read_keeps_nobody_waiting() -> None:
+    def fail() -> Pair:
+        raise ImageError("damaged_image", "as a test has it")
+
+    network = Network(batch=8)
+    broken, sound = asked(Metrics(), 1, [(network, fail), (network, lambda: pair(2))])
+    assert isinstance(broken, ImageError)
+    assert sound == 2
+    assert network.calls == [[2]]
 
 
 def test_fault_of_the_network_reaches_whoever_waits_and_nobody_else() -> None:
     def fail(_: Sequence[Pair]) -> list[float]:
         raise MemoryError
 
-    async def both() -> float:
-        with pytest.raises(MemoryError):
-            await engine.probability(broken, pair(1, PICTURE))
-        return (await asked(engine, [(Network(batch=8), pair(2, PICTURE))]))[0]
+    broken = SimpleNamespace(batch=8, scorer=SimpleNamespace(probabilities=fail))
+    first, second, third = asked(
+        Metrics(),
+        1,
+        [(broken, lambda: pair(1)), (broken, lambda: pair(2)), (Network(8), lambda: pair(3))],
+    )
+    assert isinstance(first, MemoryError)
+    assert isinstance(second, MemoryError)
+    assert third == 3
 
-    broken: Any = SimpleNamespace(batch=8, scorer=SimpleNamespace(probabilities=fail))
-    engine = Engine(1, Metrics())
-    assert asyncio.run(both()) == 2
-    engine.close()
+
+def test_lone_image_is_scored_at_once() -> None:
+    async def ask() -> float:
+        engine = Engine(1, Metrics())
+        async with asyncio.timeout(30):
+            found = await engine.score(network, lambda: pair(7))
+        engine.close()
+        return found
+
+    network: Any = Network(batch=8)
+    assert asyncio.run(ask()) == pytest.approx(7)
