@@ -80,6 +80,11 @@ bench: jars $(if $(QUICK),,$(RAY)) ## Speed against ONNX Runtime and others: [QU
 	$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(DATA),--data '$(DATA)') \
 		$(if $(BACKBONE),--backbone '$(BACKBONE)')
 
+.PHONY: bench-service
+bench-service: venv ## The web service against ONNX Runtime and a plain FastAPI service: OUT=folder, e.g. out/demo
+	@test -n "$(OUT)" || { echo 'bench-service: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
+	$(PY) -m benchmarks.service '$(OUT)'
+
 .PHONY: promise
 promise: venv ## Which rule keeps its promise in 3,200 simulated worlds: [OUT_OF_FOLD=table]
 	$(PY) -m benchmarks.promise $(if $(OUT_OF_FOLD),--out-of-fold '$(OUT_OF_FOLD)')

@@ -1,6 +1,7 @@
-"""Photograph the report with headless Chromium, as a desk and a phone show it.
+"""Photograph the report with headless Chromium, as a desk and a phone show it; or the OpenAPI page.
 
     python docs/screenshots.py out/demo/report.html
+    python docs/screenshots.py --service http://127.0.0.1:8080
 
 Chromium's window is never narrower than 500 px, so that the phone is a frame inside a wider one.
 """
@@ -41,6 +42,9 @@ SHOTS = (
     Shot("report-phone", 360, 1500),
     Shot("report-phone-dark", 360, 1500, dark=True),
 )
+PAGE = Shot("service-openapi", 1200, 900)
+#: The page is drawn by scripts, which get so many ms; any other host is as if it weren't there.
+_ALONE = ("--virtual-time-budget=15000", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 
 def take(program: str, report: Path, shot: Shot) -> Path:
@@ -50,17 +54,27 @@ def take(program: str, report: Path, shot: Shot) -> Path:
         page = _alone(report, shot, Path(scratch)) if shot.section else report
         if shot.width < _NARROWEST:
             page = _framed(page, shot, Path(scratch))
-        flags = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={scratch}/profile", f"--screenshot={raw}",
-            f"--window-size={max(shot.width, _NARROWEST)},{shot.height}",
-            *([_DARK] if shot.dark else []),
-        ]  # fmt: skip
-        subprocess.run([program, *flags, page.as_uri()], check=True, capture_output=True)
-        target = _FOLDER / f"{shot.name}.png"
-        with Image.open(raw) as picture:
-            cut = picture.convert("RGB").crop((0, 0, shot.width, shot.height))
-        cut.save(target, optimize=True)
+        return _photograph(program, page.as_uri(), shot, raw)
+
+
+def take_page(program: str, service: str) -> Path:
+    """Write the picture of a running service's OpenAPI page, for which no other host is reached."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return _photograph(program, f"{service}/docs", PAGE, Path(scratch) / "shot.png", *_ALONE)
+
+
+def _photograph(program: str, url: str, shot: Shot, raw: Path, *more: str) -> Path:
+    flags = [
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--user-data-dir={raw.parent}/profile", f"--screenshot={raw}",
+        f"--window-size={max(shot.width, _NARROWEST)},{shot.height}",
+        *([_DARK] if shot.dark else []), *more,
+    ]  # fmt: skip
+    subprocess.run([program, *flags, url], check=True, capture_output=True)
+    target = _FOLDER / f"{shot.name}.png"
+    with Image.open(raw) as picture:
+        cut = picture.convert("RGB").crop((0, 0, shot.width, shot.height))
+    cut.save(target, optimize=True)
     return target
 
 
@@ -84,12 +98,17 @@ def _framed(report: Path, shot: Shot, scratch: Path) -> Path:
 def main() -> int:
     """Take every picture, or say what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("report", type=Path)
-    report = parser.parse_args().report.resolve()
+    parser.add_argument("report", type=Path, nargs="?", default=Path("out/demo/report.html"))
+    parser.add_argument("--service", metavar="URL", help="of a running `pcb-serve start`")
+    options = parser.parse_args()
+    report = options.report.resolve()
     program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
         sys.stderr.write(f"no Chromium found (looked for {', '.join(_PROGRAMS)}): install one\n")
         return 3
+    if options.service:
+        sys.stdout.write(f"{take_page(program, options.service)}\n")
+        return 0
     if not report.is_file():
         sys.stderr.write(f"no report at {report}: run `make demo` first\n")
         return 4

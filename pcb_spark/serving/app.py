@@ -129,7 +129,8 @@ _KEYED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 def _add_inspect(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/v1/inspect", response_model=wire.InspectAnswer, summary="Decide about images",
+        "/v1/inspect", tags=["images"], summary="Decide about images",
+        response_model=wire.InspectAnswer,
         responses=_errors(
             *_KEYED, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -163,14 +164,14 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
 
 def _add_model(app: FastAPI, service: Service) -> None:
     @app.get(
-        "/v1/model", response_model=wire.ModelAnswer, summary="Which model decides",
+        "/v1/model", tags=["model"], response_model=wire.ModelAnswer, summary="Which model decides",
         responses=_errors(*_KEYED), dependencies=[service.may(*keys.SCOPES)],
     )  # fmt: skip
     async def model() -> wire.ModelAnswer:
         return _described(service.champion)
 
     @app.post(
-        "/v1/model/reload", response_model=wire.ModelAnswer,
+        "/v1/model/reload", tags=["model"], response_model=wire.ModelAnswer,
         summary="Take the bundle that lies in its place now, without waiting for the next look",
         responses=_errors(*_KEYED, HTTPStatus.CONFLICT),
         dependencies=[service.may(keys.ADMIN)],
@@ -187,18 +188,18 @@ def _add_model(app: FastAPI, service: Service) -> None:
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
-    @app.get("/healthz", summary="Whether the process lives")
+    @app.get("/healthz", tags=["health"], summary="Whether the process lives")
     async def healthz() -> wire.Health:
         return wire.Health(status="ok")
 
-    @app.get("/readyz", summary="Whether it has a model, and room for one more request",
+    @app.get("/readyz", tags=["health"], summary="Whether it has a model and room for a request",
              responses=_errors(HTTPStatus.SERVICE_UNAVAILABLE))  # fmt: skip
     async def readyz() -> wire.Health:
         with service.turnstile.passed():
             return wire.Health(status="ready")
 
     @app.get(
-        "/metrics", summary="Figures for Prometheus", response_class=Response,
+        "/metrics", tags=["health"], summary="Figures for Prometheus", response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     async def metrics() -> Response:
