@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ import pyarrow_hotfix  # noqa: F401
 from pyarrow import parquet
 
 from pcb_spark.core import batches, bundle, durable, machine, registry, self_test, signatures
+from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Pair, PairReader
 from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
@@ -115,11 +117,16 @@ def asked(prepare: Callable[[], Call], n: int, concurrency: int) -> tuple[float,
     for number in range(n):
         numbers.put(number)
     waited: list[float] = []
-    ready = threading.Barrier(concurrency + 1)
+    ready = threading.Barrier(concurrency, action=lambda: started.append(time.perf_counter()))
+    started: list[float] = []
 
     def work() -> None:
-        call = prepare()
-        call(0)
+        try:
+            call = prepare()
+            call(0)
+        except BaseException:
+            ready.abort()
+            raise
         ready.wait()
         with contextlib.suppress(queue.Empty):
             while True:
@@ -128,17 +135,14 @@ def asked(prepare: Callable[[], Call], n: int, concurrency: int) -> tuple[float,
                 call(number)
                 waited.append((time.perf_counter() - began) * 1000)
 
-    threads = [threading.Thread(target=work) for _ in range(concurrency)]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    if len(waited) < n:
-        message = f"{n - len(waited)} of {n} pairs got no answer"
-        raise RuntimeError(message)
-    return time.perf_counter() - began, waited
+    with ThreadPoolExecutor(concurrency) as pool:
+        done = wait([pool.submit(work) for _ in range(concurrency)]).done
+    faults = [fault for each in done if (fault := each.exception())]
+    if faults:
+        raise next(
+            (f for f in faults if not isinstance(f, threading.BrokenBarrierError)), faults[0]
+        )
+    return time.perf_counter() - started[0], waited
 
 
 @contextlib.contextmanager
@@ -244,7 +248,7 @@ def seal(model: bundle.Bundle, pairs: Sequence[Files], scratch: Path) -> list[st
             probability=probability, decision=score.decision,
         ))  # fmt: skip
     manifest = registry.EdgeManifest(
-        created_at=datetime.now(UTC), model=model.manifest, known={}, licences={},
+        created_at=datetime.now(UTC), model=model.manifest, known={}, licences={}, habits=Habits(),
         shares=Shares(control=0, audit=0), made_with=machine.describe(), self_test=tuple(known),
     )  # fmt: skip
     durable.write_folder(scratch / "edge", registry.sealed(manifest, parts, key).files())

@@ -48,6 +48,7 @@ def test_constraints_are_nothing_but_names_and_versions() -> None:
     [
         *PROJECT["dependencies"],
         *applying(SPARK, "3.11"),
+        *PROJECT["optional-dependencies"]["service"],
         *PROJECT["optional-dependencies"]["dev"],
     ],
 )

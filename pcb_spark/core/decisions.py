@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core import names, policy, review
-from pcb_spark.core.scorer import Scorer
+from pcb_spark.core.scorer import Score, Scorer
 
 if TYPE_CHECKING:
     from pcb_spark.core.layouts import Traits
     from pcb_spark.core.registry import EdgeBundle
+
+#: What a bundle lists the known values of.
+_KNOWN: Final = (names.LINE, names.PART_NUMBER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +86,9 @@ class Decider:
         now: datetime,
     ) -> Decision:
         """Score one image, decide, and say who still looks at it."""
-        told = {name: getattr(traits, name) for name in (names.LINE, names.PART_NUMBER)}
+        told = {name: getattr(traits, name) for name in _KNOWN}
         score = self.scorer.score(image, reference, traceability=told)
-        (high_from,) = self._high_from.values([told.get(self._high_from.column or "")])
-        looked = review.review(
-            score.decision, score.probability, image_id=image_id, board_id=traits.board_id,
-            high_from=float(high_from), shares=self.manifest.shares,
-        )  # fmt: skip
-        known = self.manifest.known
+        looked = self.review(score, told, image_id=image_id, board_id=traits.board_id)
         return Decision(
             image_id=image_id, path=path, line=traits.line, lot=traits.lot,
             board_id=traits.board_id, position=traits.position, part_number=traits.part_number,
@@ -99,9 +98,24 @@ class Decider:
             reason=score.reason, detail=score.detail,
             probability=score.probability, threshold=score.threshold, decision=score.decision,
             review=looked.reason, review_probability=looked.probability,
-            unseen=tuple(n for n, v in told.items() if v and v not in known.get(n, ())),
+            unseen=self.unseen(told),
             model_version=self.manifest.model.model_version,
             model_sha256=self.manifest.model.model_sha256,
             feature_set=self.manifest.model.feature_set,
             scored_at=now,
         )  # fmt: skip
+
+    def review(
+        self, score: Score, told: Mapping[str, str | None], *, image_id: str, board_id: str
+    ) -> review.Review:
+        """Say why an operator looks at an image of this traceability, and how likely that was."""
+        (high_from,) = self._high_from.values([told.get(self._high_from.column or "")])
+        return review.review(
+            score.decision, score.probability, image_id=image_id, board_id=board_id,
+            high_from=float(high_from), shares=self.manifest.shares,
+        )  # fmt: skip
+
+    def unseen(self, told: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Name the columns whose value the model was trained without."""
+        known = self.manifest.known
+        return tuple(n for n in _KNOWN if (v := told.get(n)) and v not in known.get(n, ()))

@@ -92,7 +92,8 @@ class Inspector:
         image_id = asked.trace.image_id or references.digest(asked.image)[:32]
         # An image of which nobody says the board is a board of its own: it may be drawn, too.
         board_id = asked.trace.board_id or image_id
-        review = model.review(score, trace, image_id=image_id, board_id=board_id)
+        decider = model.decider
+        review = decider.review(score, trace, image_id=image_id, board_id=board_id)
         self._metrics.images.labels(score.decision).inc()
         return wire.Result(
             **trace,
@@ -103,6 +104,7 @@ class Inspector:
             threshold=score.threshold,
             reason=score.reason,
             detail=score.detail,
+            unseen=list(decider.unseen(trace)),
             to_operator=review.reason is not None,
             review=review.reason if told else None,
             review_probability=review.probability if told else None,

@@ -1,38 +1,52 @@
-"""The model that is served: its scorer, how it draws reviews, and how large its batches may be."""
+"""The model that is served: how it decides, and how large its batches may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcb_spark.core import bundle, images, machine, policy, registry, review, self_test, signatures
+from pcb_spark.core import (
+    bundle,
+    decisions,
+    images,
+    machine,
+    policy,
+    registry,
+    self_test,
+    signatures,
+)
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.pairs import Pair
-from pcb_spark.core.scorer import Score, Scorer
+
+if TYPE_CHECKING:
+    from pcb_spark.core.scorer import Scorer
 
 _PROBES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Served:
-    """One verified model, ready to score.
+    """One verified model, ready to decide.
 
     Attributes
     ----------
     batch : as many images may share a call: each gets the bits that it gets alone.
-    exported_at, loaded_at : when the bundle was made, and when this process took it.
+    loaded_at : when this process took it.
     """
 
-    scorer: Scorer
-    shares: review.Shares
-    high_from: policy.SegmentThresholds
+    decider: decisions.Decider
     batch: int
-    exported_at: datetime
     loaded_at: datetime
+
+    @property
+    def scorer(self) -> Scorer:
+        """The network, and the rule."""
+        return self.decider.scorer
 
     @property
     def manifest(self) -> bundle.Manifest:
@@ -40,33 +54,25 @@ class Served:
         return self.scorer.manifest
 
     @property
+    def exported_at(self) -> datetime:
+        """When its bundle was made."""
+        return self.decider.manifest.created_at
+
+    @property
     def pooled_threshold(self) -> float:
         """The threshold of segments that have none of their own."""
         return policy.SegmentThresholds.of(self.manifest.threshold).pooled
 
-    def review(
-        self, score: Score, traceability: Mapping[str, str | None], *, image_id: str, board_id: str
-    ) -> review.Review:
-        """Say why an operator looks at an image, as Spark's score job does."""
-        segment = traceability.get(self.high_from.column or "")
-        return review.review(
-            score.decision,
-            score.probability,
-            image_id=image_id,
-            board_id=board_id,
-            high_from=float(self.high_from.values([segment])[0]),
-            shares=self.shares,
-        )
-
 
 def load(
-    path: Path, *, trusted: Sequence[signatures.PublicKey], max_pixels: int, most: int
+    path: Path, *, trusted: Sequence[signatures.PublicKey], max_pixels: int | None, most: int
 ) -> Served:
     """Verify an edge bundle, a folder or a .zip, and make it ready.
 
     Parameters
     ----------
     trusted : keys whose signatures are believed.
+    max_pixels : width x height of the largest image; None: as the bundle says.
     most : images that may share a call, where the model gives all of them the same bits.
 
     Raises
@@ -76,9 +82,9 @@ def load(
     """
     edge = registry.open_bundle(path, trusted)
     try:
-        scorer = Scorer(edge.model, max_pixels=max_pixels)
-        batch = agreeing_batch(scorer, most)
-        found = self_test.differences(edge, scorer)
+        decider = decisions.Decider(edge, max_pixels=max_pixels)
+        batch = agreeing_batch(decider.scorer, most)
+        found = self_test.differences(edge, decider.scorer)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's have no other common base
         what = f"the graph of {path} can't be run"
         got = f"{type(error).__name__}: {error}"
@@ -88,14 +94,7 @@ def load(
         made, own = edge.manifest.made_with, machine.describe()
         hint = f"it was made with {dict(made)}, and this is {own}"
         raise BundleError(what, expected="the same to the last bit", got=found[0], hint=hint)
-    return Served(
-        scorer=scorer,
-        shares=edge.manifest.shares,
-        high_from=policy.SegmentThresholds.of(edge.manifest.model.threshold, review.HIGH_FROM),
-        batch=batch,
-        exported_at=edge.manifest.created_at,
-        loaded_at=datetime.now(UTC),
-    )
+    return Served(decider=decider, batch=batch, loaded_at=datetime.now(UTC))
 
 
 def agreeing_batch(scorer: Scorer, most: int) -> int:

@@ -121,8 +121,8 @@ def _start(options: argparse.Namespace) -> None:
         ) from None  # fmt: skip
     settings = Settings.of(options)
     load = partial(
-        served.load, trusted=signatures.read_public(options.trusted), max_pixels=settings.pixels,
-        most=settings.batch,
+        served.load, trusted=signatures.read_public(options.trusted),
+        max_pixels=settings.max_pixels, most=settings.batch,
     )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
     # uvicorn ends in order at SIGTERM and then raises it again, for whoever was asked before it.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, cast
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.core.images import DEFAULT_MAX_PIXELS
 
 _MIB = 1 << 20
 
@@ -25,7 +24,7 @@ class Settings:
     batch: int = _setting(8, 1, "images of one reference that the network sees in one call")
     images: int = _setting(32, 1, "images of one request")
     body_mib: int = _setting(32, 1, "size of one request, MiB")
-    pixels: int = _setting(DEFAULT_MAX_PIXELS, 1, "width x height of one image")
+    pixels: int = _setting(0, 0, "width x height of one image; 0: as the bundle says")
     requests: int = _setting(32, 1, "requests in progress; one more is answered 503")
     rate: float = _setting(0.0, 0, "requests a second of one API key; 0: as many as it likes")
     references_mib: int = _setting(64, 1, "memory for decoded references, MiB")
@@ -45,6 +44,11 @@ class Settings:
     def threads(self) -> int:
         """Number of threads, 1 or more."""
         return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def max_pixels(self) -> int | None:
+        """Of one image; None: as the bundle says."""
+        return self.pixels or None
 
     @property
     def body_bytes(self) -> int:

@@ -72,6 +72,9 @@ class Result(BaseModel):
     threshold: float = Field(description="`pass` lies below it.")
     reason: str | None = Field(default=None, description="Why there is no probability.")
     detail: str | None = None
+    unseen: list[str] = Field(
+        description="Which of `line` and `part_number` the model was trained without."
+    )
     to_operator: bool = Field(
         description="Whether an operator looks: not cleared, or drawn for control or audit."
     )

@@ -67,7 +67,7 @@ def write(folder: Path, made: bundle.Bundle, *, hours: int = 0) -> Path:
 
 def load(path: Path, *, settings: Settings) -> Served:
     trusted = [edge.PLANT.public]
-    return served.load(path, trusted=trusted, max_pixels=settings.pixels, most=settings.batch)
+    return served.load(path, trusted=trusted, max_pixels=settings.max_pixels, most=settings.batch)
 
 
 @contextlib.contextmanager
