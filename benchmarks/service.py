@@ -138,10 +138,9 @@ def asked(prepare: Callable[[], Call], n: int, concurrency: int) -> tuple[float,
     with ThreadPoolExecutor(concurrency) as pool:
         done = wait([pool.submit(work) for _ in range(concurrency)]).done
     faults = [fault for each in done if (fault := each.exception())]
+    causes = [fault for fault in faults if not isinstance(fault, threading.BrokenBarrierError)]
     if faults:
-        raise next(
-            (f for f in faults if not isinstance(f, threading.BrokenBarrierError)), faults[0]
-        )
+        raise (causes or faults)[0]
     return time.perf_counter() - started[0], waited
 
 

@@ -88,7 +88,13 @@ class Champion:
             return self.current
 
     def _newer(self) -> Served:
-        found = self._load(self._path)
+        try:
+            found = self._load(self._path)
+        except BundleError:
+            raise
+        except Exception as error:
+            what, got = f"{self._path} can't be loaded", f"{type(error).__name__}: {error}"
+            raise BundleError(what, got=got, hint="copy the whole bundle again") from error
         if found.exported_at < self.current.exported_at and not self._allow_older:
             raise BundleError(
                 "the bundle is older than the one that is served",

@@ -86,6 +86,19 @@ def test_tampered_bundle_is_refused_and_the_old_one_goes_on(
     assert champion.refused is None
 
 
+def test_fault_while_loading_leaves_the_model_in_charge(two: tuple[Path, Path]) -> None:
+    def fail(path: Path) -> served.Served:
+        if path.resolve() == two[1]:
+            raise MemoryError
+        return load(path)
+
+    champion = Champion(two[0], fail, Metrics())
+    turn(*two)
+    with pytest.raises(BundleError, match="MemoryError"):
+        asyncio.run(champion.exchange())
+    assert champion.current.manifest.model_version == "old"
+
+
 def test_bundle_that_was_removed_leaves_the_model_in_charge(two: tuple[Path, Path]) -> None:
     link, _ = two
     champion = Champion(link, load, Metrics())

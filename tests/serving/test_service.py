@@ -73,6 +73,15 @@ def test_service_has_keys_or_says_that_it_has_none(capsys: pytest.CaptureFixture
     assert "one of the arguments --keys --without-keys is required" in capsys.readouterr().err
 
 
+def test_missing_extra_is_named(
+    trusted: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    words = ["start", "--trust", trusted, "--bundle", "x", "--without-keys"]
+    assert service.main(words) == 3
+    assert "pip install 'pcb-spark[service]'" in capsys.readouterr().err
+
+
 def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
         service.main(["--version"])

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.requests import Request
 
+from pcb_spark.serving import uploads
+from pcb_spark.serving.refusals import Refusal
+from pcb_spark.serving.settings import Settings
 from tests.serving import services
 from tests.serving.fuzzing_uploads import FORM, JSON, form
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
+    from starlette.types import Message
 
 ((IMAGE, GOLDEN),) = services.pairs(1)
 
@@ -104,3 +111,27 @@ def test_what_is_not_there_is_told_in_the_same_form(
     assert answer.status_code == status
     assert answer.json()["error"]["what"]
     assert (status == 405) is ("Allow" in answer.headers)
+
+
+def request(receive: Callable[[], Awaitable[Message]]) -> Request:
+    headers = [(b"content-type", JSON.encode())]
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+
+
+def test_client_that_does_not_go_on_is_given_up() -> None:
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(Refusal) as caught:
+        asyncio.run(uploads.read(request(never), Settings(read_seconds=0.1)))
+    assert (caught.value.status, caught.value.fault.code) == (408, "too_slow")
+
+
+def test_client_that_goes_is_not_decided_for() -> None:
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(Refusal) as caught:
+        asyncio.run(uploads.read(request(gone), Settings()))
+    assert (caught.value.status, caught.value.fault.code) == (400, "incomplete")
