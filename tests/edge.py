@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pcb_spark.core import bundle, durable, machine, registry, self_test
-from pcb_spark.core import names as names_of
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
@@ -64,7 +63,7 @@ def sealed(
     for number, (image, reference) in enumerate(rendered_pairs(PAIRS)):
         names = [f"{registry.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
         parts |= dict(zip(names, (image, reference), strict=True))
-        score = scorer.score(image, reference, traceability={names_of.LINE: "L1"})
+        score = scorer.score(image, reference, traceability={"line": "L1"})
         known.append(
             registry.Known(
                 image=names[0], reference=names[1], line="L1", part_number=None,

@@ -11,10 +11,9 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import re
 import secrets
-import tempfile
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -88,18 +87,26 @@ def read(path: Path) -> tuple[Key, ...]:
 
 
 def write(path: Path, keys: Sequence[Key]) -> None:
-    """Put a new file in place of the old one at once; nobody but its owner may read it."""
+    """Put a new file in place of the old one at once.
+
+    Nobody but its owner may read it, unless the old one was readable by others.
+
+    Raises
+    ------
+    ConfigError : it can't be written there.
+    """
     text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n"
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+        beside.touch(mode=0o600)
+        beside.write_text(text, encoding="utf-8")
+        beside.chmod(mode)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        what, hint = f"API keys can't be written to {path}", "name a folder that is there"
+        raise ConfigError(what, got=error.strerror, hint=hint) from None
 
 
 class KeyRing:

@@ -26,7 +26,7 @@ from pcb_spark.core.pairs import Pair
 if TYPE_CHECKING:
     from pcb_spark.core.scorer import Scorer
 
-_PROBES = 8
+_KINDS = 8  # of differences between a picture and its reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +104,7 @@ def agreeing_batch(scorer: Scorer, most: int) -> int:
     pcb_spark cuts none does (``docs/how-to/service.md``); one that does is found here, and its
     images are scored one by one.
     """
-    pairs = _probes(max(most, _PROBES), difference=scorer.pairs.reading.difference)
+    pairs = _probes(most, difference=scorer.pairs.reading.difference)
     alone = [scorer.probabilities([pair])[0] for pair in pairs]
     for size in range(2, most + 1):
         if scorer.probabilities(pairs[:size]) != alone[:size]:
@@ -119,7 +119,7 @@ def _probes(count: int, *, difference: bool) -> list[Pair]:
     golden = rng.integers(0, 256, shape, dtype=np.uint8)
     pairs = []
     for number in range(count):
-        noise = rng.normal(0, 2.0 ** (number % _PROBES), shape)
+        noise = rng.normal(0, 2.0 ** (number % _KINDS), shape)
         pixels = np.clip(golden + noise, 0, 255).astype(np.uint8)
         if number % 2:
             pixels = np.broadcast_to(pixels[:1], shape)

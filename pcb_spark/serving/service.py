@@ -22,8 +22,7 @@ import pcb_spark
 from pcb_spark.core import signatures
 from pcb_spark.core.errors import ConfigError, EnvironmentFault, PcbSparkError
 from pcb_spark.serving import keys, logs
-from pcb_spark.serving import settings as flags
-from pcb_spark.serving.settings import Settings
+from pcb_spark.serving.settings import Settings, add_flags
 
 log = logging.getLogger(__name__)
 
@@ -64,19 +63,14 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-older", action="store_true", help="take bundles that were exported before, too"
     )
-    _add_keys(parser.add_mutually_exclusive_group(required=True)).add_argument(
-        "--without-keys", action="store_true", help="let everybody do everything"
-    )
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
+    who.add_argument("--without-keys", action="store_true", help="let everybody do everything")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port; 0: any that is free (8080)")
-    flags.add_flags(parser)
+    add_flags(parser)
     parser.add_argument("--verbose", action="store_true", help="log details")
     parser.set_defaults(command=_start)
-
-
-def _add_keys(parser: argparse._ActionsContainer) -> argparse._ActionsContainer:
-    parser.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
-    return parser
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ PAIRS = services.pairs(2)
 
 
 def load(path: Path) -> served.Served:
-    return services.load(path, settings=Settings())
+    return services.load(path, settings=Settings(batch=2))
 
 
 @pytest.fixture

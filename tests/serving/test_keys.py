@@ -20,6 +20,20 @@ def test_file_holds_the_hash_and_not_the_key(tmp_path: Path) -> None:
     assert keys.KeyRing(path).find(token) == key
 
 
+def test_who_may_read_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    keys.write(path, [])
+    path.chmod(0o640)
+    keys.write(path, [keys.make("line-3", [keys.SCORE])[1]])
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be written"):
+        keys.write(tmp_path / "nowhere" / "keys.json", [])
+
+
 @pytest.mark.parametrize(
     "wrong", ["", "pcb_", "Bearer", "pcb_00000000_" + "A" * 43, "pcb_é", "x" * 10_000]
 )
