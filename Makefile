@@ -158,6 +158,10 @@ kill-watch: venv ## SIGKILL the edge watch 20 times while images arrive, and cou
 		'DATA=<camera drop>' >&2; exit 2; }
 	$(PY) -m faults.kill_watch --home '$(HOME_DIR)' --data '$(DATA)'
 
+.PHONY: kill-nightly
+kill-nightly: jars ## SIGKILL nights at 20 random moments, do them over, and compare with undisturbed ones
+	$(PY) -m faults.kill_nightly --images 1500 --kills 20
+
 .PHONY: prove-stores
 prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]
 	@test -n "$(DATA)" || { echo 'prove-stores: say DATA=<camera drop>' >&2; exit 2; }

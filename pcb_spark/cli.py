@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import SparkSession
 
@@ -25,17 +25,24 @@ from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.learning import audit_plan
 from pcb_spark.network.backbone import UNTRAINED
-from pcb_spark.pipeline import arguments, doctor, logs, preview, summary
+from pcb_spark.pipeline import arguments, doctor, logs, preview, registry, summary, words
 from pcb_spark.pipeline import config as configuration
 from pcb_spark.pipeline.job import Job, load_backbone, required
 from pcb_spark.pipeline.jobs import JOBS as JOBS
-from pcb_spark.pipeline.jobs import SERVICE, JobRecord
+from pcb_spark.pipeline.jobs import MODEL, ORDERS, JobRecord
 
 if TYPE_CHECKING:
     from pcb_spark.pipeline.config import Config
 
 log = logging.getLogger(__name__)
 
+#: The flags of jobs that have some of their own.
+_FLAGS: Final = {
+    "ingest": arguments.add_modes,
+    "prune": arguments.add_limits,
+    "nightly": arguments.add_days,
+    "export": arguments.add_places,
+}
 #: True defects a night, where nobody says how many there are.
 _A_NIGHT = 100.0
 
@@ -89,7 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     for name, record in JOBS.items():
         command = commands.add_parser(name, help=record.help, description=record.help)
         _add(command, _run_job)
-        arguments.add_own(command, name)
+        if name in _FLAGS:
+            _FLAGS[name](command)
+    text = "versions of the model: which there are, and who made which one champion"
+    model = commands.add_parser("model", help=text, description=text)
+    helps = {name: record.help for name, record in MODEL.items()}
+    arguments.add_model(model, helps, partial(_add, command=_run_model))
+    for name, record in ORDERS.items():
+        order = commands.add_parser(name, help=record.help, description=record.help)
+        _add(order, _run_order)
+        arguments.add_order(order)
     text = "look at a camera drop, write nothing, and say what to set"
     _add(commands.add_parser("preview", help=text, description=text), _run_preview)
     text = "check this machine, and with a session what Spark needs"
@@ -138,28 +154,28 @@ def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
 def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
-    if options.name in ("run", "ingest"):
+    night = options.name == "nightly"
+    if options.name in ("run", "ingest") or (night and not options.no_ingest):
         required(config.paths.drop, "paths.drop")
-    _run(config, run_id, _record(options), host)
+    if night:
+        registry.require_place(config)
+    _run(config, run_id, words.of_job(options), host)
     return 0
 
 
-def _record(options: argparse.Namespace) -> JobRecord:
-    """The record of a job as the flags change it."""
-    if getattr(options, "continuous", False):
-        return SERVICE
-    record = JOBS[options.name]
-    if options.name == "export":
-        given = {"to": options.to, "key": options.key, "weights_licence": options.weights_licence}
-        return replace(record, steps=tuple(partial(step, **given) for step in record.steps))
-    if options.name != "prune":
-        return record
-    limits = {"before": options.before, "force": options.force, "dry_run": options.dry_run}
-    return replace(
-        record,
-        steps=tuple(partial(step, **limits) for step in record.steps),
-        claim=record.claim.looking_only() if options.dry_run else record.claim,
-    )
+def _run_model(options: argparse.Namespace, run_id: str, host: Host) -> int:
+    config = configuration.load(options.config, options.overrides)
+    required(config.paths.out, "paths.out")
+    registry.require_place(config)
+    _run(config, run_id, words.of_model(options), host)
+    return 0
+
+
+def _run_order(options: argparse.Namespace, run_id: str, host: Host) -> int:
+    config = configuration.load(options.config, options.overrides)
+    required(config.paths.out, "paths.out")
+    _run(config, run_id, words.of_order(options), host)
+    return 0
 
 
 def _run_demo(options: argparse.Namespace, run_id: str, host: Host) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from pcb_spark.core.errors import (
     AccountingError,
+    ApprovalError,
     BackboneError,
     BundleError,
     Busy,
@@ -40,6 +41,7 @@ def test_job_runs_its_stages_in_a_checked_session(
         "check out",
         "train",
         "report",
+        "register",
         "stop",
     ]
     assert world.mended == [("out", JOBS["train"].claim)]
@@ -55,13 +57,14 @@ def test_job_runs_its_stages_in_a_checked_session(
     [
         ("ingest", ["ingest"]),
         ("featurize", ["featurize"]),
-        ("train", ["train", "report"]),
+        ("train", ["train", "report", "register"]),
         ("score", ["score", "report"]),
         ("report", ["report"]),
         ("tune", ["tune"]),
         ("describe", ["describe"]),
         ("compact", ["compact"]),
-        ("run", ["ingest", "featurize", "train", "score", "report"]),
+        ("run", ["ingest", "featurize", "train", "score", "report", "register"]),
+        ("nightly", ["nightly", "report"]),
     ],
 )
 def test_every_job_has_its_stages_in_one_session(
@@ -179,6 +182,7 @@ def test_configuration_is_refused_before_anything_starts(
         (LostLease, 10),
         (StorageFault, 11),
         (StoreUnreachable, 12),
+        (ApprovalError, 13),
     ],
 )
 def test_error_of_a_stage_becomes_its_exit_code(

@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
         (["compact", "--before", "2026-01-31"], "unrecognized arguments"),
         (["ingest", "--once", "--continuous", *IN_OUT], "not allowed with argument --once"),
         (["run", "--once", *IN_OUT], "unrecognized arguments: --once"),
+        (["model"], "required: ACTION"),
+        (["model", "prmote"], "invalid choice: 'prmote'"),
+        (["model", "rollback", *IN_OUT], "required: --why"),
+        (["nightly", "--date", "yesterday"], "'yesterday' is no day"),
     ],
 )
 def test_command_line_that_cannot_be_read_ends_with_2(
@@ -51,7 +55,7 @@ def test_version_and_help_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"ingest", "featurize", "train", "score", "run", "doctor", "demo"} <= set(words)
 
 
-@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score", "report"])
+@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score", "nightly", "report"])
 def test_job_file_passes_its_arguments_on_and_ends_with_the_exit_code(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

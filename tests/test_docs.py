@@ -10,6 +10,7 @@ from pcb_spark.core import errors, names
 from pcb_spark.lake import catalogue
 from pcb_spark.learning import metrics
 from pcb_spark.pipeline import config
+from pcb_spark.pipeline.jobs import MODEL, ORDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -17,7 +18,11 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _FILES = (".csv", ".html", ".md", ".onnx", ".parquet", ".py", ".txt")
-COMMANDS = [*JOBS, "preview", "demo", "doctor", "jars", "conf", "key", "audit-plan"]
+COMMANDS = [
+    *JOBS, "preview", "demo", "doctor", "jars", "conf", "key", "audit-plan", "model",
+    *ORDERS,
+    *(f"model {action}" for action in MODEL),
+]  # fmt: skip
 TABLES = {
     table.name: table.schema
     for table in catalogue.TABLES

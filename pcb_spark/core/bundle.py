@@ -85,6 +85,11 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def identity(folder: Path) -> str:
+    """The hash of a bundle as a whole: of its manifest, which holds those of all its files."""
+    return sha256((folder / MANIFEST).read_bytes())
+
+
 def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
     """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,8 @@ wants a person to judge.
     ├── Busy                 9   again   tables that another job is at work on
     ├── LostLease           10   again   a job that was paused so long that others took its place
     ├── StorageFault        11   repair  a store that is full, or that refuses this identity
-    └── StoreUnreachable    12   again   a store that doesn't answer
+    ├── StoreUnreachable    12   again   a store that doesn't answer
+    └── ApprovalError       13   look    a model that nobody promoted, or that may not be promoted
 
 Whatever else ends a job is a fault of pcb_spark: it has a traceback, and the exit code 1.
 A message says what is wrong and where, what was expected, what was found, and what to do next.
@@ -156,3 +157,9 @@ class StoreUnreachable(PcbSparkError):
 
     exit_code = 12
     remedy = "again"
+
+
+class ApprovalError(PcbSparkError):
+    """A model that nobody promoted, or that the gate of promotion refuses."""
+
+    exit_code = 13

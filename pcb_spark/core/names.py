@@ -52,6 +52,8 @@ GATED: Final = "gated"
 WEIGHT: Final = "weight"
 MODEL_VERSION: Final = "model_version"
 MODEL_SHA256: Final = "model_sha256"
+REGISTRY_VERSION: Final = "registry_version"
+BUNDLE_SHA256: Final = "bundle_sha256"
 SCORED_AT: Final = "scored_at"
 RANK: Final = "rank"
 

@@ -24,10 +24,14 @@ OUT_OF_FOLD: Final = "out_of_fold"
 SUSPECTS: Final = "suspects"
 SCORES: Final = "scores"
 REVIEWS: Final = "reviews"
+DECISIONS: Final = "decisions"
+PROMOTIONS: Final = "promotions"
+CLEARING: Final = "clearing"
 TRIALS: Final = "trials"
 METRICS: Final = "metrics"
 RUNS: Final = "runs"
 BUNDLE: Final = "bundle"
+REGISTRY: Final = "registry"
 REPORT: Final = "report.html"
 REPORTS: Final = "reports"
 #: What a search computed once, by whether it compares with references.
@@ -69,6 +73,9 @@ TABLES: Final = (
     Table(name=SIDECARS, schema=schemas.SIDECARS, compacted=True),
     Table(name=OUT_OF_FOLD, schema=schemas.OUT_OF_FOLD, compacted=True),
     Table(name=SUSPECTS, schema=schemas.SUSPECTS, compacted=True),
+    Table(name=DECISIONS, schema=schemas.DECISIONS, compacted=True),
+    Table(name=PROMOTIONS, schema=schemas.PROMOTIONS, compacted=True),
+    Table(name=CLEARING, schema=schemas.CLEARING, compacted=True),
     Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
     Table(name=METRICS, schema=schemas.METRICS, compacted=True),
     Table(name=RUNS, schema=schemas.RUNS, compacted=True),
@@ -78,6 +85,7 @@ TABLES: Final = (
     ),
     Table(name=FEATURE_SET, schema=None),
     Table(name=BUNDLE, schema=None),
+    Table(name=REGISTRY, schema=None),
     Table(name=REPORT, schema=None),
     Table(name=REPORTS, schema=None),
 )

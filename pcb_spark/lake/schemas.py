@@ -159,6 +159,54 @@ REVIEWS: Final = _struct(
     (names.CAPTURE_DATE, _DATE, False),
 )
 
+#: Every decision that a night published; none is ever changed or taken back.
+DECISIONS: Final = _struct(
+    (names.IMAGE_ID, _STRING, False),
+    (names.CONTENT_SHA256, _STRING, False),
+    (names.LINE, _STRING, True),
+    (names.BOARD_ID, _STRING, False),
+    (names.PROBABILITY, _DOUBLE, True),
+    (names.THRESHOLD, _DOUBLE, False),
+    (names.DECISION, _STRING, False),
+    (names.REVIEW, _STRING, True),
+    (names.REVIEW_PROBABILITY, _DOUBLE, True),
+    (names.MODEL_VERSION, _STRING, False),
+    (names.MODEL_SHA256, _STRING, False),
+    (names.REGISTRY_VERSION, _STRING, False),
+    (names.BUNDLE_SHA256, _STRING, False),
+    (names.RUN_ID, _STRING, False),
+    ("published_at", _TIME, False),
+    (names.CAPTURE_DATE, _DATE, False),
+)
+
+#: Who stopped clearing, or let it go on, of a line, or of all where ``line`` is null.
+CLEARING: Final = _struct(
+    ("said_at", _TIME, False),
+    ("action", _STRING, False),
+    (names.LINE, _STRING, True),
+    ("who", _STRING, False),
+    ("why", _STRING, False),
+    (names.RUN_ID, _STRING, False),
+)
+
+#: Who made which version champion, when, and why; the last row is in force.
+PROMOTIONS: Final = _struct(
+    ("number", t.IntegerType(), False),
+    ("promoted_at", _TIME, False),
+    ("action", _STRING, False),
+    ("model", _STRING, False),
+    ("from_version", _STRING, True),
+    ("to_version", _STRING, False),
+    (names.MODEL_VERSION, _STRING, False),
+    (names.BUNDLE_SHA256, _STRING, False),
+    ("trained_until", _DATE, False),
+    ("who", _STRING, False),
+    ("why", _STRING, True),
+    ("forced", t.BooleanType(), False),
+    ("evidence", _STRING, False),
+    (names.RUN_ID, _STRING, False),
+)
+
 TRIALS: Final = _struct(
     (names.RUN_ID, _STRING, False),
     ("study", _STRING, False),

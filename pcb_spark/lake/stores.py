@@ -106,9 +106,19 @@ def check(uris: Mapping[str, str], settings: Mapping[str, str]) -> None:
             raise ConfigError(f"spark.conf holds a secret: {name}", hint=_CREDENTIALS)
 
 
-def _check_place(key: str, uri: str) -> None:
+def refuse_password(key: str, uri: str) -> None:
+    """Refuse a user and a password in a URI of the configuration.
+
+    Raises
+    ------
+    ConfigError : it never repeats them.
+    """
     if _USER_AND_PASSWORD.search(uri):
         raise ConfigError(f"{key} holds a user and a password", hint=_CREDENTIALS)
+
+
+def _check_place(key: str, uri: str) -> None:
+    refuse_password(key, uri)
     found = scheme(uri)
     if found in STORES:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -57,11 +58,20 @@ def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
     )
 
 
-def decide(scored: DataFrame, manifest: Manifest, shares: review.Shares) -> DataFrame:
+def decide(
+    scored: DataFrame,
+    manifest: Manifest,
+    shares: review.Shares,
+    stopped: Collection[str | None] = (),
+) -> DataFrame:
     """Turn probabilities into decisions by the rule of ``policy``, and these into who looks.
 
     ``review`` says why an image goes to an operator, null where it doesn't, and
     ``review_probability`` how likely that was; see ``core.review``.
+
+    Parameters
+    ----------
+    stopped : lines of which nothing is cleared; None among them is all.
     """
     high_from = policy.SegmentThresholds.of(manifest.threshold, review.HIGH_FROM)
     columns = {"decision": names.DECISION, "probability": names.PROBABILITY}
@@ -69,7 +79,9 @@ def decide(scored: DataFrame, manifest: Manifest, shares: review.Shares) -> Data
         names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
         names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK)
         .otherwise(names.STATUS_UNSCORABLE),
-        names.THRESHOLD: _threshold(policy.SegmentThresholds.of(manifest.threshold)),
+        names.THRESHOLD: _unless(
+            stopped, _threshold(policy.SegmentThresholds.of(manifest.threshold))
+        ),
         review.HIGH_FROM: _threshold(high_from),
     }).withColumns({
         names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),
@@ -91,6 +103,14 @@ def decide(scored: DataFrame, manifest: Manifest, shares: review.Shares) -> Data
         names.MODEL_SHA256: F.lit(manifest.model_sha256),
         names.FEATURE_SET: F.lit(manifest.feature_set),
     }).drop(review.HIGH_FROM)  # fmt: skip
+
+
+def _unless(stopped: Collection[str | None], threshold: Column) -> Column:
+    """The threshold, 0 where clearing is stopped."""
+    if None in stopped:
+        return F.lit(0.0)
+    held = F.coalesce(F.col(names.LINE).isin(sorted(filter(None, stopped))), F.lit(False))
+    return F.when(held, 0.0).otherwise(threshold) if stopped else threshold
 
 
 def _in_training_window(manifest: Manifest) -> Column:

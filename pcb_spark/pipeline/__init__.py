@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pcb_spark.pipeline.featurize import run_featurize
     from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
     from pcb_spark.pipeline.job import Job
+    from pcb_spark.pipeline.nightly import run_nightly
     from pcb_spark.pipeline.prune import run_prune
+    from pcb_spark.pipeline.register import run_register
     from pcb_spark.pipeline.report import run_report
     from pcb_spark.pipeline.score import run_score
     from pcb_spark.pipeline.train import run_train
@@ -32,7 +34,9 @@ __all__ = [
     "run_featurize",
     "run_ingest",
     "run_ingest_continuously",
+    "run_nightly",
     "run_prune",
+    "run_register",
     "run_report",
     "run_score",
     "run_train",

@@ -1,10 +1,13 @@
-"""The flags of single jobs, and what the command line takes as their values."""
+"""The flags of the command line that not all commands have, and the values that they take."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+
+from pcb_spark.pipeline.registry import CHALLENGER
 
 
 def positive(text: str) -> float:
@@ -28,14 +31,8 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def add_own(command: argparse.ArgumentParser, job: str) -> None:
-    """Add the flags that only this job has."""
-    own = {"ingest": _add_modes, "prune": _add_limits, "export": _add_places}
-    if job in own:
-        own[job](command)
-
-
-def _add_modes(parser: argparse.ArgumentParser) -> None:
+def add_modes(parser: argparse.ArgumentParser) -> None:
+    """How ingest ends."""
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
         "--once", action="store_true", help="take in what is new, and end (the default)"
@@ -45,27 +42,71 @@ def _add_modes(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_limits(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """What prune removes."""
+    parser.add_argument(
         "--before", type=day, required=True, metavar="YYYY-MM-DD",
         help="the first capture date that stays",
     )  # fmt: skip
-    command.add_argument(
+    parser.add_argument(
         "--force", action="store_true", help="remove what the bundle was trained on, too"
     )
-    command.add_argument(
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would go, and remove nothing"
     )
 
 
-def _add_places(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """What export writes where, and what signs it."""
+    parser.add_argument(
         "--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip"
     )
-    command.add_argument(
+    parser.add_argument(
         "--key", type=Path, required=True, metavar="FILE",
         help="what signs it, as `pcb-spark key new` wrote it",
     )  # fmt: skip
-    command.add_argument(
+    parser.add_argument(
         "--weights-licence", metavar="TEXT", help="of weights that are a file of your own"
     )
+
+
+def add_days(parser: argparse.ArgumentParser) -> None:
+    """Which dates a night scores."""
+    for flag, text in (
+        ("--date", "score this capture date as a whole, also what was scored before"),
+        ("--from", "the first of several such dates"),
+        ("--to", "the last of them"),
+    ):
+        parser.add_argument(flag, type=day, metavar="YYYY-MM-DD", help=text, dest=flag[2:] + "_day")
+    parser.add_argument("--no-ingest", action="store_true", help="take nothing in: a service does")
+
+
+def add_model(
+    parser: argparse.ArgumentParser,
+    actions: dict[str, str],
+    add: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """What follows ``pcb-spark model``: ``actions`` by their names, with what each does."""
+    words = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in actions.items():
+        own = words.add_parser(name, help=text, description=text)
+        add(own)
+        if name in ("show", "compare", "promote"):
+            own.add_argument(
+                "version", nargs="?", default=CHALLENGER, metavar="VERSION",
+                help=f"a number or an alias ({CHALLENGER})",
+            )  # fmt: skip
+        if name in ("promote", "rollback"):
+            own.add_argument("--who", help="who decides (the user)")
+            own.add_argument(
+                "--why", required=name == "rollback", help="the reason, for the record"
+            )
+        if name == "promote":
+            own.add_argument("--force", action="store_true", help="against the gate; wants --why")
+
+
+def add_order(parser: argparse.ArgumentParser) -> None:
+    """Of what clearing is stopped, or goes on."""
+    parser.add_argument("--line", help="of one line; all lines if not given")
+    parser.add_argument("--who", help="who decides (the user)")
+    parser.add_argument("--why", required=True, help="the reason, for the record")

@@ -34,17 +34,27 @@ def read_bundle(run: Run) -> bundle.Bundle:
     ------
     BundleError : there is none, it can't be read, or it was changed.
     """
-    uri = run.table(BUNDLE)
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / BUNDLE
-        local.mkdir()
-        try:
-            with tables.spark_failures(f"the bundle {uri} can't be read", hint="copy it again"):
-                if tables.exists(run.spark, uri):
-                    tables.download(run.spark, uri, local)
-        except InputError as error:
-            raise BundleError(error.what, got=error.got, hint=error.hint) from None
-        return bundle.read(local, where=uri)
+        copy_bundle(run, local)
+        return bundle.read(local, where=run.table(BUNDLE))
+
+
+def copy_bundle(run: Run, folder: Path) -> None:
+    """Copy the bundle of this run's output into a new local folder, which stays empty without one.
+
+    Raises
+    ------
+    BundleError : it can't be read.
+    """
+    uri = run.table(BUNDLE)
+    folder.mkdir()
+    try:
+        with tables.spark_failures(f"the bundle {uri} can't be read", hint="copy it again"):
+            if tables.exists(run.spark, uri):
+                tables.download(run.spark, uri, folder)
+    except InputError as error:
+        raise BundleError(error.what, got=error.got, hint=error.hint) from None
 
 
 def write_bundle(

@@ -25,7 +25,7 @@ from pcb_spark.lake import folders, stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
 from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
 from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
-from pcb_spark.pipeline.settings import ReportConfig, ScoringConfig
+from pcb_spark.pipeline.settings import RegistryConfig, ReportConfig, ScoringConfig
 
 _REFERENCE = "docs/reference/configuration.md"
 
@@ -59,6 +59,7 @@ class Config(Section):
     classifier: ClassifierConfig = ClassifierConfig()
     policy: PolicyConfig = PolicyConfig()
     scoring: ScoringConfig = ScoringConfig()
+    registry: RegistryConfig = RegistryConfig()
     report: ReportConfig = ReportConfig()
     tune: TuneConfig = TuneConfig()
     compact: CompactConfig = CompactConfig()
@@ -105,6 +106,7 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     except ValidationError as error:
         raise _readable(error, path) from None
     stores.check(config.places(), config.spark.conf)
+    stores.refuse_password("registry.uri", config.registry.uri)
     return config
 
 

@@ -13,12 +13,24 @@ from typing import TYPE_CHECKING, Final
 
 from pcb_spark.lake import catalogue
 from pcb_spark.lake.claims import Claim
+from pcb_spark.pipeline.clearing import run_resume_clearing, run_stop_clearing
 from pcb_spark.pipeline.compact import run_compact
 from pcb_spark.pipeline.describe import run_describe
 from pcb_spark.pipeline.export import run_export
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
+from pcb_spark.pipeline.models import (
+    run_compare,
+    run_history,
+    run_list,
+    run_model_register,
+    run_promote,
+    run_rollback,
+    run_show,
+)
+from pcb_spark.pipeline.nightly import run_nightly
 from pcb_spark.pipeline.prune import run_prune
+from pcb_spark.pipeline.register import run_register
 from pcb_spark.pipeline.report import run_report
 from pcb_spark.pipeline.score import run_score
 from pcb_spark.pipeline.train import run_train
@@ -74,11 +86,22 @@ _TRAIN: Final = Claim(
     appends=_FIGURES,
 )
 _SCORE: Final = Claim(
-    reads=_JUDGED | {catalogue.BUNDLE, catalogue.FEATURES},
+    reads=_JUDGED | {catalogue.BUNDLE, catalogue.FEATURES, catalogue.CLEARING},
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS,
 )
 _EXPORT: Final = Claim(reads=_tables(catalogue.IMAGES, catalogue.BUNDLE))
+_REGISTER: Final = Claim(
+    reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),
+    appends=_tables(catalogue.REGISTRY),
+)
+#: It scores, but by the champion, not by the bundle that training left here.
+_NIGHT: Final = Claim(
+    reads=_JUDGED
+    | _tables(catalogue.FEATURES, catalogue.REGISTRY, catalogue.PROMOTIONS, catalogue.CLEARING),
+    replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
+    appends=_BOOKS | {catalogue.DECISIONS},
+)
 _DESCRIBE: Final = Claim(reads=_JUDGED, appends=_FIGURES)
 _TUNE: Final = Claim(
     reads=_JUDGED | {catalogue.REVIEWS},
@@ -106,8 +129,8 @@ JOBS: Final[dict[str, JobRecord]] = {
         JobRecord(
             "train",
             "features and verdicts to a judged model bundle",
-            (run_train, run_report),
-            _TRAIN | _REPORT,
+            (run_train, run_report, run_register),
+            _TRAIN | _REPORT | _REGISTER,
         ),
         JobRecord(
             "score", "images and a bundle to scores", (run_score, run_report), _SCORE | _REPORT
@@ -141,8 +164,14 @@ JOBS: Final[dict[str, JobRecord]] = {
         JobRecord(
             "run",
             "ingest, featurize, train, score and report in one session",
-            (run_ingest, run_featurize, run_train, run_score, run_report),
-            reduce(or_, (_INGEST, _FEATURIZE, _TRAIN, _SCORE, _REPORT)),
+            (run_ingest, run_featurize, run_train, run_score, run_report, run_register),
+            reduce(or_, (_INGEST, _FEATURIZE, _TRAIN, _SCORE, _REPORT, _REGISTER)),
+        ),
+        JobRecord(
+            "nightly",
+            "ingest what is new, and score by the champion what no night has scored",
+            (run_nightly, run_report),
+            _INGEST | _NIGHT | _REPORT,
         ),
     )
 }
@@ -154,3 +183,59 @@ SERVICE: Final = JobRecord(
     (run_ingest_continuously,),
     _INGEST | Claim(pauses=True),
 )
+
+#: What a night claims where a service takes in what arrives.
+NIGHT_ALONE: Final = _NIGHT | _REPORT
+
+_VERSIONS: Final = Claim(reads=_tables(catalogue.REGISTRY, catalogue.PROMOTIONS))
+_COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS})
+_PROMOTE: Final = Claim(updates=_tables(catalogue.PROMOTIONS))
+
+#: What follows ``pcb-spark model``.
+MODEL: Final[dict[str, JobRecord]] = {
+    record.name: record
+    for record in (
+        JobRecord("list", "versions, and which one is champion", (run_list,), _VERSIONS),
+        JobRecord("show", "one version: promise, training, figures", (run_show,), _VERSIONS),
+        JobRecord("history", "every promotion: who, when, why", (run_history,), _VERSIONS),
+        JobRecord(
+            "register", "the bundle of paths.out as a version", (run_model_register,), _REGISTER
+        ),
+        JobRecord(
+            "compare", "a version and the champion on the same images", (run_compare,), _COMPARE
+        ),
+        JobRecord(
+            "promote",
+            "make a version champion, if the gate lets it pass",
+            (run_promote,),
+            _COMPARE | _PROMOTE,
+        ),
+        JobRecord(
+            "rollback",
+            "make the champion before this one champion again",
+            (run_rollback,),
+            _VERSIONS | _PROMOTE,
+        ),
+    )
+}
+
+_BRAKE: Final = Claim(updates=_tables(catalogue.CLEARING))
+
+#: What a person orders, and the next decision heeds.
+ORDERS: Final[dict[str, JobRecord]] = {
+    record.name: record
+    for record in (
+        JobRecord(
+            "stop-clearing",
+            "send everything to operators, of a line or of all",
+            (run_stop_clearing,),
+            _BRAKE,
+        ),
+        JobRecord(
+            "resume-clearing",
+            "clear again what was stopped",
+            (run_resume_clearing,),
+            _BRAKE,
+        ),
+    )
+}

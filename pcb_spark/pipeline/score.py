@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import onnx
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, names, review
+from pcb_spark.core import bundle, names
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning import gate
 from pcb_spark.learning.noticed import sentences
 from pcb_spark.network import features, graphs, linear, scoring, trees
-from pcb_spark.pipeline import logs
+from pcb_spark.pipeline import clearing, logs
 from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
@@ -38,34 +38,39 @@ def run_score(job: Job) -> Counts:
     refuse_untrained(job.config, "the model bundle", trained=manifest.trained_backbone)
     total = images.count()
     with logs.progress(job.spark, "score"):
-        scored = _score(job, images, model, total)
-        shares = job.config.shares
-        reviews = read_reviews(job)
-        decided = scoring.decide(scored, manifest, shares)
-        if reviews is not None:
-            decided = gate.asked_before(decided, reviews)
-        decided = decided.withColumns(
-            {names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)}
-        )
+        decided = decisions(job, images, model, total)
         tables.replace_dates(decided, job.table(SCORES), schemas.SCORES, lease=job.lease)
     written = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
     own = written.where(F.col(names.RUN_ID) == job.run_id)
     out = own.count()
-    _ask(job, own, shares)
+    ask(job, own)
     job.notes.extend(sentences(look(job, manifest)))
     counts = Counts(rows_in=total, rows_out=out, rows_rejected=0)
     close_books(job, "score", {names.KIND_IMAGE: counts}, job.table(IMAGES), began)
     return counts
 
 
-def _ask(job: Job, scores: DataFrame, shares: review.Shares) -> None:
+def decisions(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
+    """Rows of ``scores`` of ``total`` images; what an earlier gate asked for is asked for again."""
+    scored = _score(job, images, model, total)
+    stopped = clearing.stopped(job)
+    decided = scoring.decide(scored, model.manifest, job.config.shares, stopped)
+    reviews = read_reviews(job)
+    if reviews is not None:
+        decided = gate.asked_before(decided, reviews)
+    return decided.withColumns(
+        {names.RUN_ID: F.lit(job.run_id), names.SCORED_AT: F.lit(job.started_at)}
+    )
+
+
+def ask(job: Job, scores: DataFrame) -> None:
     """Keep whom the gate asked for, of images without a verdict; see ``gate``."""
     if tables.exists(job.spark, job.table(VERDICTS)):
         verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     else:
         verdicts = job.spark.createDataFrame([], schemas.VERDICTS)
     with contextlib.ExitStack() as caches:
-        now = tables.computed(gate.open_reviews(scores, verdicts, shares), caches)
+        now = tables.computed(gate.open_reviews(scores, verdicts, job.config.shares), caches)
         before = read_reviews(job)
         if before is not None:
             now = tables.computed(gate.first_gates(before, now), caches)
@@ -86,7 +91,7 @@ def _in_range(job: Job, images: DataFrame) -> DataFrame:
 def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
     """The classifier alone where this very graph has seen these pictures, else the fused graph."""
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
-        return _score_pixels(job, images, model, total)
+        return score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
     fitting = made.where(F.col(names.FEATURE_SET) == model.manifest.feature_set)
     ready = features.current(fitting, images, difference=model.manifest.difference)
@@ -97,10 +102,11 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
     missing = unknown.count()
     if not missing:
         return from_features
-    return from_features.unionByName(_score_pixels(job, unknown, model, missing))
+    return from_features.unionByName(score_pixels(job, unknown, model, missing))
 
 
-def _score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
+def score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
+    """Run the fused graph over ``count`` images; see ``scoring.score``."""
     plan = replace(job.plan(count), reading=model.manifest.reading)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()

@@ -13,9 +13,10 @@ class ScoringConfig(Section):
     """What is scored, and what of the cleared images a person still sees."""
 
     since: date | None = None
-    """First capture date to score; none is from the beginning."""
+    """First capture date to score; none is from the beginning, and for nights from the day after
+    the first champion's training."""
     until: date | None = None
-    """Last capture date to score; none is to the end."""
+    """Last capture date to score; none is to the end, and for nights to yesterday."""
     control_share: float = Field(default=0.05, ge=0, le=1)
     """Random share of boards whose every image a person sees, whatever its score; 1 clears nothing
     and learns from everything.
@@ -26,6 +27,20 @@ class ScoringConfig(Section):
     """
     reuse_features: bool = True
     """Runs the trees alone where the same graph made features of the same files."""
+
+
+class RegistryConfig(Section):
+    """Where model versions are kept, and what promotes one."""
+
+    enabled: bool = True
+    """Registers what is trained."""
+    uri: str = ""
+    """MLflow's tracking URI, e.g. ``https://mlflow.plant.example``; empty is a SQLite file in
+    ``registry/`` below ``paths.out``, where that is on a local disk."""
+    model: str = Field(default="pcb_spark", min_length=1, pattern="^[^/:]+$")
+    """Name of the registered model: one for each plant that shares a server."""
+    window_days: int = Field(default=14, gt=0)
+    """How many of the last days with verdicts promotion compares champion and challenger on."""
 
 
 class ReportConfig(Section):

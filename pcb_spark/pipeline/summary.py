@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pcb_spark.learning.promise import Promise
     from pcb_spark.pipeline import Job
 
-_ORDER = ("ingest", "describe", "featurize", "train", "score", "tune", "compact", "prune")
+_ORDER = (
+    "ingest", "describe", "featurize", "train", "score", "nightly", "tune", "compact", "prune",
+)  # fmt: skip
 #: What rows are that didn't come out, of jobs that reject none.
 _LEFT = {"prune": "removed"}
 _BEST_TRIALS = 10

@@ -11,7 +11,7 @@ from pcb_spark.report.words import NONE, percent
 if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence, Night
 
-_ORDER = ("ingest", "featurize", "train", "score")
+_ORDER = ("ingest", "featurize", "train", "score", "nightly")
 
 
 def books(evidence: Evidence) -> list[dict[str, Any]]:

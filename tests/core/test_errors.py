@@ -7,6 +7,7 @@ import pytest
 from pcb_spark.core import errors
 from pcb_spark.core.errors import (
     AccountingError,
+    ApprovalError,
     BackboneError,
     BundleError,
     Busy,
@@ -29,7 +30,7 @@ from pcb_spark.core.errors import (
         (InputError, 4, "repair"), (ImageError, 4, "repair"), (BackboneError, 5, "repair"),
         (TrainingError, 6, "look"), (BundleError, 7, "repair"), (AccountingError, 8, "look"),
         (Busy, 9, "again"), (LostLease, 10, "again"), (StorageFault, 11, "repair"),
-        (StoreUnreachable, 12, "again"),
+        (StoreUnreachable, 12, "again"), (ApprovalError, 13, "look"),
     ],
 )  # fmt: skip
 def test_exit_codes_and_remedies_are_those_of_the_docstring(
@@ -44,7 +45,7 @@ def test_exit_codes_and_remedies_are_those_of_the_docstring(
 def test_each_code_has_one_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     found = [kind for kind in kinds if issubclass(kind, PcbSparkError) and kind is not ImageError]
-    assert len(found) == len({kind.exit_code for kind in found}) == 12
+    assert len(found) == len({kind.exit_code for kind in found}) == 13
 
 
 def test_message_names_both_sides_and_the_next_step() -> None:

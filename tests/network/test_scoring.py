@@ -65,6 +65,32 @@ def decide(df: DataFrame, threshold: float, shares: review.Shares = NOBODY) -> l
     return decided.orderBy(names.IMAGE_ID).collect()
 
 
+@pytest.mark.parametrize(
+    ("stopped", "decisions", "thresholds"),
+    [
+        ([], ["pass", "pass", "pass"], [0.25, 0.25, 0.25]),
+        (["L1"], ["fail", "pass", "pass"], [0.0, 0.25, 0.25]),
+        ([None], ["fail", "fail", "fail"], [0.0, 0.0, 0.0]),
+        (["L2", None], ["fail", "fail", "fail"], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_nothing_is_cleared_of_a_line_that_is_stopped(
+    stopped: list[str | None],
+    decisions: list[str],
+    thresholds: list[float],
+    spark: SparkSession,
+) -> None:
+    rows = [("a", 0.0, None, None, "L1"), ("b", 0.1, None, None, "L2"), ("c", 0.1, *[None] * 3)]
+    scored = on_boards(spark.createDataFrame(rows, f"{SCORED}, line string"))
+
+    found = scoring.decide(scored, manifest(0.25), NOBODY, stopped).orderBy(names.IMAGE_ID)
+
+    kept = found.select(names.DECISION, names.THRESHOLD, names.REVIEW).collect()
+    assert [row.decision for row in kept] == decisions
+    assert [row.threshold for row in kept] == thresholds
+    assert [row.review is None for row in kept] == [each == "pass" for each in decisions]
+
+
 def test_decisions_by_hand(spark: SparkSession) -> None:
     scored = spark.createDataFrame(
         [
