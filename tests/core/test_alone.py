@@ -17,8 +17,9 @@ from pcb_spark.core import bundle
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.network.graphs import FeatureSpec
+from tests import edge as made
 from tests.models import in_memory, train
-from tests.rows import noise
+from tests.rows import noise, rendered_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Filled by `make wheelhouse`.
@@ -89,9 +90,33 @@ def test_a_wheel_and_three_packages_score_an_image(tmp_path: Path) -> None:
     assert (probability, threshold, decision) == (
         expected.probability.hex(), expected.threshold, expected.decision,
     )  # fmt: skip
+    _decides_with_the_extra(tmp_path, python.parent, wheel)
     code = "import json; from importlib.metadata import distributions as all_of\n"
     code += "print(json.dumps([each.name for each in all_of()]))"
     assert set(json.loads(run(python, code, cwd=tmp_path))) & HEAVY == set()
+
+
+def _decides_with_the_extra(tmp_path: Path, programs: Path, wheel: Path) -> None:
+    """With cryptography from the wheelhouse as well, ``pcb-edge`` takes a bundle and decides."""
+    install = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(WHEELS)]
+    subprocess.run([str(programs / "python"), *install, f"{wheel}[edge]"], check=True)
+    (tmp_path / "plant.pub").write_text(made.PLANT.public.text())
+    usb = made.archive(tmp_path / "edge.zip", made.sealed().files())
+    pair = rendered_pairs(1)[0]
+    (tmp_path / "U7.png").write_bytes(pair[0])
+    (tmp_path / "U7_golden.png").write_bytes(pair[1])
+    home = [str(programs / "pcb-edge"), "--home", str(tmp_path / "home")]
+    for command in (
+        ["trust", str(tmp_path / "plant.pub")],
+        ["update", str(usb)],
+        ["doctor"],
+        ["score", "--json", "U7.png", "--reference", "U7_golden.png"],
+    ):
+        done = subprocess.run([*home, *command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    expected = Scorer(made.model()).score(*pair)
+    found = json.loads(done.stdout)
+    assert (found["probability"], found["decision"]) == (expected.probability, expected.decision)
 
 
 def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:
