@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from pcb_spark.core import golden, names
 from pcb_spark.core import images as pictures
+from pcb_spark.core import names, validity
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.layouts import Layout, Traits
 from pcb_spark.core.times import DEFAULT_EARLIEST, Reader
@@ -117,7 +117,7 @@ class Drop:
     def reference(self, path: str, traits: Traits, image: bytes) -> tuple[str, bytes] | None:
         """Path and content of an image's golden image; None where ingest would attach none."""
         named = self._rows.get(path, {}).get(names.REFERENCE)
-        named = named or golden.choose(self._windows, traits)
+        named = named or validity.choose(self._windows, traits)
         if not named or ".." in Path(named).parts:
             return None
         try:
@@ -167,12 +167,12 @@ class Drop:
         return [dict(zip(header, map(str.strip, row), strict=False)) for row in rows]
 
     @cached_property
-    def _windows(self) -> list[golden.Window]:
+    def _windows(self) -> list[validity.Window]:
         name = self.habits.reference_windows
         text = self._text(name)
         if text is None:
             return []
-        return golden.read(text, str(self.root / name), reader=self.habits.times)
+        return validity.read(text, str(self.root / name), reader=self.habits.times)
 
     def _text(self, name: str) -> str | None:
         try:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import golden, names, times
+from pcb_spark.core import names, times, validity
 from pcb_spark.ingest import time_columns
 from pcb_spark.ingest.verdict_form import FAULT
 from pcb_spark.ingest.verdicts import KEY, REFERENCE_KEY, reject_columns
@@ -59,13 +59,13 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
     """
     raw = raw.toDF(*(name.strip().lower() for name in raw.columns))
     if names.REFERENCE not in raw.columns:
-        raise golden.missing_column(where, raw.columns)
-    texts = raw.select(*(_text(raw, name).alias(name) for name in (*golden.COLUMNS, FAULT)))
+        raise validity.missing_column(where, raw.columns)
+    texts = raw.select(*(_text(raw, name).alias(name) for name in (*validity.COLUMNS, FAULT)))
     how = replace(reader or times.Reader(), earliest=None)
-    windows = time_columns.parsed(texts, (golden.VALID_FROM, golden.VALID_UNTIL), how)
+    windows = time_columns.parsed(texts, (validity.VALID_FROM, validity.VALID_UNTIL), how)
     unread = F.coalesce(
-        time_columns.fault_of(golden.VALID_FROM),
-        time_columns.fault_of(golden.VALID_UNTIL),
+        time_columns.fault_of(validity.VALID_FROM),
+        time_columns.fault_of(validity.VALID_UNTIL),
     )
     fault = (
         F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
@@ -76,7 +76,7 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
         )
         .when(unread.isNotNull(), unread)
         .when(
-            F.col(golden.VALID_FROM) >= F.col(golden.VALID_UNTIL),
+            F.col(validity.VALID_FROM) >= F.col(validity.VALID_UNTIL),
             "it ends before it begins",
         )
     )
@@ -84,7 +84,7 @@ def read_windows(raw: DataFrame, where: str, *, reader: times.Reader | None = No
     judged = windows.withColumns({names.DETAIL: fault, names.REASON: reason})
     judged = judged.drop(
         FAULT,
-        *(time_columns.fault_of(name) for name in (golden.VALID_FROM, golden.VALID_UNTIL)),
+        *(time_columns.fault_of(name) for name in (validity.VALID_FROM, validity.VALID_UNTIL)),
     )
     return judged.withColumnRenamed(names.REFERENCE, REFERENCE_KEY)
 
@@ -191,27 +191,27 @@ def _choose(images: DataFrame, windows: DataFrame) -> DataFrame:
     join finds them whatever they leave empty.
     """
     wanting = images.where(F.col(REFERENCE_KEY).isNull() & F.col(names.REASON).isNull())
-    described = wanting.select(KEY, *golden.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE)
+    described = wanting.select(KEY, *validity.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE)
     lookups = F.array(
-        *(_lookup(asked) for asked in product((True, False), repeat=len(golden.ASKED)))
+        *(_lookup(asked) for asked in product((True, False), repeat=len(validity.ASKED)))
     )
     looking = described.withColumn(_LOOKUP, F.explode(F.array_distinct(lookups)))
     rank = reduce(
-        lambda a, b: a + b, (F.col(name).isNotNull().cast("int") for name in golden.ASKED)
+        lambda a, b: a + b, (F.col(name).isNotNull().cast("int") for name in validity.ASKED)
     )
     offered = windows.select(
-        _lookup((True,) * len(golden.ASKED)).alias(_LOOKUP), REFERENCE_KEY,
-        golden.VALID_FROM, golden.VALID_UNTIL, rank.alias(_RANK),
+        _lookup((True,) * len(validity.ASKED)).alias(_LOOKUP), REFERENCE_KEY,
+        validity.VALID_FROM, validity.VALID_UNTIL, rank.alias(_RANK),
     )  # fmt: skip
     moment = F.col(names.CAPTURED_AT)
-    open_then = F.coalesce(moment >= F.col(golden.VALID_FROM), F.lit(True)) & F.coalesce(
-        moment < F.col(golden.VALID_UNTIL), F.lit(True)
+    open_then = F.coalesce(moment >= F.col(validity.VALID_FROM), F.lit(True)) & F.coalesce(
+        moment < F.col(validity.VALID_UNTIL), F.lit(True)
     )
     matched = looking.join(
         F.broadcast(offered), (looking[_LOOKUP] == offered[_LOOKUP]) & open_then, "left"
     )
     window = F.when(F.col(_RANK).isNotNull(), F.struct(_RANK, REFERENCE_KEY))
-    found = matched.groupBy(KEY, *golden.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE).agg(
+    found = matched.groupBy(KEY, *validity.ASKED, names.CAPTURED_AT, names.CAPTURE_DATE).agg(
         F.collect_set(window).alias(_FOUND)
     )
     most = F.array_max(F.transform(_FOUND, lambda each: each[_RANK]))
@@ -224,7 +224,7 @@ def _lookup(asked: tuple[bool, ...]) -> Column:
     null = F.lit(None).cast("string")
     parts = [
         (F.col(name) if wanted else null).alias(name)
-        for name, wanted in zip(golden.ASKED, asked, strict=True)
+        for name, wanted in zip(validity.ASKED, asked, strict=True)
     ]
     return F.to_json(F.struct(*parts))
 
@@ -232,7 +232,7 @@ def _lookup(asked: tuple[bool, ...]) -> Column:
 def _window_rejects(windows: DataFrame, where: str) -> DataFrame:
     """Rows of the file that say nothing usable."""
     faulty = windows.where(F.col(names.REASON).isNotNull())
-    row = F.to_json(F.struct(REFERENCE_KEY, *golden.ASKED))
+    row = F.to_json(F.struct(REFERENCE_KEY, *validity.ASKED))
     return faulty.withColumns({
         names.SOURCE_URI: F.lit(where),
         names.DETAIL: F.concat_ws(": ", names.DETAIL, row),
@@ -246,14 +246,14 @@ def _unresolved(chosen: DataFrame, where: str) -> DataFrame:
     several = F.transform(_FOUND, lambda each: each[REFERENCE_KEY])
     holders = F.array_join(F.array_sort(several), " and ")
     faulty = chosen.where(F.size(_FOUND) != 1).withColumn("names", holders)
-    counted = faulty.groupBy(*golden.ASKED, "names").agg(
+    counted = faulty.groupBy(*validity.ASKED, "names").agg(
         F.count("*").alias(_N),
         F.min(names.CAPTURED_AT).alias("first"),
         F.max(names.CAPTURED_AT).alias("last"),
         F.min(names.CAPTURE_DATE).alias(names.CAPTURE_DATE),
     )
     of = F.concat(
-        F.col(_N).cast("string"), F.lit(" images of "), F.to_json(F.struct(*golden.ASKED))
+        F.col(_N).cast("string"), F.lit(" images of "), F.to_json(F.struct(*validity.ASKED))
     )
     span = [F.date_format(end, "yyyy-MM-dd'T'HH:mm:ssXXX") for end in ("first", "last")]
     when = F.concat(F.lit(", "), span[0], F.lit(" to "), span[1])

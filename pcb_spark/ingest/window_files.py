@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcb_spark.core import golden, names
+from pcb_spark.core import names, validity
 from pcb_spark.core.errors import InputError
 from pcb_spark.ingest import verdict_csv
 from pcb_spark.ingest.verdict_encoding import UnreadableTextError, decode
@@ -45,7 +45,7 @@ def parse(content: bytes, form: Form, *, where: str) -> Windows:
     if not any(names.REFERENCE in header.names for header in headers):
         widest = max(headers, key=lambda header: len(header.names))
         return Windows(columns=tuple(dict.fromkeys(filter(None, widest.names))), rows=[])
-    columns = (*golden.COLUMNS, FAULT)
+    columns = (*validity.COLUMNS, FAULT)
     found = (record.row for record in verdict_csv.records(lines, own, _find_header))
     rows = [tuple(clean(row.get(name)) for name in columns) for row in found if row]
     return Windows(columns=columns, rows=rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pcb_spark.core import drops, golden
+from pcb_spark.core import drops, validity
 from pcb_spark.core.drops import Drop, Habits
 from pcb_spark.core.errors import InputError
 from pcb_spark.core.times import Reader
@@ -103,4 +103,4 @@ def test_habits_are_what_was_written() -> None:
 
 def test_windows_without_a_column_reference_are_an_error() -> None:
     with pytest.raises(InputError, match="no column named reference"):
-        golden.read("position\nR1\n", "references.csv", reader=Reader())
+        validity.read("position\nR1\n", "references.csv", reader=Reader())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark.core import golden
+from pcb_spark.core import validity
 from pcb_spark.core.errors import InputError
 from pcb_spark.core.layouts import Traits
 from pcb_spark.core.times import Reader
@@ -73,12 +73,12 @@ def resolve(
 
 
 def _without_spark(images: list[Row], windows: list[Row]) -> dict[str, str | None]:
-    """The same by ``core.golden``, for images that ask for a window."""
+    """The same by ``core.validity``, for images that ask for a window."""
     file = io.StringIO()
-    csv.writer(file).writerows([golden.COLUMNS, *(tuple(v or "" for v in w) for w in windows)])
-    read = golden.read(file.getvalue(), WHERE, reader=Reader())
+    csv.writer(file).writerows([validity.COLUMNS, *(tuple(v or "" for v in w) for w in windows)])
+    read = validity.read(file.getvalue(), WHERE, reader=Reader())
     return {
-        name: golden.choose(
+        name: validity.choose(
             read,
             Traits(
                 board_id="b", part_number=part, position=position, line=line, captured_at=moment
