@@ -68,6 +68,10 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights-licence", metavar="TEXT", help="of weights that are a file of your own"
     )
+    parser.add_argument(
+        "--version", metavar="VERSION",
+        help="a registered one, by number or alias, in place of the bundle of paths.out",
+    )  # fmt: skip
 
 
 def add_days(parser: argparse.ArgumentParser) -> None:

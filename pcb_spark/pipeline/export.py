@@ -1,14 +1,15 @@
 """The export job: the model bundle becomes an edge bundle, a folder or a .zip, signed.
 
 What is written is opened again as an edge machine opens it, and has to pass its own self-test, so
-that a bundle that is refused at the plant never leaves here.
+that a bundle that is refused at the plant never leaves here. One of a registered version is kept
+with that version besides, for edge machines that ask the registry.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,14 +22,17 @@ from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.network.pretrained import SOURCES
+from pcb_spark.pipeline import approval
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.job import refuse_untrained
+from pcb_spark.pipeline.registry import CHAMPION, EDGE_BUNDLE, open_registry
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from pcb_spark.core.bundle import Bundle
     from pcb_spark.pipeline.job import Job
+    from pcb_spark.pipeline.registry import Registry, Version
 
 _TESTED: Final = 6  # images of the self-test
 _CANDIDATES: Final = 48  # of which some may be unscorable
@@ -36,29 +40,55 @@ _SMALL: Final = 4_000_000  # pixels; larger images are taken where there are no 
 _SEEN: Final = (names.LINE, names.PART_NUMBER)
 _LICENCE: Final = "Apache-2.0"
 _NOT_STATED: Final = "not stated"
+_ARCHIVE: Final = ".zip"
 #: Zip knows no time before.
 _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """The model bundle that is exported, and the registered version that it is, if it is one."""
+
+    model: Bundle
+    versions: Registry | None = None
+    version: Version | None = None
+
+    def keep(self, to: Path) -> str:
+        """Keep an archive with its version; what to tell of it."""
+        if self.versions is None or self.version is None or to.suffix != _ARCHIVE:
+            return ""
+        self.versions.attach(self.version, to)
+        return f", and with version {self.version.number} as {EDGE_BUNDLE}"
+
+
 def run_export(
-    job: Job, *, to: Path, key: Path, weights_licence: str | None = None
+    job: Job,
+    *,
+    to: Path,
+    key: Path,
+    weights_licence: str | None = None,
+    version: str | None = None,
 ) -> registry.EdgeBundle:
-    """Write the edge bundle of this output's model to ``to``, signed with ``key``.
+    """Write the edge bundle of a model to ``to``, signed with ``key``.
 
     Parameters
     ----------
     to : a path on this machine; one that ends in ``.zip`` becomes an archive.
     weights_licence : of weights that are a file of the user's own.
+    version : of the registry, by number or alias; None is the bundle of this output.
 
     Raises
     ------
-    InputError : ``to`` is there already, no usable key, no image for the self-test.
+    InputError : ``to`` is there already, no usable key, no such version, no image for the
+        self-test.
+    ApprovalError : the champion is asked for, and nobody promoted it.
     BundleError : no model bundle, or what was written doesn't pass its own test.
     """
     if to.exists():
         raise InputError(f"{to} is there already", hint="name another place, or remove it")
     secret = signatures.read_secret(key)
-    model = read_bundle(job)
+    source = _source(job, version)
+    model = source.model
     refuse_untrained(job.config, "the model bundle", trained=model.manifest.trained_backbone)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     known, files = _self_test(images, model)
@@ -77,8 +107,20 @@ def run_export(
     _write(to, edge)
     _check(to, secret.public)
     what = f"edge bundle of model {model.manifest.model_version}, signed with {secret.public.name}"
-    job.notes.append(f"{what}: {to}")
+    job.notes.append(f"{what}: {to}{source.keep(to)}")
     return edge
+
+
+def _source(job: Job, version: str | None) -> _Source:
+    if version is None:
+        return _Source(model=read_bundle(job))
+    versions = open_registry(job.config)
+    if version == CHAMPION:
+        champion = approval.champion(job, versions)
+        return _Source(model=champion.bundle, versions=versions, version=champion.version)
+    found = versions.require(version)
+    model = versions.read(found, found.bundle_sha256)
+    return _Source(model=model, versions=versions, version=found)
 
 
 def _self_test(
@@ -164,7 +206,7 @@ def _licence(model: Bundle) -> str:
 def _write(to: Path, edge: registry.EdgeBundle) -> None:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        if to.suffix == ".zip":
+        if to.suffix == _ARCHIVE:
             durable.write(to, _zipped(edge.files()))
         else:
             durable.write_folder(to, edge.files())

@@ -90,7 +90,10 @@ _SCORE: Final = Claim(
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS,
 )
-_EXPORT: Final = Claim(reads=_tables(catalogue.IMAGES, catalogue.BUNDLE))
+_EXPORT: Final = Claim(
+    reads=_tables(catalogue.IMAGES, catalogue.BUNDLE, catalogue.PROMOTIONS),
+    appends=_tables(catalogue.REGISTRY),
+)
 _REGISTER: Final = Claim(
     reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),
     appends=_tables(catalogue.REGISTRY),

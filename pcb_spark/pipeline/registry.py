@@ -8,6 +8,7 @@ can move them in its pages, so ``approval`` believes none without a record of it
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+#: What edge machines fetch of a version; it lies in the bundle's folder and is no part of it.
+EDGE_BUNDLE: Final = "edge.zip"
 
 #: MLflow takes no more at once.
 _PARAMS_AT_ONCE: Final = 100
@@ -176,6 +179,12 @@ class Registry:
             version = _version(made, {})
         self.point(CHALLENGER, version)
         return version
+
+    def attach(self, version: Version, archive: Path) -> None:
+        """Keep an edge bundle with a version, where edge machines look for it."""
+        with tempfile.TemporaryDirectory() as scratch, failures(self.uri):
+            named = shutil.copyfile(archive, Path(scratch) / EDGE_BUNDLE)
+            self.client.log_artifact(version.mlflow_run, str(named), BUNDLE)
 
     @contextlib.contextmanager
     def files(self, version: Version) -> Iterator[Path]:

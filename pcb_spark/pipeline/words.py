@@ -6,7 +6,7 @@ import argparse
 import getpass
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.pipeline import clearing
@@ -16,6 +16,8 @@ from pcb_spark.pipeline.nightly import Days
 
 if TYPE_CHECKING:
     from pcb_spark.lake.claims import Claim
+
+_EXPORTED: Final = ("to", "key", "weights_licence", "version")
 
 
 def of_job(options: argparse.Namespace) -> JobRecord:
@@ -33,7 +35,7 @@ def of_job(options: argparse.Namespace) -> JobRecord:
     if options.name == "nightly":
         return _nightly(record, options)
     if options.name == "export":
-        given = {name: getattr(options, name) for name in ("to", "key", "weights_licence")}
+        given = {name: getattr(options, name) for name in _EXPORTED}
         return _told(record, given, record.claim)
     return record
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.core import bundle
+from pcb_spark.core import signatures
 from pcb_spark.core.errors import ApprovalError, BundleError, ConfigError
-from pcb_spark.pipeline import approval, models, register
+from pcb_spark.pipeline import approval, artifacts, models, register
+from pcb_spark.pipeline.export import run_export
 from pcb_spark.pipeline.models import Signed
 from tests import registries
 
@@ -35,12 +36,11 @@ def plant(copy: Job) -> Job:
 
 def train(job: Job, name: str, threshold: float, until: str = LAST) -> None:
     """Register the same trees with another threshold, as if trained until another day."""
-    folder = Path(job.config.paths.out) / "bundle"
-    own = bundle.read(folder)
+    own = artifacts.read_bundle(job)
     about = dataclasses.asdict(own.manifest)
     about["threshold"] |= {"value": threshold, "by_segment": {}}
     about["training_window"] |= {"until": until}
-    bundle.write(folder, about | {"model_version": name}, own.parts)
+    artifacts.write_bundle(job, about | {"model_version": name}, own.parts)
     register.register(job)
     job.notes.clear()
 
@@ -132,6 +132,27 @@ def test_a_version_whose_files_were_changed_is_not_promoted(plant: Job) -> None:
     with pytest.raises(BundleError, match="is not the file that was trained"):
         models.run_promote(plant, version="1", signed=Signed(who="me", why="now"), force=True)
     assert approval.history(plant, "pcb_spark") == []
+
+
+def test_the_champion_is_exported_and_kept_where_edge_machines_ask_for_it(
+    plant: Job, tmp_path: Path
+) -> None:
+    key, archive = tmp_path / "plant.key", tmp_path / "l1.zip"
+    signatures.write_pair(key)
+    with pytest.raises(ApprovalError, match="nobody has promoted"):
+        run_export(plant, to=archive, key=key, version="champion")
+    models.run_promote(plant, version="1", signed=ME, force=False)
+    train(plant, "clears-nothing", 0.0)  # the bundle of paths.out is another one from here on
+
+    made = run_export(plant, to=archive, key=key, version="champion")
+
+    opened = registries.opened(Path(plant.config.paths.out))
+    first = opened.require("1")
+    assert made.manifest.model == opened.read(first, first.bundle_sha256).manifest
+    assert made.manifest.model.model_version != "clears-nothing"
+    with opened.files(first) as folder:
+        assert (folder / "bundle" / "edge.zip").read_bytes() == archive.read_bytes()
+    assert plant.notes[-1].endswith(f"{archive}, and with version 1 as edge.zip")
 
 
 def test_promoting_the_champion_again_puts_its_alias_right(plant: Job) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import ApprovalError
@@ -131,7 +132,7 @@ def test_a_late_image_is_added_to_its_day(plant: Job, spark: SparkSession) -> No
     late = spark.read.parquet(str(whole)).limit(3)
     ids = {row[names.IMAGE_ID] for row in late.select(names.IMAGE_ID).collect()}
     shutil.copytree(whole, whole.parent.parent / "aside")
-    rest = spark.read.parquet(str(whole)).where(~late.image_id.isin(*ids))
+    rest = spark.read.parquet(str(whole)).where(~F.col(names.IMAGE_ID).isin(ids))
     rest.write.parquet(str(whole.parent.parent / "rest"))
     shutil.rmtree(whole)
     shutil.move(whole.parent.parent / "rest", whole)
