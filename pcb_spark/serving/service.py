@@ -119,27 +119,38 @@ def _start(options: argparse.Namespace) -> None:
         max_pixels=settings.max_pixels, most=settings.batch,
     )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
-    # uvicorn ends in order at SIGTERM and then raises it again, for whoever was asked before it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     with _listening(options.host, options.port) as listening:
         service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
         config = uvicorn.Config(
             app.build(service), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=settings.grace_seconds or None,
+            timeout_graceful_shutdown=settings.grace_seconds,
         )  # fmt: skip
-        listening.listen()
         log.info("listening at http://%s:%d", *listening.getsockname()[:2])
-        uvicorn.Server(config).run(sockets=[listening])
+        with _ending_in_order():
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM end with 0: uvicorn raises it again in the end, for whoever waited before it."""
+    before = {
+        number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the address before a model is loaded: an address in use is told at once."""
+    """Take the address before a model is loaded: one in use is told at once, and clients wait."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, port))
+            listening.listen()
         except (OSError, OverflowError) as error:
             raise ConfigError(
                 f"the service can't listen at {host}:{port}", got=error, hint="name a free --port"

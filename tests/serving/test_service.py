@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -54,8 +55,10 @@ def trusted(tmp_path: Path) -> str:
 def test_start_that_cannot_be_says_why(
     trusted: str, flags: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     assert service.main(["start", "--trust", trusted, "--port", "0", *flags]) == code
     assert message in capsys.readouterr().err
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
 
 
 def test_port_in_use_is_told(trusted: str, capsys: pytest.CaptureFixture[str]) -> None:
