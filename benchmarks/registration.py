@@ -67,7 +67,7 @@ WAYS: dict[str, Way] = {"as it is": lambda *pair: pair, "filled": _filled, "cut,
 def main() -> int:
     """Run the benchmark and write a table to standard output."""
     options = _parser().parse_args()
-    rows = _every(_rows(options.data), options.every)
+    rows = _every(read_rows(options.data), options.every)
     session = _session(options.weights)
     options.scratch.mkdir(parents=True, exist_ok=True)
     say = sys.stdout.write
@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rows(drop: Path) -> list[Row]:
+def read_rows(drop: Path) -> list[Row]:
+    """Rows of a drop's ``verdicts.csv`` that have a verdict, in the order of time."""
     with (drop / "verdicts.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["verdict"]]
     return sorted(rows, key=lambda row: (row["captured_at"], row["image"]))

@@ -58,12 +58,16 @@ def test_job_runs_its_stages_in_a_checked_session(
         ("ingest", ["ingest"]),
         ("featurize", ["featurize"]),
         ("train", ["train", "report", "register"]),
-        ("score", ["score", "report"]),
+        ("golden", ["golden"]),
+        ("score", ["golden_if_served", "score", "report"]),
         ("report", ["report"]),
         ("tune", ["tune"]),
         ("describe", ["describe"]),
         ("compact", ["compact"]),
-        ("run", ["ingest", "featurize", "train", "score", "report", "register"]),
+        (
+            "run",
+            ["ingest", "golden_if_wanted", "featurize", "train", "score", "report", "register"],
+        ),
         ("nightly", ["nightly", "report"]),
     ],
 )

@@ -47,7 +47,8 @@ def test_demo_without_weights_goes_on_untrained_and_says_so(
     assert world.call("demo", "--out", "some/where", "--images", "70", *settings("seed=4")) == 0
     assert world.rendered == [{"folder": Path("some/where/drop"), "images": 70, "seed": 4}]
     assert world.events[2:] == [
-        "check some/where", "ingest", "featurize", "train", "score", "report", "register", "stop",
+        "check some/where", "ingest", "golden_if_wanted", "featurize", "train", "score", "report",
+        "register", "stop",
     ]  # fmt: skip
     config = world.jobs[0].config
     assert (config.paths.drop, config.paths.out) == ("some/where/drop", "some/where")

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
-    "core", "demo", "ingest", "lake", "learning", "monitor", "network", "pipeline", "report",
-    "serving",
+    "core", "demo", "golden", "ingest", "lake", "learning", "monitor", "network", "pipeline",
+    "report", "serving",
 }  # fmt: skip
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from pcb_spark.core import registration
+from pcb_spark.core import names, registration
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.pairs import Reading
 
@@ -40,7 +40,7 @@ class Manifest:
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
     ``lineage.classifier`` is what the trees were fitted with. ``difference``,
-    ``max_offset``, ``alignment`` and ``bit_depth`` are the ``reading``.
+    ``max_offset``, ``alignment``, ``bit_depth`` and ``references`` are the ``reading``.
     """
 
     format: int
@@ -65,6 +65,7 @@ class Manifest:
     max_offset: float = 0.0
     alignment: str = registration.FILL
     bit_depth: int = 16
+    references: str = names.HANDED_OVER
 
     @property
     def reading(self) -> Reading:
@@ -94,13 +95,16 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    names = [*PARTS, *([LINEAR] if LINEAR in parts else [])]
-    for name in names:
+    wanted = [*PARTS, *([LINEAR] if LINEAR in parts else [])]
+    for name in wanted:
         (folder / name).write_bytes(parts[name])
-    files = {name: sha256(parts[name]) for name in names}
+    files = {name: sha256(parts[name]) for name in wanted}
     own = {"format": 2 if LINEAR in parts else 1, "model_sha256": files[GRAPH], "files": files}
     complete = Manifest(**{**manifest, **own})
-    text = json.dumps(asdict(complete), indent=2, sort_keys=True) + "\n"
+    told = asdict(complete)
+    if complete.references == names.HANDED_OVER:
+        del told["references"]  # which earlier versions don't know
+    text = json.dumps(told, indent=2, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return Bundle(manifest=complete, parts=dict(parts))
 
@@ -118,8 +122,8 @@ def read(folder: Path, *, where: str = "") -> Bundle:
     """
     where = where or str(folder)
     manifest = _read_manifest(folder, where)
-    names = [*PARTS, *([LINEAR] if manifest.format > 1 else [])]
-    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in names}
+    wanted = [*PARTS, *([LINEAR] if manifest.format > 1 else [])]
+    parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in wanted}
     return Bundle(manifest=manifest, parts=parts)
 
 
@@ -168,11 +172,16 @@ def _check_types(manifest: Manifest, where: str) -> None:
         if not isinstance(value, kind):
             what = f"{where}/{MANIFEST}: {name} is no {kind.__name__}"
             raise BundleError(what, got=repr(value), hint="copy the whole folder again")
-    if manifest.alignment not in registration.ALIGNMENTS:
+    _require_known("alignment", manifest.alignment, registration.ALIGNMENTS, where)
+    _require_known("source of references", manifest.references, names.REFERENCE_SOURCES, where)
+
+
+def _require_known(what: str, got: str, known: Sequence[str], where: str) -> None:
+    if got not in known:
         raise BundleError(
-            f"{where}/{MANIFEST}: this version doesn't know the alignment",
-            expected=" or ".join(registration.ALIGNMENTS),
-            got=manifest.alignment,
+            f"{where}/{MANIFEST}: this version doesn't know the {what}",
+            expected=" or ".join(known),
+            got=got,
             hint="score with the version that trained it, or train it again with this one",
         )
 

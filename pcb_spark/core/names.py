@@ -57,6 +57,19 @@ BUNDLE_SHA256: Final = "bundle_sha256"
 SCORED_AT: Final = "scored_at"
 RANK: Final = "rank"
 
+VIEW: Final = "view"
+REVISION: Final = "revision"
+SKETCH: Final = "sketch"
+GOLDEN_IMAGES: Final = "images"
+TAKEN: Final = "taken"
+SEEN: Final = "seen"
+SEEN_WHEN_MADE: Final = "seen_when_made"
+BOARDS: Final = "boards"
+FIRST_CAPTURED_AT: Final = "first_captured_at"
+LAST_CAPTURED_AT: Final = "last_captured_at"
+SPREAD: Final = "spread"
+MADE_AT: Final = "made_at"
+
 #: What an operator found; not yet verified is null.
 VERDICT_PASS: Final = "pass"
 VERDICT_FAIL: Final = "fail"
@@ -78,6 +91,7 @@ REFERENCE_MISALIGNED: Final = "reference_misaligned"
 REFERENCE_SIZE_DIFFERS: Final = "reference_size_differs"
 REFERENCE_AMBIGUOUS: Final = "reference_ambiguous"
 REFERENCE_WINDOW_UNUSABLE: Final = "reference_window_unusable"
+GOLDEN_MISSING: Final = "golden_missing"
 CAPTURE_TIME_MISSING: Final = "capture_time_missing"
 CAPTURE_TIME_IN_FUTURE: Final = "capture_time_in_future"
 CAPTURE_TIME_UNREADABLE: Final = "capture_time_unreadable"
@@ -100,6 +114,7 @@ REJECT_REASONS: Final = (
     REFERENCE_SIZE_DIFFERS,
     REFERENCE_AMBIGUOUS,
     REFERENCE_WINDOW_UNUSABLE,
+    GOLDEN_MISSING,
     CAPTURE_TIME_MISSING,
     CAPTURE_TIME_IN_FUTURE,
     CAPTURE_TIME_UNREADABLE,
@@ -134,6 +149,13 @@ IMAGE_REASONS: Final[tuple[str, ...]] = (
     "too_many_pixels",  # more than max_pixels, or than memory holds
     "unsupported_image",  # a kind of pixel or header that is not read
 )
+
+#: Where the references of a model come from: the drop, the line's own golden images, or these but
+#: where an image has one from the drop, which a lead named for it.
+HANDED_OVER: Final = "handed_over"
+OWN: Final = "own"
+OWN_OR_PINNED: Final = "own_or_pinned"
+REFERENCE_SOURCES: Final = (HANDED_OVER, OWN, OWN_OR_PINNED)
 
 #: Number formats of a backbone.
 FP32: Final = "fp32"

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 
+_NO_GOLDEN = (
+    names.GOLDEN_MISSING,
+    "no golden image of its position had been made of good images of earlier days",
+)
+_MISSING = {names.HANDED_OVER: (names.REFERENCE_MISSING, "the drop names no usable reference")}
+
+
 class Pair(NamedTuple):
     """Pixels uint8 (3, 224, 224) of an image and its reference, aligned."""
 
@@ -37,12 +44,19 @@ class Reading:
         to lie right.
     alignment : ``cut`` (``registration.align``) or ``fill`` (``registration.fill``).
     bit_depth : how many bits of a 16-bit file the camera uses, 8..16.
+    references : where references come from, one of ``names.REFERENCE_SOURCES``.
     """
 
     difference: bool
     max_offset: float = 0.0
     alignment: str = registration.CUT
     bit_depth: int = images.FULL_DEPTH
+    references: str = names.HANDED_OVER
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it compares with golden images of the line's own boards."""
+        return self.difference and self.references != names.HANDED_OVER
 
 
 class PairReader:
@@ -68,7 +82,8 @@ class PairReader:
         Raises
         ------
         ImageError : with the reason of the image, or why its reference is of no use:
-            ``reference_missing``, ``reference_unusable``, ``reference_misaligned``.
+            ``reference_missing``, ``golden_missing``, ``reference_unusable``,
+            ``reference_misaligned``.
         """
         pixels = self.decode(image)
         if not self.reading.difference:
@@ -100,10 +115,10 @@ class PairReader:
 
         Raises
         ------
-        ImageError : ``reference_missing``, ``reference_unusable``.
+        ImageError : ``reference_missing``, ``golden_missing``, ``reference_unusable``.
         """
         if data is None:
-            raise ImageError(names.REFERENCE_MISSING, "the drop names no usable reference")
+            raise ImageError(*_MISSING.get(self.reading.references, _NO_GOLDEN))
         try:
             return self.decode(data)
         except ImageError as error:

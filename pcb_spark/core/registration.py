@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -105,23 +106,48 @@ def fill(
     """Move an image onto its reference, and fill up from there; parameters as ``align``."""
     if _are_grey(image, reference):
         return np.broadcast_to(fill(image[:1], reference[:1], limit=limit), image.shape)
-    return _moved(image, reference, _offset_within(image, reference, limit))
+    return moved(image, reference, _offset_within(image, reference, limit))
+
+
+def moved(
+    image: NDArray[np.uint8], reference: NDArray[np.uint8], offset: Offset
+) -> NDArray[np.uint8]:
+    """Move an image by its offset, and fill up from the reference; both uint8 (C, H, W)."""
+    if offset.down == offset.right == 0:
+        return image
+    _, height, width = image.shape
+    aligned = reference.copy()
+    to_rows, from_rows = _overlap(offset.down, height)
+    to_columns, from_columns = _overlap(offset.right, width)
+    aligned[:, to_rows, to_columns] = image[:, from_rows, from_columns]
+    return aligned
 
 
 def matched(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give each channel of an image the mean and standard deviation of its reference's.
 
-    Both uint8, (C, H, W). They are read off histograms, whose whole numbers add up alike on every
-    machine. The contrast of a flat image isn't raised beyond its noise.
+    Both uint8, (C, H, W). The contrast of a flat image isn't raised beyond its noise.
     """
+    return brought(image, moments(reference))
+
+
+def brought(image: NDArray[np.uint8], wanted: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
+    """Give each channel of an image, uint8 (C, H, W), a mean and standard deviation."""
     levels = np.arange(256)
     channels = []
-    for own, golden in zip(image, reference, strict=True):
-        (mean, deviation), (wanted, wanted_deviation) = _moments(own), _moments(golden)
-        gain = wanted_deviation / max(deviation, _MIN_CONTRAST)
-        brought = np.rint((levels - mean) * gain + wanted)
-        channels.append(np.clip(brought, 0, 255).astype(np.uint8)[own])
+    for own, (mean, deviation), (to, spread) in zip(image, moments(image), wanted, strict=True):
+        gain = spread / max(deviation, _MIN_CONTRAST)
+        levelled = np.rint((levels - mean) * gain + to)
+        channels.append(np.clip(levelled, 0, 255).astype(np.uint8)[own])
     return np.stack(channels)
+
+
+def moments(image: NDArray[np.uint8]) -> list[tuple[float, float]]:
+    """Mean and standard deviation of each channel of an image, uint8 (C, H, W).
+
+    They are read off histograms, whose whole numbers add up alike on every machine.
+    """
+    return [_moments(channel) for channel in image]
 
 
 def find_offset(image: NDArray[np.uint8], reference: NDArray[np.uint8], *, limit: float) -> Offset:
@@ -152,19 +178,6 @@ def _offset_within(image: NDArray[np.uint8], reference: NDArray[np.uint8], limit
 def _are_grey(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> bool:
     """Whether both show one channel thrice."""
     return len(image) > 1 and image.strides[0] == reference.strides[0] == 0
-
-
-def _moved(
-    image: NDArray[np.uint8], reference: NDArray[np.uint8], offset: Offset
-) -> NDArray[np.uint8]:
-    if offset.down == offset.right == 0:
-        return image
-    _, height, width = image.shape
-    aligned = reference.copy()
-    to_rows, from_rows = _overlap(offset.down, height)
-    to_columns, from_columns = _overlap(offset.right, width)
-    aligned[:, to_rows, to_columns] = image[:, from_rows, from_columns]
-    return aligned
 
 
 def _moments(channel: NDArray[np.uint8]) -> tuple[float, float]:

@@ -18,6 +18,7 @@ VERDICTS: Final = "verdicts"
 REJECTS: Final = "rejects"
 FILES: Final = "files"
 SIDECARS: Final = "sidecars"
+GOLDENS: Final = "goldens"
 FEATURES: Final = "features"
 FEATURE_SET: Final = "feature_set"
 OUT_OF_FOLD: Final = "out_of_fold"
@@ -71,6 +72,7 @@ TABLES: Final = (
     Table(name=VERDICTS, schema=schemas.VERDICTS, retention="images", compacted=True),
     Table(name=FILES, schema=schemas.FILES, retention="ledger", compacted=True),
     Table(name=SIDECARS, schema=schemas.SIDECARS, compacted=True),
+    Table(name=GOLDENS, schema=schemas.GOLDENS, compacted=True),
     Table(name=OUT_OF_FOLD, schema=schemas.OUT_OF_FOLD, compacted=True),
     Table(name=SUSPECTS, schema=schemas.SUSPECTS, compacted=True),
     Table(name=DECISIONS, schema=schemas.DECISIONS, compacted=True),

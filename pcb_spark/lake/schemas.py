@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import types as t
 
-from pcb_spark.core import names
+from pcb_spark.core import names, validity
 
 if TYPE_CHECKING:
     from petastorm.unischema import Unischema
@@ -25,6 +25,7 @@ _TIME = t.TimestampType()
 _DATE = t.DateType()
 _LONG = t.LongType()
 _DOUBLE = t.DoubleType()
+_STRINGS = t.ArrayType(_STRING, containsNull=False)
 
 _TRACEABILITY = (
     (names.IMAGE_ID, _STRING, False),
@@ -93,6 +94,22 @@ SIDECARS: Final = _struct(
     (names.SEEN_AT, _TIME, False),
 )
 
+#: How each view of a position stands, one row whenever that changed; see ``golden``. A row without
+#: ``reference`` keeps the golden image whose hash it names, or has none, for ``reason``.
+GOLDENS: Final = _struct(
+    *((name, _STRING, True) for name in (names.LINE, names.PART_NUMBER, names.POSITION)),
+    *((name, t.IntegerType(), False) for name in (names.VIEW, names.REVISION)),
+    (validity.VALID_FROM, _DATE, False),
+    *((name, t.BinaryType(), True) for name in (names.REFERENCE, names.SKETCH)),
+    *((name, _STRING, True) for name in (names.REFERENCE_SHA256, names.REASON)),
+    *((name, _STRINGS, False) for name in (names.GOLDEN_IMAGES, names.TAKEN)),
+    *((n, t.IntegerType(), False) for n in (names.SEEN, names.SEEN_WHEN_MADE, names.BOARDS)),
+    *((name, _TIME, True) for name in (names.FIRST_CAPTURED_AT, names.LAST_CAPTURED_AT)),
+    (names.SPREAD, _DOUBLE, True),
+    (names.RUN_ID, _STRING, False),
+    (names.MADE_AT, _TIME, False),
+)
+
 FEATURES_TABLE: Final = _struct(
     (names.IMAGE_ID, _STRING, False),
     (names.FEATURES, t.ArrayType(t.FloatType()), False),
@@ -135,6 +152,7 @@ SCORES: Final = _struct(
     (names.REVIEW, _STRING, True),
     (names.REVIEW_PROBABILITY, _DOUBLE, True),
     (names.IN_TRAINING_WINDOW, t.BooleanType(), True),
+    (names.REFERENCE_SHA256, _STRING, True),
     (names.MODEL_VERSION, _STRING, False),
     (names.MODEL_SHA256, _STRING, False),
     (names.FEATURE_SET, _STRING, False),

@@ -47,3 +47,5 @@ FILLED: Final = "filled"
 EMPTY: Final = "empty"
 #: Metric of these: the day on which such images were first seen, 2026-01-06 as 20260106.
 FIRST_DAY: Final = "first_day"
+#: A position, by line, part and name, whose golden image is missing or says little.
+GOLDEN: Final = "golden"

@@ -113,10 +113,10 @@ def replace_dates(
     exchange.swap(df.sparkSession, uri, staging, days, lease=lease)
 
 
-def append(df: DataFrame, uri: str, schema: StructType) -> None:
-    """Add the rows of ``df`` to the table at ``uri``."""
+def append(df: DataFrame, uri: str, schema: StructType, *, files: int = 1) -> None:
+    """Add the rows of ``df`` to the table at ``uri``, in so many files at most."""
     exchange.settle(df.sparkSession, uri)
-    writer(df.coalesce(1), schema, by_date=False).mode("append").parquet(uri)
+    writer(df.coalesce(files), schema, by_date=False).mode("append").parquet(uri)
 
 
 def append_rows(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pcb_spark.lake import schemas
 from pcb_spark.lake.scopes import COLUMN, DAY, FIRST_DAY, OVERALL, Scope
+from pcb_spark.monitor import golden_positions
 
 
 class Figure(Protocol):
@@ -18,6 +19,9 @@ class Figure(Protocol):
 
 #: A line that uses less of the grey levels hasn't the scale of its camera, or hardly any light.
 _LITTLE_RANGE = 0.25
+
+#: Positions in one line.
+_MOST_LISTED = 5
 
 Figures = Mapping[tuple[Scope, str], tuple[float, int]]
 
@@ -43,6 +47,7 @@ def lines(rows: Iterable[Figure]) -> list[str]:
         *sorted(f"{scope}: {metric}" for scope, metric in found if scope.kind == COLUMN),
         *_new(found),
         *(_border(found, scope) for scope in _scopes(found, "near_in_training")),
+        *_goldens(found),
     ]
 
 
@@ -103,6 +108,26 @@ def _new(found: Figures) -> list[str]:
         f"day={datetime.strptime(f'{day:.0f}', '%Y%m%d'):%Y-%m-%d}: first {scope}, {n} images"
         for day, scope, n in firsts
     ]
+
+
+def _goldens(found: Figures) -> list[str]:
+    """Positions without golden image, and those whose good images disagree."""
+    if (OVERALL, golden_positions.WITH) not in found:
+        return []
+    has, lacks = (_of(found, name) for name in (golden_positions.WITH, golden_positions.WITHOUT))
+    return [
+        f"golden images: {has:.0f} positions have one, {lacks:.0f} have none",
+        *_listed(found, golden_positions.WAITING, "no golden image yet, good images seen"),
+        *_listed(found, golden_positions.VIEWS, "good images show several things, golden images"),
+        *_listed(found, golden_positions.SPREAD, "good images differ, grey levels"),
+    ]
+
+
+def _listed(found: Figures, metric: str, what: str) -> list[str]:
+    scopes = _scopes(found, metric)
+    shown = [f"{scope.value}: {_of(found, metric, scope):.0f}" for scope in scopes[:_MOST_LISTED]]
+    more = [f"and {len(scopes) - len(shown)} more"] if len(scopes) > len(shown) else []
+    return [f"{what}: {', '.join([*shown, *more])}"] if shown else []
 
 
 def _border(found: Figures, scope: Scope) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: part looks like.
 DEFAULT_LEVELS = {True: ("pixels", "layer1", "layer2"), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
-#: ``reference = "auto"`` uses references from this share of images with one.
+#: ``reference = "auto"`` compares from this share of images on that have something to compare with.
 REFERENCE_SHARE = 0.5
 
 
@@ -47,51 +47,115 @@ class FeatureSet:
     precision: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Available:
+    """What images could be compared with.
+
+    Attributes
+    ----------
+    images, handed_over : how many there are, and how many the drop has a reference for.
+    own_share : of the images of the later half of the days, the share that looks like an own golden
+        image, or has a pinned one; None where nobody asked.
+    """
+
+    images: int
+    handed_over: int
+    own_share: float | None = None
+
+    @property
+    def mostly_handed_over(self) -> bool:
+        """Whether so many have one from the drop that those are what the drop is about."""
+        return self.handed_over >= REFERENCE_SHARE * self.images
+
+    def __str__(self) -> str:
+        said = f"{self.handed_over} of {self.images} images have one from the drop"
+        if self.own_share is None:
+            return said
+        return f"{said}, {self.own_share:.1%} of the later half have one"
+
+
+def may_be_own(config: FeaturesConfig, had: Available) -> bool:
+    """Whether own golden images come into question."""
+    wanted = config.reference
+    return wanted == "own" or (wanted == "auto" and not had.mostly_handed_over)
+
+
 def choose_spec(
-    config: FeaturesConfig,
-    *,
-    total: int,
-    with_reference: int,
-    bit_depth: int = images.FULL_DEPTH,
+    config: FeaturesConfig, had: Available, *, bit_depth: int = images.FULL_DEPTH
 ) -> graphs.FeatureSpec:
     """Settle ``auto`` and the empty defaults by what the images have.
+
+    Where the drop has a reference for few images only, a lead pinned these, and they stay beside
+    own golden images.
 
     Raises
     ------
     InputError : references are demanded and not a single image has one, or the levels compare with
         references and the images have too few.
     """
-    difference = config.reference == "difference" or (
-        config.reference == "auto" and with_reference >= REFERENCE_SHARE * total
-    )
-    if difference and with_reference == 0:
-        what = f"features.reference asks for references, and none of {total} images has one"
+    source = _source(config, had)
+    if source == names.HANDED_OVER and not had.handed_over:
+        what = f"features.reference asks for references, and none of {had.images} images has one"
         raise InputError(what, hint="fill the reference column, or --set features.reference=none")
-    if graphs.PIXELS in config.levels and not difference:
+    if source in (names.OWN, names.OWN_OR_PINNED) and not had.own_share:
+        what = "features.reference asks for own golden images, and no image has one"
+        raise InputError(
+            what, got=str(had),
+            hint="run the golden job first; it needs positions that come again, and verdicts",
+        )  # fmt: skip
+    if graphs.PIXELS in config.levels and source is None:
         raise InputError(
             "the level pixels compares with references, which these images aren't compared with",
-            got=f"{with_reference} of {total} images with a reference, "
+            got=f"{had.handed_over} of {had.images} images with a reference, "
             f'features.reference = "{config.reference}"',
             hint="take pixels out of features.levels, or fill the reference column",
         )
-    return spec_of(config, difference=difference, bit_depth=bit_depth)
+    return spec_of(
+        config, difference=source is not None, bit_depth=bit_depth,
+        references=source or names.HANDED_OVER,
+    )  # fmt: skip
+
+
+def _source(config: FeaturesConfig, had: Available) -> str | None:
+    """Where references come from; None where images are judged without."""
+    wanted = config.reference
+    if wanted == "difference" or (wanted == "auto" and had.mostly_handed_over):
+        return names.HANDED_OVER
+    if wanted == "own":
+        return names.OWN if had.mostly_handed_over else names.OWN_OR_PINNED
+    enough = wanted == "auto" and (had.own_share or 0.0) >= REFERENCE_SHARE
+    return names.OWN_OR_PINNED if enough else None
 
 
 def spec_of(
-    config: FeaturesConfig, *, difference: bool, bit_depth: int = images.FULL_DEPTH
+    config: FeaturesConfig,
+    *,
+    difference: bool,
+    bit_depth: int = images.FULL_DEPTH,
+    references: str = names.HANDED_OVER,
 ) -> graphs.FeatureSpec:
     """Fill in the measured defaults of a reference mode where nothing else was set."""
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
-        reading=reading_of(config, difference=difference, bit_depth=bit_depth),
+        reading=reading_of(
+            config, difference=difference, bit_depth=bit_depth, references=references
+        ),
     )
 
 
-def reading_of(config: FeaturesConfig, *, difference: bool, bit_depth: int) -> Reading:
+def reading_of(
+    config: FeaturesConfig,
+    *,
+    difference: bool,
+    bit_depth: int,
+    references: str = names.HANDED_OVER,
+) -> Reading:
     """How pairs of files are read in a reference mode."""
     max_offset = config.max_offset if difference else 0.0
-    return Reading(difference=difference, max_offset=max_offset, bit_depth=bit_depth)
+    return Reading(
+        difference=difference, max_offset=max_offset, bit_depth=bit_depth, references=references
+    )
 
 
 def build(

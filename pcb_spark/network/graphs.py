@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from pcb_spark.core import registration
+from pcb_spark.core import names, registration
 from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.core.pairs import Reading
@@ -52,7 +52,10 @@ class FeatureSpec:
     @property
     def record(self) -> dict[str, Any]:
         """Its fields and those of ``reading`` side by side, as they are stored."""
-        return {"levels": self.levels, "pooling": self.pooling, **asdict(self.reading)}
+        told = {"levels": self.levels, "pooling": self.pooling, **asdict(self.reading)}
+        if self.reading.references == names.HANDED_OVER:
+            del told["references"]  # which earlier versions don't know
+        return told
 
     @property
     def difference(self) -> bool:
@@ -128,7 +131,8 @@ def _done_before(spec: FeatureSpec) -> str | None:
     if how.difference and how.alignment != registration.FILL:
         aligned.append(f"alignment={how.alignment}")
     shallow = [f"bit_depth={how.bit_depth}"] if how.bit_depth != FULL_DEPTH else []
-    return " ".join([*aligned, *shallow]) or None
+    own = [f"references={how.references}"] if how.references != names.HANDED_OVER else []
+    return " ".join([*aligned, *shallow, *own]) or None
 
 
 def scoring_graph(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
@@ -22,17 +22,24 @@ def score(images: DataFrame, graph: bytes, plan: inference.InferencePlan) -> Dat
 
     Returns
     -------
-    Traceability, ``capture_date``, ``probability`` (null where there is a ``reason``), ``reason``,
-    ``detail``: as many rows as ``images`` has.
+    Traceability, ``capture_date``, ``reference_sha256`` (null where nothing was compared),
+    ``probability`` (null where there is a ``reason``), ``reason``, ``detail``: as many rows as
+    ``images`` has.
     """
     columns = [*schemas.TRACEABILITY, names.CAPTURE_DATE, names.IMAGE]
     if plan.reading.difference:
         columns += [names.REFERENCE, names.REFERENCE_SHA256]
     chosen = images.select(columns)
     made = inference.run_images(chosen, graph, batches.PROBABILITY, plan)
-    return made.select(
-        *schemas.TRACEABILITY, names.CAPTURE_DATE, names.PROBABILITY, names.REASON, names.DETAIL
+    compared = (
+        F.col(names.REFERENCE_SHA256) if plan.reading.difference else F.lit(None).cast("string")
     )
+    return made.withColumn(names.REFERENCE_SHA256, compared).select(
+        *_DESCRIBED, names.PROBABILITY, names.REASON, names.DETAIL
+    )
+
+
+_DESCRIBED: Final = (*schemas.TRACEABILITY, names.CAPTURE_DATE, names.REFERENCE_SHA256)
 
 
 def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
@@ -40,18 +47,17 @@ def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
 
     Parameters
     ----------
-    features : traceability, ``capture_date`` and ``features``.
+    features : traceability, ``capture_date``, ``reference_sha256`` and ``features``.
     classifier : ``graphs.classifier_graph`` of the bundle: the same nodes as in the fused graph.
     """
-    carried = [*schemas.TRACEABILITY, names.CAPTURE_DATE]
-    item = F.struct(*carried, F.lit(0).alias(inference.SLOT))
+    item = F.struct(*_DESCRIBED, F.lit(0).alias(inference.SLOT))
     packed = features.select(
         F.array(item).alias(inference.ITEMS), F.array(names.FEATURES).alias(batches.FEATURES)
     )
     scored = inference.run(packed, classifier, batches.PROBABILITY)
     item_of = F.col(inference.ITEMS)[0]
     return scored.select(
-        *(item_of[name].alias(name) for name in carried),
+        *(item_of[name].alias(name) for name in _DESCRIBED),
         F.col(inference.OUTPUT)[0].alias(names.PROBABILITY),
         F.lit(None).cast("string").alias(names.REASON),
         F.lit(None).cast("string").alias(names.DETAIL),

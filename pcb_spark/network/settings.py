@@ -13,7 +13,7 @@ from pcb_spark.lake.settings import Section
 Level = Literal["pixels", "layer1", "layer2", "layer3", "layer4", "avgpool"]
 Pooling = Literal["mean", "max"]
 Precision = Literal["auto", "int8", "fp32"]
-ReferenceMode = Literal["auto", "difference", "none"]
+ReferenceMode = Literal["auto", "difference", "own", "none"]
 
 
 class BackboneConfig(Section):
@@ -48,7 +48,10 @@ class FeaturesConfig(Section):
     pooling: tuple[Pooling, ...] = ()
     """How a map becomes numbers; empty is max with references, mean and max without."""
     reference: ReferenceMode = "auto"
-    """Difference to the reference or not; ``auto`` where at least half of the images have one."""
+    """What images are compared with: ``difference`` is the drop's references, ``own`` golden images
+    made of the line's own boards, ``none`` nothing; ``auto`` is the first of these that at least
+    half of the images have.
+    """
     max_offset: float = Field(default=0.08, ge=0, le=0.2)
     """Largest offset from the reference that is corrected, as a share of the shorter side; beyond
     it an image is unscorable, and 0 takes images to lie where their references do.

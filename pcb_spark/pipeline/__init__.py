@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pcb_spark.pipeline.compact import run_compact
     from pcb_spark.pipeline.describe import run_describe
     from pcb_spark.pipeline.featurize import run_featurize
+    from pcb_spark.pipeline.golden import run_golden
     from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
     from pcb_spark.pipeline.job import Job
     from pcb_spark.pipeline.nightly import run_nightly
@@ -32,6 +33,7 @@ __all__ = [
     "run_compact",
     "run_describe",
     "run_featurize",
+    "run_golden",
     "run_ingest",
     "run_ingest_continuously",
     "run_nightly",

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.core.review import Shares
+from pcb_spark.golden.settings import GoldenConfig
 from pcb_spark.ingest.settings import IngestConfig
 from pcb_spark.lake import folders, stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
@@ -54,6 +55,7 @@ class Config(Section):
     ingest: IngestConfig = IngestConfig()
     backbone: BackboneConfig = BackboneConfig()
     features: FeaturesConfig = FeaturesConfig()
+    golden: GoldenConfig = GoldenConfig()
     inference: InferenceConfig = InferenceConfig()
     folds: FoldsConfig = FoldsConfig()
     classifier: ClassifierConfig = ClassifierConfig()

@@ -12,14 +12,14 @@ from pyspark.sql import functions as F
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError, TrainingError
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import IMAGES, METRICS, VERDICTS
+from pcb_spark.lake.catalogue import GOLDENS, IMAGES, METRICS, VERDICTS
 from pcb_spark.lake.run import Counts, close_books, few_shuffle_partitions
 from pcb_spark.lake.scopes import FOLD
 from pcb_spark.learning import examples
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.folds import plan_folds
-from pcb_spark.monitor import near_duplicates, quality
-from pcb_spark.pipeline import logs
+from pcb_spark.monitor import golden_positions, near_duplicates, quality
+from pcb_spark.pipeline import logs, references
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,6 +51,7 @@ def run_describe(job: Job) -> Counts:
         if total == 0:
             raise InputError("the images table is empty", hint="look at the rejects of ingest")
         rows = [*_counted(found), *_schema_drift(job), *_duplicates(job, found)]
+        rows += _golden_positions(job, images)
         found.unpersist()
     full = [(job.run_id, NO_MODEL, *row[:4], None, None, row[4], job.started_at) for row in rows]
     tables.append_rows(job.spark, full, job.table(METRICS), schemas.METRICS)
@@ -86,6 +87,14 @@ def _duplicates(job: Job, found: DataFrame) -> list[Row]:
             pairs, found, folds, examples.GROUP_DATE
         )
     ]
+
+
+def _golden_positions(job: Job, images: DataFrame) -> list[Row]:
+    """Positions with and without golden image; nothing where none was ever made."""
+    if not tables.exists(job.spark, job.table(GOLDENS)):
+        return []
+    found = golden_positions.counts(images, references.goldens(job), job.config.golden)
+    return [tuple(row) for row in found.collect()]
 
 
 def _folds(job: Job, found: DataFrame) -> tuple[Fold, ...]:

@@ -10,12 +10,11 @@ from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
-from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES, IMAGES
 from pcb_spark.lake.run import Counts, close_books, count_rows, write_rejects
 from pcb_spark.network import features
-from pcb_spark.pipeline import logs
+from pcb_spark.pipeline import logs, references
 from pcb_spark.pipeline.artifacts import write_feature_set
 from pcb_spark.pipeline.job import Job, load_backbone
 
@@ -32,12 +31,13 @@ log = logging.getLogger(__name__)
 def run_featurize(job: Job) -> Counts:
     """``images`` to ``features``, through SynapseML's ONNXModel."""
     began = time.monotonic()
-    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
-    total, with_reference = _reference_counts(images)
-    spec = features.choose_spec(
-        job.config.features, total=total, with_reference=with_reference,
-        bit_depth=job.config.ingest.bit_depth,
-    )  # fmt: skip
+    table = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    total, spec = table.count(), references.choose_spec(job, table)
+    with references.attached(job, table, spec.reading) as images:
+        return _run(job, images, total, spec, began)
+
+
+def _run(job: Job, images: DataFrame, total: int, spec: FeatureSpec, began: float) -> Counts:
     sample = calibration(job, images, spec)
     feature_set = features.build(load_backbone(job.config), spec, calibration=sample)
     log.info(
@@ -45,7 +45,7 @@ def run_featurize(job: Job) -> Counts:
         total,
         "+".join(spec.levels),
         "+".join(spec.pooling),
-        "difference to the reference" if spec.difference else "no reference",
+        references.described(spec.reading),
         spec.width,
         feature_set.backbone_source,
         feature_set.precision,
@@ -92,14 +92,3 @@ def calibration(job: Job, images: DataFrame, spec: FeatureSpec) -> list[NDArray[
     if not sample:
         log.warning("no image of the calibration sample can be decoded: the backbone stays in fp32")
     return sample
-
-
-def _reference_counts(images: DataFrame) -> tuple[int, int]:
-    total, with_reference = images.agg(F.count("*"), F.count(names.REFERENCE_SHA256)).first() or (
-        0,
-        0,
-    )
-    if total == 0:
-        what = "the images table is empty"
-        raise InputError(what, hint="look at the rejects of the ingest job")
-    return total, with_reference

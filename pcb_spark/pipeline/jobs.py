@@ -18,6 +18,7 @@ from pcb_spark.pipeline.compact import run_compact
 from pcb_spark.pipeline.describe import run_describe
 from pcb_spark.pipeline.export import run_export
 from pcb_spark.pipeline.featurize import run_featurize
+from pcb_spark.pipeline.golden import run_golden, run_golden_if_served, run_golden_if_wanted
 from pcb_spark.pipeline.ingest import run_ingest, run_ingest_continuously
 from pcb_spark.pipeline.models import (
     run_compare,
@@ -68,25 +69,27 @@ _INGEST: Final = Claim(
     appends=_BOOKS,
 )
 _FEATURIZE: Final = Claim(
-    reads=_tables(catalogue.IMAGES),
+    reads=_tables(catalogue.IMAGES, catalogue.GOLDENS),
     replaces=_tables(catalogue.FEATURES, catalogue.FEATURE_SET),
     appends=_BOOKS | {catalogue.REJECTS},
 )
+_GOLDEN: Final = Claim(reads=_JUDGED, updates=_tables(catalogue.GOLDENS), appends=_BOOKS)
 _REPORT: Final = Claim(
     reads=_JUDGED
-    | _tables(catalogue.REJECTS, catalogue.SCORES, catalogue.REVIEWS)
+    | _tables(catalogue.REJECTS, catalogue.SCORES, catalogue.REVIEWS, catalogue.GOLDENS)
     | _TRAINED
     | _FIGURES,
     replaces=_tables(catalogue.REPORT, catalogue.REPORTS),
 )
 #: It makes features anew where int8 doesn't do.
 _TRAIN: Final = Claim(
-    reads=_JUDGED | {catalogue.REVIEWS},
+    reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS},
     replaces=_TRAINED | {catalogue.FEATURES, catalogue.FEATURE_SET},
     appends=_FIGURES,
 )
 _SCORE: Final = Claim(
-    reads=_JUDGED | {catalogue.BUNDLE, catalogue.FEATURES, catalogue.CLEARING},
+    reads=_JUDGED
+    | _tables(catalogue.BUNDLE, catalogue.FEATURES, catalogue.CLEARING, catalogue.GOLDENS),
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS,
 )
@@ -101,13 +104,19 @@ _REGISTER: Final = Claim(
 #: It scores, but by the champion, not by the bundle that training left here.
 _NIGHT: Final = Claim(
     reads=_JUDGED
-    | _tables(catalogue.FEATURES, catalogue.REGISTRY, catalogue.PROMOTIONS, catalogue.CLEARING),
+    | _tables(
+        catalogue.FEATURES,
+        catalogue.REGISTRY,
+        catalogue.PROMOTIONS,
+        catalogue.CLEARING,
+        catalogue.GOLDENS,
+    ),
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
     appends=_BOOKS | {catalogue.DECISIONS},
 )
-_DESCRIBE: Final = Claim(reads=_JUDGED, appends=_FIGURES)
+_DESCRIBE: Final = Claim(reads=_JUDGED | {catalogue.GOLDENS}, appends=_FIGURES)
 _TUNE: Final = Claim(
-    reads=_JUDGED | {catalogue.REVIEWS},
+    reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS},
     replaces=_tables(*catalogue.TUNE_FEATURES.values()),
     appends=_FIGURES | {catalogue.TRIALS},
 )
@@ -128,6 +137,12 @@ JOBS: Final[dict[str, JobRecord]] = {
             (run_ingest,),
             _INGEST,
         ),
+        JobRecord(
+            "golden",
+            "verified-good images to golden images of their positions",
+            (run_golden,),
+            _GOLDEN,
+        ),
         JobRecord("featurize", "images to features", (run_featurize,), _FEATURIZE),
         JobRecord(
             "train",
@@ -136,7 +151,10 @@ JOBS: Final[dict[str, JobRecord]] = {
             _TRAIN | _REPORT | _REGISTER,
         ),
         JobRecord(
-            "score", "images and a bundle to scores", (run_score, run_report), _SCORE | _REPORT
+            "score",
+            "images and a bundle to scores",
+            (run_golden_if_served, run_score, run_report),
+            _GOLDEN | _SCORE | _REPORT,
         ),
         JobRecord(
             "export",
@@ -166,15 +184,23 @@ JOBS: Final[dict[str, JobRecord]] = {
         JobRecord("prune", "remove what was captured before a day", (run_prune,), _PRUNE),
         JobRecord(
             "run",
-            "ingest, featurize, train, score and report in one session",
-            (run_ingest, run_featurize, run_train, run_score, run_report, run_register),
-            reduce(or_, (_INGEST, _FEATURIZE, _TRAIN, _SCORE, _REPORT, _REGISTER)),
+            "ingest, golden, featurize, train, score and report in one session",
+            (
+                run_ingest,
+                run_golden_if_wanted,
+                run_featurize,
+                run_train,
+                run_score,
+                run_report,
+                run_register,
+            ),
+            reduce(or_, (_INGEST, _GOLDEN, _FEATURIZE, _TRAIN, _SCORE, _REPORT, _REGISTER)),
         ),
         JobRecord(
             "nightly",
             "ingest what is new, and score by the champion what no night has scored",
             (run_nightly, run_report),
-            _INGEST | _NIGHT | _REPORT,
+            _INGEST | _GOLDEN | _NIGHT | _REPORT,
         ),
     )
 }

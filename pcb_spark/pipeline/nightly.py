@@ -23,7 +23,7 @@ from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES, SCORES
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.pipeline import approval, decisions, logs, registry, score
+from pcb_spark.pipeline import approval, decisions, golden, logs, registry, score
 from pcb_spark.pipeline.ingest import run_ingest
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
@@ -59,6 +59,7 @@ def run_nightly(job: Job, *, days: Days, take_in: bool) -> Counts:
     refuse_untrained(job.config, "the champion", trained=manifest.trained_backbone)
     if take_in:
         run_ingest(job)
+    golden.run_golden_if_compared(job, manifest.reading)
     began = time.monotonic()
     with contextlib.ExitStack() as caches:
         images = _wanted(job, days, caches)

@@ -6,6 +6,7 @@ bytes of the few images of the gallery.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from pcb_spark.lake.catalogue import (
     SCORES,
     SUSPECTS,
 )
+from pcb_spark.pipeline import references
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.notice import look
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
+    from pcb_spark.core.bundle import Manifest
     from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
@@ -55,7 +58,7 @@ def run_report(job: Job) -> str:
     """
     evidence = collect(job)
     wanted = report.wanted(evidence) if evidence.gallery else {}
-    shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted))
+    shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted, evidence.manifest))
     _write(job, report.render(shown))
     uri = job.table(REPORT)
     log.info("report: %s", uri)
@@ -135,19 +138,40 @@ def _night(job: Job) -> report.Night | None:
     )
 
 
-def _pairs(job: Job, wanted: Mapping[str, date]) -> dict[str, report.PairFiles]:
+def _pairs(
+    job: Job, wanted: Mapping[str, date], manifest: Manifest | None
+) -> dict[str, report.PairFiles]:
     """Read image and reference of the gallery; the dates spare reading the other days."""
     if not wanted:
         return {}
     images = _found(job, IMAGES, schemas.IMAGES)
     days = images.where(F.col(names.CAPTURE_DATE).isin(set(wanted.values())))
     chosen = days.where(F.col(names.IMAGE_ID).isin(list(wanted)))
-    rows = chosen.select(names.IMAGE_ID, names.IMAGE, names.REFERENCE).collect()
+    own = manifest is not None and manifest.reading.is_own
+    with contextlib.ExitStack() as caches:
+        if manifest is not None and own:
+            chosen = caches.enter_context(references.attached(job, chosen, manifest.reading))
+        columns = (names.IMAGE_ID, names.IMAGE, names.REFERENCE, names.REFERENCE_SHA256)
+        rows = chosen.select(*columns).collect()
+    made_of = _made_of(job, {row[names.REFERENCE_SHA256] for row in rows}) if own else {}
     return {
         row[names.IMAGE_ID]: report.PairFiles(
-            bytes(row[names.IMAGE]), bytes(row[names.REFERENCE]) if row[names.REFERENCE] else None
+            bytes(row[names.IMAGE]),
+            bytes(row[names.REFERENCE]) if row[names.REFERENCE] else None,
+            made_of.get(row[names.REFERENCE_SHA256], ""),
         )
         for row in rows
+    }
+
+
+def _made_of(job: Job, hashes: set[str | None]) -> dict[str, str]:
+    """What these golden images are made of, in words."""
+    made = references.goldens(job).where(F.col(names.REFERENCE).isNotNull())
+    columns = (names.REFERENCE_SHA256, names.BOARDS, names.FIRST_CAPTURED_AT)
+    found = made.where(F.col(names.REFERENCE_SHA256).isin(list(filter(None, hashes))))
+    return {
+        row[0]: f"{row[1]} boards since {row[2]:%Y-%m-%d}"
+        for row in found.select(*columns).collect()
     }
 
 

@@ -17,8 +17,8 @@ from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning import gate
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.network import features, graphs, linear, scoring, trees
-from pcb_spark.pipeline import clearing, logs
+from pcb_spark.network import graphs, linear, scoring, trees
+from pcb_spark.pipeline import clearing, logs, references
 from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
@@ -94,9 +94,11 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
         return score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
     fitting = made.where(F.col(names.FEATURE_SET) == model.manifest.feature_set)
-    ready = features.current(fitting, images, difference=model.manifest.difference)
+    ready = references.current(job, fitting, images, model.manifest.reading)
     described = images.select(*schemas.TRACEABILITY, names.CAPTURE_DATE)
-    known = ready.select(names.IMAGE_ID, names.FEATURES).join(described, names.IMAGE_ID)
+    golden = F.lit(model.manifest.difference)
+    compared = F.when(golden, F.col(names.REFERENCE_SHA256)).alias(names.REFERENCE_SHA256)
+    known = ready.select(names.IMAGE_ID, names.FEATURES, compared).join(described, names.IMAGE_ID)
     unknown = images.join(ready.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
     from_features = scoring.score_features(known, _classifier_graph(model))
     missing = unknown.count()
@@ -107,7 +109,9 @@ def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> Dat
 
 def score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) -> DataFrame:
     """Run the fused graph over ``count`` images; see ``scoring.score``."""
-    plan = replace(job.plan(count), reading=model.manifest.reading)
+    reading = model.manifest.reading
+    images = references.seen(job, images, reading)
+    plan = replace(job.plan(count), reading=reading)
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     graph = graphs.with_threads(fused, plan.threads).SerializeToString()
     return scoring.score(images, graph, plan)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pcb_spark.pipeline import Job
 
 _ORDER = (
-    "ingest", "describe", "featurize", "train", "score", "nightly", "tune", "compact", "prune",
+    "ingest", "describe", "golden", "featurize", "train", "score", "nightly", "tune", "compact",
+    "prune",
 )  # fmt: skip
 #: What rows are that didn't come out, of jobs that reject none.
-_LEFT = {"prune": "removed"}
+_LEFT = {"golden": "passed over", "prune": "removed"}
 _BEST_TRIALS = 10
 
 

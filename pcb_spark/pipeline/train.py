@@ -37,8 +37,8 @@ from pcb_spark.learning import (
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, plan
 from pcb_spark.learning.learning_curve import learning_curve
-from pcb_spark.network import features, graphs, trees
-from pcb_spark.pipeline import logs
+from pcb_spark.network import graphs, trees
+from pcb_spark.pipeline import logs, references
 from pcb_spark.pipeline.artifacts import read_feature_set, read_reviews, write_bundle
 from pcb_spark.pipeline.int8 import compare_precision, featurize_again
 from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
@@ -71,12 +71,13 @@ def run_train(job: Job) -> Counts:
         judgement = judge(job.config, rows, folds, settings)
         compared: precision.Comparison | None = None
         if job.config.backbone.precision == "auto" and feature_set.precision == names.INT8:
-            compared = compare_precision(job, rows, images, folds, feature_set, settings)
-            if compared is None or not compared.keeps_int8:
-                feature_set = featurize_again(job, images, feature_set)
-                rows.unpersist()
-                rows = _rows(job, images, verdicts, feature_set)
-                judgement = judge(job.config, rows, folds, settings)
+            with references.attached(job, images, feature_set.spec.reading) as seen:
+                compared = compare_precision(job, rows, seen, folds, feature_set, settings)
+                if compared is None or not compared.keeps_int8:
+                    feature_set = featurize_again(job, seen, feature_set)
+                    rows.unpersist()
+                    rows = _rows(job, images, verdicts, feature_set)
+                    judgement = judge(job.config, rows, folds, settings)
         _write_judged(job, judgement, images, verdicts)
         curve = learning_curve(job.config, rows, folds, judgement.judged, settings)
         found = [*judgement.metrics, *curve]
@@ -111,7 +112,7 @@ def _tree_settings(job: Job, feature_set: FeatureSet) -> TreeSettings:
 
 def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
-    usable = features.current(made, images, difference=feature_set.spec.difference)
+    usable = references.current(job, made, images, feature_set.spec.reading)
     count = usable.count()
     stale = made.count() - count
     hint = "run the featurize job again"

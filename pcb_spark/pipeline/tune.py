@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -23,7 +24,7 @@ from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import plan_dates
 from pcb_spark.learning.judged import Judged
 from pcb_spark.network import features, graphs
-from pcb_spark.pipeline import logs
+from pcb_spark.pipeline import logs, references
 from pcb_spark.pipeline.artifacts import read_reviews
 from pcb_spark.pipeline.featurize import calibration
 from pcb_spark.pipeline.job import Job, load_backbone, write_metrics
@@ -55,9 +56,11 @@ def run_tune(job: Job) -> Counts:
         "left_semi",
     )
     total = judged.count()
-    chosen = _sample(judged, total, job.config.tune.max_images)
-    specs = _specs(job, chosen)
-    with logs.progress(job.spark, "tune"):
+    sampled = _sample(judged, total, job.config.tune.max_images)
+    specs = _specs(job, sampled)
+    with contextlib.ExitStack() as caches:
+        caches.enter_context(logs.progress(job.spark, "tune"))
+        chosen = caches.enter_context(references.attached(job, sampled, specs[0].reading))
         samples = [calibration(job, chosen, spec) for spec in specs]
         sets = [
             features.build(source, spec, calibration=sample)
@@ -78,6 +81,7 @@ def run_tune(job: Job) -> Counts:
                 job.config.features,
                 difference=spec.difference,
                 bit_depth=spec.reading.bit_depth,
+                references=spec.reading.references,
             )
             for spec in specs
         ],
@@ -103,19 +107,19 @@ def _sample(images: DataFrame, total: int, most: int) -> DataFrame:
 
 def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
     """All levels and poolings of each reference mode that the images and ``auto`` leave open."""
-    total, with_reference = images.agg(F.count("*"), F.count(names.REFERENCE_SHA256)).first() or (
-        0,
-        0,
-    )
     config = job.config.features
-    bit_depth = job.config.ingest.bit_depth
-    chosen = features.choose_spec(config, total=total, with_reference=with_reference)
+    chosen = references.choose_spec(job, images)
     modes = [True, False] if chosen.difference and config.reference == "auto" else []
     return [
         graphs.FeatureSpec(
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
-            reading=features.reading_of(config, difference=difference, bit_depth=bit_depth),
+            reading=features.reading_of(
+                config,
+                difference=difference,
+                bit_depth=chosen.reading.bit_depth,
+                references=chosen.reading.references if difference else names.HANDED_OVER,
+            ),
         )
         for difference in modes or [chosen.difference]
     ]

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PairFiles:
-    """The camera's bytes of an image, and of its reference where there is one."""
+    """The camera's bytes of an image, and of its reference where there is one.
+
+    ``golden`` says what an own golden image was made of, empty where it was handed over.
+    """
 
     image: bytes
     reference: bytes | None
+    golden: str = ""
 
 
 @dataclass(frozen=True, slots=True)

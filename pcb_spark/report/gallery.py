@@ -69,6 +69,7 @@ class _Seen:
     image: Pixels
     reference: Pixels | None
     heat: heatmaps.Map | None
+    golden: str
 
 
 def choose(evidence: Evidence) -> list[Choice]:
@@ -148,7 +149,8 @@ def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _S
             continue
         explained = mapper and (pair.reference is not None or not mapper.reading.difference)
         heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
-        yield image_id, _Seen(image=pair.image, reference=pair.reference, heat=heat)
+        golden = files.golden if files else ""
+        yield image_id, _Seen(image=pair.image, reference=pair.reference, heat=heat, golden=golden)
 
 
 def _seen(pairs: PairReader, files: PairFiles) -> Pair | None:
@@ -190,7 +192,8 @@ def _card(row: dict[str, Any], seen: Mapping[str, _Seen], floor: float) -> Card:
 def _pictures(name: str, seen: _Seen, floor: float) -> Iterator[Picture]:
     yield _picture("image", f"Component image of {name}", _as_image(seen.image))
     if seen.reference is not None:
-        yield _picture("reference", f"Golden reference of {name}", _as_image(seen.reference))
+        what = f"golden image, {seen.golden}" if seen.golden else "reference"
+        yield _picture(what, f"Golden reference of {name}", _as_image(seen.reference))
     if seen.heat is not None:
         hottest = heatmaps.hottest(seen.heat)
         where = f"hottest {_place(*hottest)}" if hottest else "nothing is hot"

@@ -181,3 +181,16 @@ def test_field_of_another_type_is_refused_by_name(folder: Path, field: str, valu
     edit_manifest(folder, **{field: value})
     with pytest.raises(BundleError, match=rf"manifest\.json: {field} is no "):
         bundle.read(folder)
+
+
+def test_a_bundle_says_where_its_references_come_from(tmp_path: Path) -> None:
+    handed = bundle.write(tmp_path / "handed", MANIFEST, PARTS)
+    assert "references" not in json.loads((tmp_path / "handed/manifest.json").read_text())
+    assert bundle.read(tmp_path / "handed") == handed
+    own = bundle.write(tmp_path / "own", {**MANIFEST, "references": "own"}, PARTS)
+    assert bundle.read(tmp_path / "own").manifest.reading == own.manifest.reading
+    assert own.manifest.reading.references == "own"
+    told = json.loads((tmp_path / "own/manifest.json").read_text()) | {"references": "of others"}
+    (tmp_path / "own/manifest.json").write_text(json.dumps(told))
+    with pytest.raises(BundleError, match=r"(?s)source of references.*handed_over or own"):
+        bundle.read(tmp_path / "own")

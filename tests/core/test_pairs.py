@@ -69,6 +69,13 @@ def test_reasons(image: bytes, reference: bytes | None, reason: str) -> None:
     assert info.value.reason == reason
 
 
+@pytest.mark.parametrize("source", ["own", "own_or_pinned"])
+def test_without_own_golden_image_the_reason_says_so(source: str) -> None:
+    with pytest.raises(ImageError) as info:
+        PairReader(Reading(difference=True, references=source)).read(noise(1))
+    assert info.value.reason == "golden_missing"
+
+
 def test_larger_images_than_allowed_are_refused() -> None:
     with pytest.raises(ImageError) as info:
         PairReader(Reading(difference=False), max_pixels=100).read(noise(1))

@@ -16,7 +16,7 @@ def test_each_table_has_one_record() -> None:
 def test_compact_writes_anew_what_grows_by_small_files_in_one_folder() -> None:
     assert catalogue.flat() == {
         "verdicts": schemas.VERDICTS, "rejects": schemas.REJECTS, "files": schemas.FILES,
-        "sidecars": schemas.SIDECARS,
+        "sidecars": schemas.SIDECARS, "goldens": schemas.GOLDENS,
         "out_of_fold": schemas.OUT_OF_FOLD, "suspects": schemas.SUSPECTS, "trials": schemas.TRIALS,
         "metrics": schemas.METRICS, "runs": schemas.RUNS, "decisions": schemas.DECISIONS,
         "promotions": schemas.PROMOTIONS, "clearing": schemas.CLEARING,

@@ -51,6 +51,23 @@ def test_what_describe_found_is_said_in_a_few_lines() -> None:
     ]
 
 
+def test_positions_without_golden_image_are_named_as_far_as_they_fit_in_a_line() -> None:
+    has = {"positions_with_golden": 40.0, "positions_without_golden": 7.0}
+    found = [
+        *rows("overall", OVERALL | has, 300),
+        *rows("day=2026-01-05", {"images": 300.0}, 300),
+        *(row for n in range(7) for row in rows(f"golden=L1 U{n}", {"golden_missing": 2.0}, 2)),
+        *rows("golden=L1 R1", {"golden_views": 2.0, "golden_spread": 19.6}, 30),
+    ]
+    assert quality_lines.lines(found)[-4:] == [
+        "golden images: 40 positions have one, 7 have none",
+        "no golden image yet, good images seen: L1 U0: 2, L1 U1: 2, L1 U2: 2, L1 U3: 2, "
+        "L1 U4: 2, and 2 more",
+        "good images show several things, golden images: L1 R1: 2",
+        "good images differ, grey levels: L1 R1: 20",
+    ]
+
+
 def test_without_verdicts_there_is_no_share_of_fails() -> None:
     found = [*rows("overall", OVERALL, 300), *rows("day=2026-01-05", {"images": 300.0}, 300)]
     assert quality_lines.lines(found)[2] == "verified 90.0%"

@@ -45,24 +45,26 @@ def test_references_are_used_as_asked_and_where_half_of_the_images_have_one(
     reference: str, with_reference: int, difference: bool
 ) -> None:
     chosen = features.choose_spec(
-        configured(reference=reference), total=100, with_reference=with_reference
+        configured(reference=reference), features.Available(images=100, handed_over=with_reference)
     )
     assert chosen.difference is difference
 
 
 def test_references_that_nobody_has_are_refused() -> None:
     with pytest.raises(InputError, match="none of 100 images has one"):
-        features.choose_spec(configured(reference="difference"), total=100, with_reference=0)
+        features.choose_spec(
+            configured(reference="difference"), features.Available(images=100, handed_over=0)
+        )
 
 
 def test_empty_settings_mean_the_measured_defaults() -> None:
-    with_reference = features.choose_spec(configured(), total=9, with_reference=9)
+    with_reference = features.choose_spec(configured(), features.Available(images=9, handed_over=9))
     assert with_reference == graphs.FeatureSpec(
         levels=("pixels", "layer1", "layer2"),
         pooling=("max",),
         reading=Reading(difference=True, max_offset=0.08),
     )
-    without = features.choose_spec(configured(), total=9, with_reference=0)
+    without = features.choose_spec(configured(), features.Available(images=9, handed_over=0))
     assert without == graphs.FeatureSpec(
         levels=("layer2", "layer3"), pooling=("mean", "max"), reading=Reading(difference=False)
     )
@@ -72,7 +74,9 @@ def test_fingerprint_tells_aligned_images_from_others(untrained: backbone.Backbo
     plain, aligned, further = (
         features.build(
             untrained,
-            features.choose_spec(configured(max_offset=most), total=9, with_reference=9),
+            features.choose_spec(
+                configured(max_offset=most), features.Available(images=9, handed_over=9)
+            ),
         ).fingerprint
         for most in (0, 0.05, 0.08)
     )
@@ -85,25 +89,66 @@ def test_fingerprint_tells_pixels_of_another_bit_depth_from_others(
     found = [
         features.build(
             untrained,
-            features.choose_spec(configured(), total=9, with_reference=9, bit_depth=depth),
+            features.choose_spec(
+                configured(), features.Available(images=9, handed_over=9), bit_depth=depth
+            ),
         ).fingerprint
         for depth in (10, 12, 16)
     ]
-    usual = features.choose_spec(configured(), total=9, with_reference=9)
+    usual = features.choose_spec(configured(), features.Available(images=9, handed_over=9))
     assert len(set(found)) == 3
     assert found[2] == features.build(untrained, usual).fingerprint
 
 
+@pytest.mark.parametrize(
+    ("reference", "handed_over", "own_share", "chosen"),
+    [
+        ("auto", 50, None, names.HANDED_OVER),
+        ("auto", 49, 0.5, names.OWN_OR_PINNED),
+        ("auto", 49, 0.49, None),
+        ("own", 0, 0.01, names.OWN_OR_PINNED),
+        ("own", 80, 0.01, names.OWN),
+    ],
+)
+def test_own_golden_images_are_used_as_asked_and_where_half_of_the_images_look_like_one(
+    reference: str, handed_over: int, own_share: float | None, chosen: str | None
+) -> None:
+    had = features.Available(images=100, handed_over=handed_over, own_share=own_share)
+    reading = features.choose_spec(configured(reference=reference), had).reading
+    assert (reading.references if reading.difference else None) == chosen
+
+
+def test_own_golden_images_that_there_are_none_of_are_refused() -> None:
+    had = features.Available(images=100, handed_over=3, own_share=0.0)
+    with pytest.raises(InputError, match=r"(?s)no image has one.*golden job"):
+        features.choose_spec(configured(reference="own"), had)
+
+
+def test_fingerprint_tells_own_golden_images_from_references_of_the_drop(
+    untrained: backbone.Backbone,
+) -> None:
+    config = configured(reference="own")
+    found = {
+        features.build(
+            untrained, features.spec_of(config, difference=True, references=source)
+        ).fingerprint
+        for source in names.REFERENCE_SOURCES
+    }
+    assert len(found) == 3
+
+
 def test_the_level_pixels_needs_references() -> None:
     wanted = configured(levels=("pixels", "layer1"))
-    assert features.choose_spec(wanted, total=9, with_reference=9).width == 36 + 512
+    assert (
+        features.choose_spec(wanted, features.Available(images=9, handed_over=9)).width == 36 + 512
+    )
     with pytest.raises(InputError, match="2 of 9 images with a reference"):
-        features.choose_spec(wanted, total=9, with_reference=2)
+        features.choose_spec(wanted, features.Available(images=9, handed_over=2))
 
 
 def test_levels_and_pooling_are_taken_as_set() -> None:
     chosen = features.choose_spec(
-        configured(levels=["layer4"], pooling=["mean"]), total=9, with_reference=9
+        configured(levels=["layer4"], pooling=["mean"]), features.Available(images=9, handed_over=9)
     )
     assert (chosen.levels, chosen.pooling) == (("layer4",), ("mean",))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,6 +248,9 @@ def test_a_spec_is_stored_as_one_flat_record() -> None:
     }  # fmt: skip
     assert spec.record == record
     assert FeatureSpec.from_record({**record, "levels": ["layer1"], "pooling": ["max"]}) == spec
+    own = replace(spec, reading=replace(spec.reading, references="own"))
+    assert own.record == {**record, "references": "own"}
+    assert FeatureSpec.from_record(own.record) == own
 
 
 def test_records_of_before_alignments_filled_images_up() -> None:

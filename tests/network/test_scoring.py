@@ -258,7 +258,14 @@ def test_trees_over_kept_features_give_bit_for_bit_what_the_fused_graph_gives(
         name: probability for name, probability in found.items() if probability is not None
     }
     assert sorted(by_pixels.columns) == sorted(
-        [*schemas.TRACEABILITY, "capture_date", "probability", "reason", "detail"]
+        [
+            *schemas.TRACEABILITY,
+            "capture_date",
+            "reference_sha256",
+            "probability",
+            "reason",
+            "detail",
+        ]
     )
     assert [(row.image_id, row.reason) for row in rows if row.probability is None] == [
         ("i010", "not_an_image"),

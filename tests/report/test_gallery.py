@@ -22,3 +22,12 @@ def test_image_is_shown_where_the_model_saw_it() -> None:
     assert shown(PairFiles(near, reference), 0.08) == "aligned"
     assert shown(PairFiles(near, reference), 0.0) == "as it is"
     assert shown(PairFiles(far, reference), 0.08) == "as it is"
+
+
+def test_an_own_golden_image_says_of_how_many_boards_and_since_when() -> None:
+    pair = evidence.pair(4)
+    own = PairFiles(pair.image, pair.reference, "5 boards since 2026-01-05")
+    for files, name in ((own, "golden image, 5 boards since 2026-01-05"), (pair, "reference")):
+        whole = evidence.full(pairs={"i04": files})
+        cards = [card for _, group in gallery.cards(whole) for card in group if card.pictures]
+        assert [picture.name for picture in cards[0].pictures][:2] == ["image", name]

@@ -1,0 +1,109 @@
+"""How a line with golden images of its own begins; part of ``benchmarks.goldens``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+import lightgbm
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from pcb_spark.learning.judged import Judged
+from pcb_spark.learning.promise import Promise
+from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.thresholds import choose_threshold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Row = dict[str, str]
+
+PROMISE = Promise(max_slip_rate=0.05)
+
+
+class Seen(NamedTuple):
+    """Features (n, F) of the rows that have any, ``there`` (n,) says which."""
+
+    there: NDArray[np.bool_]
+    values: NDArray[np.float32]
+
+
+def day_of(row: Row) -> date:
+    """The day of an image."""
+    return date.fromisoformat(row["captured_at"][:10])
+
+
+def scores_of(
+    seen: Seen,
+    fails: NDArray[np.bool_],
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+    *,
+    difference: bool,
+) -> NDArray[np.float64]:
+    """Scores of ``test`` by trees that were fitted on ``train``, both (n,) of bool."""
+    settings = ClassifierConfig().for_reference_mode(difference=difference)
+    wanted = settings.model_dump(exclude={"num_tasks", "num_iterations"})
+    wanted |= {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 0}
+    data = lightgbm.Dataset(seen.values[train], fails[train])
+    model = lightgbm.train(wanted, data, settings.num_iterations)
+    return np.asarray(model.predict(seen.values[test], num_threads=1), dtype=np.float64)
+
+
+def say_nights(
+    rows: Sequence[Row],
+    seen: Seen,
+    fails: NDArray[np.bool_],
+    days: NDArray[np.datetime64],
+    nights: int,
+) -> None:
+    """Write how a line begins: a row for every few nights, judged by what was there before."""
+    say = sys.stdout.write
+    say("| nights | golden_missing | AUC | good images cleared | defects slipped |\n")
+    say("| --- | --- | --- | --- | --- |\n")
+    scores = np.full(len(rows), np.nan)
+    for number, period in enumerate(_periods(np.unique(days), nights)):
+        now = np.isin(days, period)
+        before, test = seen.there & (days < period[0]), seen.there & now
+        if fails[before].any() and not fails[before].all() and test.any():
+            scores[test] = scores_of(seen, fails, before, test, difference=True)
+        known = ~np.isnan(scores) & (days < period[0])
+        threshold = choose_threshold(_judged(rows, fails, scores, known), PROMISE).value
+        cleared = scores < threshold
+        judged = ~np.isnan(scores) & now
+        mixed = 0 < fails[judged].sum() < judged.sum()
+        auc = f"{roc_auc_score(fails[judged], scores[judged]):.3f}" if mixed else "none"
+        good, bad = now & ~fails, now & fails
+        say(
+            f"| {number * nights + 1} to {number * nights + len(period)} "
+            f"| {(now & ~seen.there).sum() / now.sum():.0%} | {auc} "
+            f"| {(cleared & good).sum() / good.sum():.0%} "
+            f"| {(cleared & bad).sum()} of {bad.sum()} |\n"
+        )
+
+
+def _periods(days: NDArray[np.datetime64], nights: int) -> Iterator[NDArray[np.datetime64]]:
+    for start in range(0, len(days), nights):
+        yield days[start : start + nights]
+
+
+def _judged(
+    rows: Sequence[Row],
+    fails: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+    known: NDArray[np.bool_],
+) -> Judged:
+    chosen = [row for row, wanted in zip(rows, known, strict=True) if wanted]
+    return Judged.of(
+        image_id=[row["image"] for row in chosen],
+        board_id=[row["board_id"] for row in chosen],
+        is_fail=fails[known],
+        score=scores[known],
+        fold=np.ones(len(chosen)),
+        defects=[row.get("defects") for row in chosen],
+        labels={},
+        capture_date=[day_of(row) for row in chosen],
+    )
