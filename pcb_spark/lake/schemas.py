@@ -94,8 +94,7 @@ SIDECARS: Final = _struct(
     (names.SEEN_AT, _TIME, False),
 )
 
-#: How each view of a position stands, one row whenever that changed; see ``golden``. A row without
-#: ``reference`` keeps the golden image whose hash it names, or has none, for ``reason``.
+#: How each view of a position stands, one row whenever that changed; see ``golden.views.Made``.
 GOLDENS: Final = _struct(
     *((name, _STRING, True) for name in (names.LINE, names.PART_NUMBER, names.POSITION)),
     *((name, t.IntegerType(), False) for name in (names.VIEW, names.REVISION)),
@@ -229,8 +228,7 @@ TRIALS: Final = _struct(
     (names.RUN_ID, _STRING, False),
     ("study", _STRING, False),
     ("trial", t.IntegerType(), False),
-    ("levels", t.ArrayType(_STRING, containsNull=False), False),
-    ("pooling", t.ArrayType(_STRING, containsNull=False), False),
+    *((name, _STRINGS, False) for name in ("levels", "pooling")),
     ("difference", t.BooleanType(), False),
     ("classifier", _STRING, False),
     ("roc_auc", _DOUBLE, False),
