@@ -174,9 +174,9 @@ def attach(images: DataFrame, chosen: DataFrame, goldens: DataFrame, *, pinned: 
     own = chosen.join(files.dropDuplicates([names.REFERENCE_SHA256]), names.REFERENCE_SHA256)
     handed = images.withColumn(_HANDED_OVER, F.struct(*kept)).drop(*kept)
     joined = handed.join(own, names.IMAGE_ID, "left")
-    text = F.lit(None).cast("string")
+    place = F.concat(F.lit("goldens/"), F.col(names.REFERENCE_SHA256))
     before = [F.col(_HANDED_OVER)[name] if pinned else F.lit(None) for name in kept]
-    now = [F.col(names.REFERENCE), text, F.col(names.REFERENCE_SHA256)]
+    now = [F.col(names.REFERENCE), place, F.col(names.REFERENCE_SHA256)]
     columns = {name: F.coalesce(new, old) for name, new, old in zip(kept, now, before, strict=True)}
     return joined.withColumns(columns).select(schemas.IMAGES.names)
 

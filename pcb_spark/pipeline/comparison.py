@@ -26,7 +26,7 @@ from pcb_spark.learning.judged import Judged
 from pcb_spark.learning.promise import Promise
 from pcb_spark.learning.promotion import Comparison, compare
 from pcb_spark.learning.settings import resampling
-from pcb_spark.pipeline import logs
+from pcb_spark.pipeline import logs, references
 from pcb_spark.pipeline.artifacts import read_reviews
 from pcb_spark.pipeline.register import OUT_OF_FOLD_FILE
 from pcb_spark.pipeline.score import score_pixels
@@ -106,7 +106,7 @@ def parity(job: Job, model: Bundle) -> float:
     newest = images.where(F.col(names.CAPTURE_DATE) == F.lit(last))
     some = newest.sort(names.IMAGE_ID).limit(_PARITY_IMAGES)
     with contextlib.ExitStack() as caches:
-        kept = tables.cached(some, caches)
+        kept = tables.cached(references.seen(job, some, model.manifest.reading), caches)
         scored = score_pixels(job, kept, model, _PARITY_IMAGES).collect()
         files = {row[names.IMAGE_ID]: row for row in kept.collect()}
     scorer = Scorer(model, max_pixels=job.config.ingest.max_pixels)

@@ -22,7 +22,7 @@ from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.network.pretrained import SOURCES
-from pcb_spark.pipeline import approval
+from pcb_spark.pipeline import approval, references
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.job import refuse_untrained
 from pcb_spark.pipeline.registry import CHAMPION, EDGE_BUNDLE, open_registry
@@ -91,7 +91,7 @@ def run_export(
     model = source.model
     refuse_untrained(job.config, "the model bundle", trained=model.manifest.trained_backbone)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
-    known, files = _self_test(images, model)
+    known, files = _self_test(references.seen(job, images, model.manifest.reading), model)
     manifest = registry.EdgeManifest(
         created_at=job.started_at,
         model=model.manifest,

@@ -94,7 +94,7 @@ _SCORE: Final = Claim(
     appends=_BOOKS,
 )
 _EXPORT: Final = Claim(
-    reads=_tables(catalogue.IMAGES, catalogue.BUNDLE, catalogue.PROMOTIONS),
+    reads=_tables(catalogue.IMAGES, catalogue.BUNDLE, catalogue.PROMOTIONS, catalogue.GOLDENS),
     appends=_tables(catalogue.REGISTRY),
 )
 _REGISTER: Final = Claim(
@@ -217,7 +217,7 @@ SERVICE: Final = JobRecord(
 NIGHT_ALONE: Final = _NIGHT | _REPORT
 
 _VERSIONS: Final = Claim(reads=_tables(catalogue.REGISTRY, catalogue.PROMOTIONS))
-_COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS})
+_COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS})
 _PROMOTE: Final = Claim(updates=_tables(catalogue.PROMOTIONS))
 
 #: What follows ``pcb-spark model``.
