@@ -121,8 +121,8 @@ def compare(disturbed: Path, calm: Path, outcome: Outcome) -> None:
 
 
 def rows(table: Path) -> Counter[tuple[tuple[str, str], ...]]:
-    """The rows of a table without what belongs to a run."""
-    found = pq.read_table(table).to_pylist()
+    """The rows of a table without what belongs to a run; none where there is no table."""
+    found = pq.read_table(table).to_pylist() if table.exists() else []
     return Counter(
         tuple((name, repr(value)) for name, value in row.items() if name not in OF_THE_RUN)
         for row in found

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from pcb_spark.pipeline import Job
 
-DAY = date(2026, 1, 16)
+#: One of its images has no verdict yet, so that the gate asks for it.
+DAY = date(2026, 1, 15)
 
 
 @pytest.mark.slow
