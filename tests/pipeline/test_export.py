@@ -54,7 +54,7 @@ def test_what_is_exported_decides_as_its_model_bundle(
     assert again.parts == edge.parts
     pinned = json.loads(again.signed)["files"]
     assert pinned["graph.onnx"]["sha256"] == model.manifest.model_sha256
-    assert "signed with" in job.notes[0]
+    assert "signed with" in own.notes[0]
 
 
 def test_nothing_is_overwritten_and_no_key_nothing_written(
