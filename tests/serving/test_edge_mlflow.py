@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts.path == f"{API}registered-models/alias":
             if query != {"name": "pcb", "alias": "champion"}:
                 message = f"Registered model alias {query['alias']} not found."
-                self._answer(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": message})
+                self._answer(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": message})
                 return
             self._answer(200, {"model_version": {"name": "pcb", "version": "7", "source": "x"}})
         elif parts.path == f"{API}model-versions/get-download-uri":
