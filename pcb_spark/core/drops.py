@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -108,7 +109,7 @@ class Drop:
 
     def traits(self, path: str, content: bytes) -> Traits:
         """What is known of an image: its row's columns first, then what its name and it say."""
-        told = self._rows.get(path, {})
+        told = self._told(path)
         named = self.habits.layout.read(path, content)
         known: dict[str, Any] = {name: told[name] for name in _TOLD if told.get(name)}
         moment, _ = self.habits.times.judge(told.get(names.CAPTURED_AT))
@@ -116,9 +117,9 @@ class Drop:
 
     def reference(self, path: str, traits: Traits, image: bytes) -> tuple[str, bytes] | None:
         """Path and content of an image's golden image; None where ingest would attach none."""
-        named = self._rows.get(path, {}).get(names.REFERENCE)
+        named = self._told(path).get(names.REFERENCE)
         named = named or validity.choose(self._windows, traits)
-        if not named or ".." in Path(named).parts:
+        if not named or ".." in Path(named).parts or Path(named).is_absolute():
             return None
         try:
             content = (self.root / named).read_bytes()
@@ -147,6 +148,23 @@ class Drop:
         found = pictures.inspect(content, max_pixels=self.habits.max_pixels)
         return found.width, found.height
 
+    def unread(self) -> list[str]:
+        """The tables that are there and aren't written in the plain form."""
+        named = (*TABLES, self.habits.reference_windows)
+        return [name for name in named if (self.root / name).is_file() and not self._table(name)]
+
+    def _told(self, path: str) -> dict[str, str]:
+        """What files tell of an image: the tables, and where they don't its sidecar."""
+        return self._sidecar(path) | self._rows.get(path, {})
+
+    def _sidecar(self, path: str) -> dict[str, str]:
+        try:
+            raw = json.loads((self.root / f"{path}.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        told = raw.items() if isinstance(raw, dict) else ()
+        return {name: value for name, value in told if isinstance(value, str) and value}
+
     @cached_property
     def _rows(self) -> dict[str, dict[str, str]]:
         """What the tables say of each image, by its path."""
@@ -159,23 +177,19 @@ class Drop:
         return found
 
     def _table(self, name: str) -> list[dict[str, str]]:
-        text = self._text(name)
-        if text is None:
+        """The rows of a table in the plain form; none of another one."""
+        try:
+            rows = list(csv.reader(io.StringIO(self._text(name))))
+        except (OSError, UnicodeDecodeError, csv.Error):
             return []
-        rows = csv.reader(io.StringIO(text))
-        header = [column.strip().lower() for column in next(rows, [])]
-        return [dict(zip(header, map(str.strip, row), strict=False)) for row in rows]
+        header = [column.strip().lower() for column in (rows or [[]])[0]]
+        if not {names.IMAGE, names.REFERENCE} & set(header):
+            return []
+        return [dict(zip(header, map(str.strip, row), strict=False)) for row in rows[1:]]
 
     @cached_property
     def _windows(self) -> list[validity.Window]:
-        name = self.habits.reference_windows
-        text = self._text(name)
-        if text is None:
-            return []
-        return validity.read(text, str(self.root / name), reader=self.habits.times)
+        return validity.windows(self._table(self.habits.reference_windows), self.habits.times)
 
-    def _text(self, name: str) -> str | None:
-        try:
-            return (self.root / name).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            return None
+    def _text(self, name: str) -> str:
+        return (self.root / name).read_text(encoding="utf-8-sig")

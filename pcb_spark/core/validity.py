@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -56,25 +54,15 @@ class Window:
         return begun and not ended and wanted
 
 
-def read(text: str, where: str, *, reader: Reader) -> list[Window]:
-    """Read the usable rows of a file.
-
-    Raises
-    ------
-    InputError : there is no column ``reference``.
-    """
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    header = [name.strip().lower() for name in next(rows, [])]
-    if names.REFERENCE not in header:
-        raise missing_column(where, header)
+def windows(rows: Iterable[Mapping[str, str]], reader: Reader) -> list[Window]:
+    """Give the usable ones of a file's rows, texts by column."""
     how = replace(reader, earliest=None)
-    texts = ({k: v.strip() for k, v in zip(header, row, strict=False)} for row in rows)
-    return [window for row in texts if (window := _window(row, how)) is not None]
+    return [window for row in rows if (window := _window(row, how)) is not None]
 
 
-def choose(windows: Iterable[Window], traits: Traits) -> str | None:
+def choose(offered: Iterable[Window], traits: Traits) -> str | None:
     """Give the reference of the window that asks for most; None of none, and of several."""
-    fitting = [window for window in windows if window.fits(traits)]
+    fitting = [window for window in offered if window.fits(traits)]
     most = max((len(window.asked) for window in fitting), default=0)
     best = {window.reference for window in fitting if len(window.asked) == most}
     return best.pop() if len(best) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from pcb_spark.core.errors import InputError
 
 if TYPE_CHECKING:
     from pcb_spark.core.decisions import Decider, Decision
+
+log = logging.getLogger(__name__)
 
 _COLUMNS: Final = ("decision", "review", "probability", "threshold", "reason", "path")
 
@@ -63,6 +66,8 @@ def places(named: Iterable[Path], habits: drops.Habits) -> Iterator[tuple[drops.
     for place in named:
         if place.is_dir():
             drop = drops.Drop(place, habits)
+            for name in drop.unread():
+                log.warning("%s/%s isn't read: no plain CSV in UTF-8 with our columns", place, name)
             yield from ((drop, path) for path in drop.paths())
         elif place.is_file():
             yield drops.Drop(place.parent, habits), place.name

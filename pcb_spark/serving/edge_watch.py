@@ -123,6 +123,7 @@ class _Desk:
         self._spool = Spool(out / "spool", pace.most)
         for half in self._decisions.rglob(".*.part"):
             half.unlink()
+        self._told: set[str] = set()  # what was warned of
         self._forget()
         for told in self._spool.decisions():
             self._let_go(told)
@@ -137,6 +138,10 @@ class _Desk:
                 if told is not None:
                     yield told
         self._bring_tables(drop)
+        for name in drop.unread():
+            if name not in self._told:
+                log.warning("%s isn't read: no plain CSV in UTF-8 with our columns", name)
+                self._told.add(name)
 
     def forward(self) -> None:
         """Move the spool on, if that can be done now."""

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pcb_spark.core import drops, validity
+from pcb_spark.core import drops
 from pcb_spark.core.drops import Drop, Habits
-from pcb_spark.core.errors import InputError
-from pcb_spark.core.times import Reader
 from tests.drops import picture, write
 
 IMAGE = "images/line=L1/date=2026-01-05/b1_R1.png"
@@ -67,7 +65,9 @@ def test_a_window_names_the_reference_where_no_table_does(tmp_path: Path) -> Non
     assert reference(root) == "references/new.png"
 
 
-@pytest.mark.parametrize("named", ["references/gone.png", "../secret.png", "references/large.png"])
+@pytest.mark.parametrize(
+    "named", ["references/gone.png", "../secret.png", "references/large.png", "/etc/hostname"]
+)
 def test_what_ingest_would_not_attach_is_none(tmp_path: Path, named: str) -> None:
     root = write(tmp_path / "drop", {
         IMAGE: picture(), "verdicts.csv": f"image,reference\n{IMAGE},{named}\n",
@@ -101,6 +101,27 @@ def test_habits_are_what_was_written() -> None:
     assert Habits.from_json(habits.to_json()) == habits
 
 
-def test_windows_without_a_column_reference_are_an_error() -> None:
-    with pytest.raises(InputError, match="no column named reference"):
-        validity.read("position\nR1\n", "references.csv", reader=Reader())
+def test_a_sidecar_tells_what_no_table_does(tmp_path: Path) -> None:
+    root = write(tmp_path, {
+        IMAGE: picture(), "references/s.png": picture(),
+        f"{IMAGE}.json": '{"reference": "references/s.png", "line": "L8", "lot": "4", "n": 3}',
+        "verdicts.csv": f"image,line\n{IMAGE},L7\n",
+    })  # fmt: skip
+    traits = Drop(root, Habits()).traits(IMAGE, picture())
+    assert (traits.line, traits.lot) == ("L7", "4")
+    assert reference(root) == "references/s.png"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["image;reference\na;b\n", "Bild,Referenz\na,b\n", b"image,reference\n\xe4,b\n", ""],
+    ids=["separator", "names", "encoding", "empty"],
+)
+def test_a_table_in_another_form_is_named(tmp_path: Path, content: str | bytes) -> None:
+    root = write(tmp_path, {IMAGE: picture(), "verdicts.csv": content, "references.csv": content})
+    drop = Drop(root, Habits())
+    assert drop.unread() == ["verdicts.csv", "references.csv"]
+    assert drop.traits(IMAGE, picture()).line == "L1"
+    assert reference(root) is None
+    write(root, {"verdicts.csv": f"image,line\n{IMAGE},L7\n"})
+    assert Drop(root, Habits()).unread() == ["references.csv"]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-import io
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +72,8 @@ def resolve(
 
 def _without_spark(images: list[Row], windows: list[Row]) -> dict[str, str | None]:
     """The same by ``core.validity``, for images that ask for a window."""
-    file = io.StringIO()
-    csv.writer(file).writerows([validity.COLUMNS, *(tuple(v or "" for v in w) for w in windows)])
-    read = validity.read(file.getvalue(), WHERE, reader=Reader())
+    texts = [{k: v for k, v in zip(validity.COLUMNS, w, strict=True) if v} for w in windows]
+    read = validity.windows(texts, Reader())
     return {
         name: validity.choose(
             read,
