@@ -24,6 +24,7 @@ TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 BUNDLE: Final = "edge.zip"
 _TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USERNAME", "PASSWORD"))
 _MODEL: Final = re.compile(r"models:/([^/@]+)@([^/@]+)")
+_RUN: Final = re.compile(r"runs:/(\w+)/?(.*)")
 _LOGGED: Final = re.compile(r"models:/(m-\w+)/?(.*)")
 _SECONDS: Final = 30.0
 _MOST: Final = 1 << 20  # bytes of an answer that isn't the bundle
@@ -71,10 +72,7 @@ class _Registry:
         where = self._ask(
             "model-versions/get-download-uri", name=name, version=told["version"]
         )["artifact_uri"]  # fmt: skip
-        logged = _LOGGED.fullmatch(where)
-        if logged:
-            model = self._ask(f"logged-models/{logged[1]}")["model"]
-            where = "/".join(filter(None, (model["info"]["artifact_uri"], logged[2])))
+        where = self._resolved(where)
         parts = urlsplit(where)
         if parts.scheme != "mlflow-artifacts":
             raise InputError(
@@ -85,6 +83,17 @@ class _Registry:
             )
         path = parts.path.strip("/")
         return path if path.endswith(".zip") else f"{path}/{BUNDLE}"
+
+    def _resolved(self, where: str) -> str:
+        """The address behind the files of a run or of a logged model."""
+        run, logged = _RUN.fullmatch(where), _LOGGED.fullmatch(where)
+        if run:
+            found, below = self._ask("runs/get", run_id=run[1])["run"], run[2]
+        elif logged:
+            found, below = self._ask(f"logged-models/{logged[1]}")["model"], logged[2]
+        else:
+            return where
+        return "/".join(filter(None, (found["info"]["artifact_uri"], below)))
 
     def _ask(self, what: str, **query: str) -> Any:
         address = f"{self._server}/api/2.0/mlflow/{what}" + (

@@ -37,6 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif parts.path == f"{API}model-versions/get-download-uri":
             assert query == {"name": "pcb", "version": "7"}
             self._answer(200, {"artifact_uri": self.artifact_uri})
+        elif parts.path == f"{API}runs/get":
+            uri = f"mlflow-artifacts:/1/{query['run_id']}/artifacts"
+            self._answer(200, {"run": {"info": {"artifact_uri": uri}}})
         elif parts.path == f"{API}logged-models/m-0815":
             uri = "mlflow-artifacts:/3/models/m-0815/artifacts"
             self._answer(200, {"model": {"info": {"artifact_uri": uri}}})
@@ -70,6 +73,7 @@ def server() -> Iterator[str]:
         ("mlflow-artifacts:/1/run/artifacts/edge", "1/run/artifacts/edge/edge.zip"),
         ("mlflow-artifacts://host:5000/1/run/artifacts", "1/run/artifacts/edge.zip"),
         ("mlflow-artifacts:/1/run/artifacts/a b.zip", "1/run/artifacts/a%20b.zip"),
+        ("runs:/ab12/bundle", "1/ab12/artifacts/bundle/edge.zip"),
         ("models:/m-0815", "3/models/m-0815/artifacts/edge.zip"),
     ],
 )
