@@ -3,11 +3,11 @@
 A threshold was chosen where a certain share of out-of-fold images lay below it. Where light, camera
 or boards change, scores of all images may slide, and the same threshold would clear more than it
 was judged by. So the threshold that is served is the smaller of the chosen one and the cap: the
-score below which that share of the last complete night's images lies. Both sides are images as they
-come, good or not, so no verdict is waited for.
+score below which that share of the last night's images lies, and a margin for chance. Both sides
+are images as they come, good or not, so no verdict is waited for.
 
-The cap is a record beside the model; Spark, edge and service decide by the same one, and it says
-which night and which scores it is of. It can't see defects that change alone.
+The cap is a record, which says of which night and which scores it is. It can't see defects that
+change alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,8 +28,22 @@ from pcb_spark.core.policy import SegmentThresholds, round_scores
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-#: The record's file, beside the bundle's.
-FILE = "share_cap.json"
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Of ``images`` out-of-fold images ``share``, 0..1, lay below a threshold."""
+
+    share: float
+    images: int
+
+    @classmethod
+    def of(cls, threshold: Mapping[str, Any]) -> Evidence | None:
+        """Read it off a threshold in a bundle's manifest; None of earlier versions."""
+        if not {"slips", "cleared_good", "defects", "good"} <= threshold.keys():
+            return None
+        images = threshold["defects"] + threshold["good"]
+        below = threshold["slips"] + threshold["cleared_good"]
+        return cls(below / images, images) if images else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +111,7 @@ class ShareCap:
             record = cls(**{**raw, "pooled": _cap(raw["pooled"]), "by_segment": own})
             date.fromisoformat(record.night)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            what, hint = f"{FILE} can't be read", "write it again by scoring a complete night"
+            what, hint = "the record of a share cap can't be read", "score a whole night again"
             raise BundleError(what, got=f"{type(error).__name__}: {error}", hint=hint) from None
         return record
 
@@ -145,20 +159,21 @@ def of_night(
     probability: ArrayLike,
     segments: Sequence[str | None],
     *,
-    share: float,
-    segment_shares: Mapping[str, float],
+    evidence: Evidence,
+    segment_evidence: Mapping[str, Evidence],
     model_sha256: str,
     before: ShareCap | None = None,
+    errors: float = 1.0,
 ) -> ShareCap:
-    """Make the record of a complete night.
+    """Make the record of a night.
 
     A segment that has no image in it keeps its cap of ``before``, if that is of the same model.
 
     Parameters
     ----------
     probability, segments : (n,) scores of the night's images, and the segment of each.
-    share, segment_shares : of out-of-fold images below the pooled threshold, and below each
-        segment's own; ``share_below`` counts them.
+    evidence, segment_evidence : of the pooled threshold, and of each segment's own.
+    errors : the margin, see ``with_margin``.
 
     Raises
     ------
@@ -166,19 +181,25 @@ def of_night(
     """
     scores, labels = round_scores(probability), np.asarray(segments, dtype=object)
     kept = dict(before.by_segment) if before and before.model_sha256 == model_sha256 else {}
-    own = {name: each for name, each in kept.items() if name in segment_shares}
-    for name, wanted in segment_shares.items():
+    own = {name: each for name, each in kept.items() if name in segment_evidence}
+    for name, known in segment_evidence.items():
         of_segment = scores[labels == name]
         if not np.isnan(of_segment).all():
-            own[name] = cap(of_segment, wanted)
+            own[name] = _capped(of_segment, known, errors)
     ranked = np.sort(_scored(scores)).astype("<f4")
     return ShareCap(
         night=night.isoformat(),
         model_sha256=model_sha256,
         scores_sha256=hashlib.sha256(ranked.tobytes()).hexdigest(),
-        pooled=cap(scores, share),
+        pooled=_capped(scores, evidence, errors),
         by_segment=own,
     )
+
+
+def _capped(scores: ArrayLike, evidence: Evidence, errors: float) -> Cap:
+    night = len(_scored(scores))
+    wanted = with_margin(evidence.share, night=night, evidence=evidence.images, errors=errors)
+    return cap(scores, wanted)
 
 
 def _scored(probability: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

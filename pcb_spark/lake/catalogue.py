@@ -28,6 +28,7 @@ REVIEWS: Final = "reviews"
 DECISIONS: Final = "decisions"
 PROMOTIONS: Final = "promotions"
 CLEARING: Final = "clearing"
+SHARE_CAPS: Final = "share_caps"
 TRIALS: Final = "trials"
 METRICS: Final = "metrics"
 RUNS: Final = "runs"
@@ -78,6 +79,7 @@ TABLES: Final = (
     Table(name=DECISIONS, schema=schemas.DECISIONS, compacted=True),
     Table(name=PROMOTIONS, schema=schemas.PROMOTIONS, compacted=True),
     Table(name=CLEARING, schema=schemas.CLEARING, compacted=True),
+    Table(name=SHARE_CAPS, schema=schemas.SHARE_CAPS, compacted=True),
     Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
     Table(name=METRICS, schema=schemas.METRICS, compacted=True),
     Table(name=RUNS, schema=schemas.RUNS, compacted=True),

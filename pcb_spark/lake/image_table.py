@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
-from pcb_spark.lake import catalogue, compaction, exchange, filesystem, schemas, tables
+from pcb_spark.lake import (
+    catalogue,
+    compaction,
+    exchange,
+    filesystem,
+    schemas,
+    tables,
+    unischema,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -221,7 +229,7 @@ def _petastorm_metadata(counts: Mapping[str, int]) -> bytes:
         [field for field in schemas.IMAGES.fields if field.name != names.CAPTURE_DATE]
     )
     about = {
-        UNISCHEMA_KEY: pickle.dumps(schemas.images_unischema()),
+        UNISCHEMA_KEY: pickle.dumps(unischema.images_unischema()),
         ROW_GROUPS_PER_FILE_KEY: json.dumps(dict(sorted(counts.items()))).encode(),
     }
     file = io.BytesIO()

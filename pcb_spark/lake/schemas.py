@@ -1,19 +1,12 @@
-"""Column names, table schemas and closed lists; they stand here once and every module imports them.
-
-``IMAGES`` is what Spark writes, ``images_unischema`` what petastorm reads; a test holds their
-columns together.
-"""
+"""Schemas of the tables; they stand here once and every module imports them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from pyspark.sql import types as t
 
 from pcb_spark.core import names, validity
-
-if TYPE_CHECKING:
-    from petastorm.unischema import Unischema
 
 
 def _struct(*fields: tuple[str, t.DataType, bool]) -> t.StructType:
@@ -196,6 +189,19 @@ DECISIONS: Final = _struct(
     (names.CAPTURE_DATE, _DATE, False),
 )
 
+#: The share cap of each date; ``night`` is that whose scores it is of, ``record`` all of it.
+SHARE_CAPS: Final = _struct(
+    (names.CAPTURE_DATE, _DATE, False),
+    ("night", _DATE, False),
+    (names.MODEL_SHA256, _STRING, False),
+    ("scores_sha256", _STRING, False),
+    ("share", _DOUBLE, False),
+    ("value", _DOUBLE, False),
+    ("record", _STRING, False),
+    (names.RUN_ID, _STRING, False),
+    ("made_at", _TIME, False),
+)
+
 #: Who stopped clearing, or let it go on, of a line, or of all where ``line`` is null.
 CLEARING: Final = _struct(
     ("said_at", _TIME, False),
@@ -272,29 +278,3 @@ RUNS: Final = _struct(
     ("git_sha", _STRING, True),
     ("config_sha256", _STRING, False),
 )
-
-
-def images_unischema() -> Unischema:
-    """Return petastorm's view of ``images``: pictures as (H, W) or (H, W, 3) uint8 arrays.
-
-    petastorm is imported here and not above: it needs OpenCV, which executors don't.
-    """
-    import numpy as np
-    import pyarrow_hotfix  # noqa: F401  closes CVE-2023-47248 before pyarrow 13 reads
-    from petastorm.codecs import CompressedImageCodec, ScalarCodec
-    from petastorm.unischema import Unischema, UnischemaField
-
-    picture = CompressedImageCodec("png")
-    kinds: dict[t.DataType, tuple[Any, Any, tuple[int | None, ...]]] = {
-        t.StringType(): (np.str_, ScalarCodec(_STRING), ()),
-        t.TimestampType(): (np.datetime64, ScalarCodec(_TIME), ()),
-        t.IntegerType(): (np.int32, ScalarCodec(t.IntegerType()), ()),
-        t.BinaryType(): (np.uint8, picture, (None, None, 3)),
-        # a partition column: petastorm reads it off the folder's name
-        t.DateType(): (np.str_, ScalarCodec(_STRING), ()),
-    }
-    fields = []
-    for field in IMAGES.fields:
-        dtype, codec, shape = kinds[field.dataType]
-        fields.append(UnischemaField(field.name, dtype, shape, codec, field.nullable))
-    return Unischema("images", fields)

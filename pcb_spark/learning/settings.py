@@ -119,6 +119,10 @@ class PolicyConfig(Section):
     """``next`` promises the next defects if they resemble the known ones; ``lot`` is stricter and
     lets lots differ.
     """
+    share_cap: bool = True
+    """Whether a night clears no larger share of its images than the promise was judged by, and a
+    margin for chance: by the scores of the night before. `nightly` alone has nights.
+    """
     bootstrap_resamples: int = Field(default=500, ge=0)
     """How often boards are drawn anew for the intervals of AUC."""
     caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)

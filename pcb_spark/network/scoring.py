@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
@@ -69,6 +70,7 @@ def decide(
     manifest: Manifest,
     shares: review.Shares,
     stopped: Collection[str | None] = (),
+    by_date: Mapping[date, policy.SegmentThresholds] | None = None,
 ) -> DataFrame:
     """Turn probabilities into decisions by the rule of ``policy``, and these into who looks.
 
@@ -78,16 +80,16 @@ def decide(
     Parameters
     ----------
     stopped : lines of which nothing is cleared; None among them is all.
+    by_date : the thresholds of capture dates that have others than the manifest's.
     """
+    thresholds = _of_dates(policy.SegmentThresholds.of(manifest.threshold), by_date or {})
     high_from = policy.SegmentThresholds.of(manifest.threshold, review.HIGH_FROM)
     columns = {"decision": names.DECISION, "probability": names.PROBABILITY}
     return scored.withColumns({
         names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
         names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK)
         .otherwise(names.STATUS_UNSCORABLE),
-        names.THRESHOLD: _unless(
-            stopped, _threshold(policy.SegmentThresholds.of(manifest.threshold))
-        ),
+        names.THRESHOLD: _unless(stopped, thresholds),
         review.HIGH_FROM: _threshold(high_from),
     }).withColumns({
         names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),
@@ -109,6 +111,17 @@ def decide(
         names.MODEL_SHA256: F.lit(manifest.model_sha256),
         names.FEATURE_SET: F.lit(manifest.feature_set),
     }).drop(review.HIGH_FROM)  # fmt: skip
+
+
+def _of_dates(
+    others: policy.SegmentThresholds, by_date: Mapping[date, policy.SegmentThresholds]
+) -> Column:
+    """Threshold of each row by its capture date, ``others`` where that has none of its own."""
+    found = _threshold(others)
+    for day, thresholds in by_date.items():
+        own = F.col(names.CAPTURE_DATE) == F.lit(day)
+        found = F.when(own, _threshold(thresholds)).otherwise(found)
+    return found
 
 
 def _unless(stopped: Collection[str | None], threshold: Column) -> Column:

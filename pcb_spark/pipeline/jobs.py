@@ -112,7 +112,7 @@ _NIGHT: Final = Claim(
         catalogue.GOLDENS,
     ),
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
-    appends=_BOOKS | {catalogue.DECISIONS},
+    appends=_BOOKS | {catalogue.DECISIONS, catalogue.SHARE_CAPS},
 )
 _DESCRIBE: Final = Claim(reads=_JUDGED | {catalogue.GOLDENS}, appends=_FIGURES)
 _TUNE: Final = Claim(

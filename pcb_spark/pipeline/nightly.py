@@ -23,7 +23,7 @@ from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES, SCORES
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.pipeline import approval, decisions, golden, logs, registry, score
+from pcb_spark.pipeline import approval, decisions, golden, logs, registry, score, share_caps
 from pcb_spark.pipeline.ingest import run_ingest
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
@@ -88,8 +88,13 @@ def yesterday(now: datetime, timezone: str) -> date:
 
 def _score(job: Job, images: DataFrame, champion: Champion, total: int, dates: list[date]) -> None:
     with logs.progress(job.spark, "nightly"), contextlib.ExitStack() as caches:
+        scored = score.probabilities(job, images, champion.bundle, total)
+        by_date = {}
+        if job.config.policy.share_cap:
+            scored = tables.computed(scored, caches)
+            by_date = share_caps.limit(job, scored, champion.bundle.manifest, dates)
         decided = tables.computed(
-            score.decisions(job, images, champion.bundle, total).select(schemas.SCORES.names),
+            score.decide(job, scored, champion.bundle, by_date).select(schemas.SCORES.names),
             caches,
         )
         kept = _scores(job, dates).join(decided.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import onnx
@@ -26,6 +28,8 @@ from pcb_spark.pipeline.notice import look
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from pcb_spark.core.policy import SegmentThresholds
+
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +42,7 @@ def run_score(job: Job) -> Counts:
     refuse_untrained(job.config, "the model bundle", trained=manifest.trained_backbone)
     total = images.count()
     with logs.progress(job.spark, "score"):
-        decided = decisions(job, images, model, total)
+        decided = decide(job, probabilities(job, images, model, total), model)
         tables.replace_dates(decided, job.table(SCORES), schemas.SCORES, lease=job.lease)
     written = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
     own = written.where(F.col(names.RUN_ID) == job.run_id)
@@ -50,11 +54,21 @@ def run_score(job: Job) -> Counts:
     return counts
 
 
-def decisions(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
-    """Rows of ``scores`` of ``total`` images; what an earlier gate asked for is asked for again."""
-    scored = _score(job, images, model, total)
+def decide(
+    job: Job,
+    scored: DataFrame,
+    model: bundle.Bundle,
+    by_date: Mapping[date, SegmentThresholds] | None = None,
+) -> DataFrame:
+    """Rows of ``scores``; what an earlier gate asked for is asked for again.
+
+    Parameters
+    ----------
+    scored : answer of ``probabilities``.
+    by_date : see ``scoring.decide``.
+    """
     stopped = clearing.stopped(job)
-    decided = scoring.decide(scored, model.manifest, job.config.shares, stopped)
+    decided = scoring.decide(scored, model.manifest, job.config.shares, stopped, by_date)
     reviews = read_reviews(job)
     if reviews is not None:
         decided = gate.asked_before(decided, reviews)
@@ -88,8 +102,12 @@ def _in_range(job: Job, images: DataFrame) -> DataFrame:
     return images
 
 
-def _score(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
-    """The classifier alone where this very graph has seen these pictures, else the fused graph."""
+def probabilities(job: Job, images: DataFrame, model: bundle.Bundle, total: int) -> DataFrame:
+    """Score ``total`` images, as ``scoring.score``.
+
+    The classifier alone does it where this very graph has seen these pictures, else the fused
+    graph.
+    """
     if not (job.config.scoring.reuse_features and tables.exists(job.spark, job.table(FEATURES))):
         return score_pixels(job, images, model, total)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)

@@ -11,7 +11,15 @@ import pytest
 
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.policy import SegmentThresholds
-from pcb_spark.core.share_cap import Cap, ShareCap, cap, of_night, share_below, with_margin
+from pcb_spark.core.share_cap import (
+    Cap,
+    Evidence,
+    ShareCap,
+    cap,
+    of_night,
+    share_below,
+    with_margin,
+)
 
 TEN = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.9375, 1.0]
 NIGHT = date(2024, 2, 27)
@@ -20,7 +28,8 @@ NIGHT = date(2024, 2, 27)
 def record(scores: list[float], share: float, before: ShareCap | None = None) -> ShareCap:
     return of_night(
         NIGHT, scores, [None] * len(scores),
-        share=share, segment_shares={}, model_sha256="m1", before=before,
+        evidence=Evidence(share, 10), segment_evidence={}, model_sha256="m1", before=before,
+        errors=0.0,
     )  # fmt: skip
 
 
@@ -83,13 +92,37 @@ def test_a_margin_is_what_chance_does_to_a_share(
     assert found == pytest.approx(raised, abs=1e-6)
 
 
+def test_a_night_has_the_margin_of_its_own_size_and_of_the_evidence() -> None:
+    # .2 and .0632 of 50 are 13 images.
+    night = [row / 64 for row in range(50)]
+    made = of_night(
+        NIGHT, night, [None] * 50, evidence=Evidence(0.2, 200), segment_evidence={},
+        model_sha256="m1",
+    )  # fmt: skip
+    assert made.pooled.value == 13 / 64
+
+
+@pytest.mark.parametrize(
+    ("threshold", "evidence"),
+    [
+        ({"slips": 1, "cleared_good": 29, "defects": 40, "good": 60}, Evidence(0.3, 100)),
+        ({"slips": 0, "cleared_good": 0, "defects": 0, "good": 0}, None),
+        ({"value": 0.25, "slip_rate_upper": 0.02}, None),
+    ],
+)
+def test_evidence_is_read_off_a_manifest(
+    threshold: dict[str, float], evidence: Evidence | None
+) -> None:
+    assert Evidence.of(threshold) == evidence
+
+
 def test_a_night_without_a_score_gives_no_cap() -> None:
     with pytest.raises(InputError, match="a night without a score gives no share cap"):
         record([math.nan], 0.2)
 
 
 def test_segments_have_caps_of_their_own_and_keep_them_while_they_rest() -> None:
-    shares = {"L1": 0.5, "L2": 0.5, "L3": 0.5}
+    half = Evidence(0.5, 10)
     before = ShareCap(
         night="2024-02-26", model_sha256="m1", scores_sha256="", pooled=Cap(0.5, 0.1),
         by_segment={"L2": Cap(0.5, 0.375), "L9": Cap(0.5, 0.5)},
@@ -97,7 +130,8 @@ def test_segments_have_caps_of_their_own_and_keep_them_while_they_rest() -> None
 
     made = of_night(
         NIGHT, [0.25, 0.75, 0.5, math.nan], ["L1", "L1", None, "L2"],
-        share=0.5, segment_shares=shares, model_sha256="m1", before=before,
+        evidence=half, segment_evidence={"L1": half, "L2": half, "L3": half}, model_sha256="m1",
+        before=before, errors=0.0,
     )  # fmt: skip
 
     # L2 had no score in this night, L3 never, and L9 has no threshold of its own any more.
@@ -114,8 +148,8 @@ def test_caps_of_another_model_are_not_kept() -> None:
         by_segment={"L2": Cap(0.5, 0.375)},
     )  # fmt: skip
     made = of_night(
-        NIGHT, [0.5], ["L1"], share=0.5, segment_shares={"L2": 0.5}, model_sha256="m1",
-        before=before,
+        NIGHT, [0.5], ["L1"], evidence=Evidence(0.5, 10),
+        segment_evidence={"L2": Evidence(0.5, 10)}, model_sha256="m1", before=before,
     )  # fmt: skip
     assert made.by_segment == {}
 
@@ -129,7 +163,7 @@ def test_the_record_says_which_night_and_which_scores() -> None:
 def test_the_record_comes_back_as_it_was_written() -> None:
     made = of_night(
         NIGHT, np.array([0.1, 0.7, 0.3], dtype=np.float32), ["L1", "L1", "L2"],
-        share=1 / 3, segment_shares={"L1": 0.5}, model_sha256="m1",
+        evidence=Evidence(1 / 3, 9), segment_evidence={"L1": Evidence(0.5, 4)}, model_sha256="m1",
     )  # fmt: skip
     assert ShareCap.from_json(made.to_json()) == made
 
@@ -144,13 +178,13 @@ def test_the_record_comes_back_as_it_was_written() -> None:
 )  # fmt: skip
 def test_a_damaged_record_is_refused(change: dict[str, object]) -> None:
     raw = {**json.loads(record(TEN, 0.5).to_json()), **change}
-    with pytest.raises(BundleError, match=r"share_cap\.json can't be read"):
+    with pytest.raises(BundleError, match="the record of a share cap can't be read"):
         ShareCap.from_json(json.dumps(raw))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"night": "2024-02-27"}'])
 def test_what_is_no_record_is_refused(text: str) -> None:
-    with pytest.raises(BundleError, match=r"share_cap\.json can't be read"):
+    with pytest.raises(BundleError, match="the record of a share cap can't be read"):
         ShareCap.from_json(text)
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pcb_spark.lake import image_table, schemas
+from pcb_spark.lake import image_table, schemas, unischema
 from tests import drops
 
 if TYPE_CHECKING:
@@ -120,10 +120,10 @@ def test_spark_gives_the_cameras_bytes(
 
 
 def test_unischema_and_spark_schema_have_the_same_columns() -> None:
-    unischema = schemas.images_unischema()
-    assert set(unischema.fields) == set(schemas.IMAGES.names)
+    view = unischema.images_unischema()
+    assert set(view.fields) == set(schemas.IMAGES.names)
     for field in schemas.IMAGES.fields:
-        assert unischema.fields[field.name].nullable is field.nullable
+        assert view.fields[field.name].nullable is field.nullable
 
 
 def test_row_groups_are_sized_for_a_reader(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -63,6 +64,24 @@ def on_boards(df: DataFrame) -> DataFrame:
 def decide(df: DataFrame, threshold: float, shares: review.Shares = NOBODY) -> list[Row]:
     decided = scoring.decide(on_boards(df), manifest(threshold), shares)
     return decided.orderBy(names.IMAGE_ID).collect()
+
+
+def test_a_date_may_have_thresholds_of_its_own(spark: SparkSession) -> None:
+    rows = [("a", 0.2, "2026-02-27", "L1"), ("b", 0.2, "2026-02-28", "L1"),
+            ("c", 0.2, "2026-02-28", "L2"), ("d", 0.2, "2026-02-28", None)]  # fmt: skip
+    table = spark.createDataFrame(
+        rows, "image_id string, probability double, day string, line string"
+    )
+    scored = table.select(
+        "*", F.lit(None).cast("string").alias("reason"), F.col("image_id").alias("board_id"),
+        F.to_date("day").alias("capture_date"),
+    )  # fmt: skip
+    capped = policy.SegmentThresholds(0.1, "line", {"L1": 0.15})
+    decided = scoring.decide(
+        scored, manifest(0.25), NOBODY, by_date={date(2026, 2, 28): capped}
+    ).orderBy("image_id")
+    found = [(row["threshold"], row["decision"]) for row in decided.collect()]
+    assert found == [(0.25, "pass"), (0.15, "fail"), (0.1, "fail"), (0.1, "fail")]
 
 
 @pytest.mark.parametrize(

@@ -80,11 +80,11 @@ def counts(job: Job, table: str) -> dict[date, int]:
     return {row[0]: row[1] for row in found}
 
 
-def another_version(plant: Job, folder: Path) -> Registry:
-    """Register version 2: the same graph, which clears nothing."""
+def another_version(plant: Job, folder: Path, **threshold_of: float) -> Registry:
+    """Register version 2: the same graph, which clears nothing if not told otherwise."""
     own = bundle.read(Path(plant.config.paths.out) / "bundle")
     about = dataclasses.asdict(own.manifest)
-    threshold = {**about["threshold"], "value": 0.0, "by_segment": {}}
+    threshold = {**about["threshold"], "value": 0.0, "by_segment": {}, **threshold_of}
     about |= {"threshold": threshold, "model_version": "2026-01-16-clears-nothing"}
     bundle.write(folder / "bundle", about, own.parts)
     opened = registries.opened(Path(plant.config.paths.out))
@@ -174,6 +174,40 @@ def test_a_date_is_scored_again_as_a_whole_by_todays_champion(plant: Job, tmp_pa
 
     night(plant, 18, Days(first=SECOND, last=SECOND))
     assert counts(job, "decisions") == {FIRST: 20, SECOND: 40}
+
+
+def thresholds(job: Job) -> dict[date, set[float]]:
+    found: dict[date, set[float]] = {}
+    for row in rows(job, "scores").values():
+        found.setdefault(row["capture_date"], set()).add(row["threshold"])
+    return found
+
+
+def test_a_night_clears_no_larger_share_than_the_evidence_did(plant: Job, tmp_path: Path) -> None:
+    """Of 100 out-of-fold images one lay below .5: of a night of 20 that is none, by a margin."""
+    opened = another_version(
+        plant, tmp_path / "two", value=0.5, slips=0, cleared_good=1, good=60, defects=40
+    )
+    approval.promote(plant, opened, opened.require("2"), BY_ME)
+
+    first = night(plant, 15)
+    assert thresholds(first) == {FIRST: {0.5}}
+    lowest = min(row["probability"] for row in rows(first, "scores").values())
+    assert lowest < 0.5
+
+    second = night(plant, 16)
+    assert thresholds(second) == {FIRST: {0.5}, SECOND: {lowest}}
+    assert counts(second, "share_caps") == {SECOND: 1}
+    (kept,) = second.spark.read.parquet(second.table("share_caps")).collect()
+    assert (kept["night"], kept["value"], kept["run_id"]) == (FIRST, lowest, second.run_id)
+
+    again = night(plant, 17, Days(first=SECOND, last=SECOND))
+    assert thresholds(again)[SECOND] == {lowest}
+    assert counts(again, "share_caps") == {SECOND: 1}
+
+    policy = plant.config.policy.model_copy(update={"share_cap": False})
+    uncapped = dataclasses.replace(plant, config=plant.config.model_copy(update={"policy": policy}))
+    assert thresholds(night(uncapped, 17, Days(first=SECOND, last=SECOND)))[SECOND] == {0.5}
 
 
 def test_a_run_has_one_version_though_the_champion_changes_meanwhile(
