@@ -80,12 +80,16 @@ def counts(job: Job, table: str) -> dict[date, int]:
     return {row[0]: row[1] for row in found}
 
 
-def another_version(plant: Job, folder: Path, **threshold_of: float) -> Registry:
+def another_version(
+    plant: Job, folder: Path, *, until: date = THIRD, **threshold_of: float
+) -> Registry:
     """Register version 2: the same graph, which clears nothing if not told otherwise."""
     own = bundle.read(Path(plant.config.paths.out) / "bundle")
     about = dataclasses.asdict(own.manifest)
     threshold = {**about["threshold"], "value": 0.0, "by_segment": {}, **threshold_of}
-    about |= {"threshold": threshold, "model_version": "2026-01-16-clears-nothing"}
+    window = {**about["training_window"], "until": until.isoformat()}
+    about |= {"threshold": threshold, "training_window": window}
+    about["model_version"] = "2026-01-16-clears-nothing"
     bundle.write(folder / "bundle", about, own.parts)
     opened = registries.opened(Path(plant.config.paths.out))
     opened.register(dataclasses.replace(registries.entry(folder / "x"), folder=folder))
@@ -186,8 +190,9 @@ def thresholds(job: Job) -> dict[date, set[float]]:
 def test_a_night_clears_no_larger_share_than_the_evidence_did(plant: Job, tmp_path: Path) -> None:
     """Of 100 out-of-fold images one lay below .5: of a night of 20 that is none, by a margin."""
     opened = another_version(
-        plant, tmp_path / "two", value=0.5, slips=0, cleared_good=1, good=60, defects=40
-    )
+        plant, tmp_path / "two", until=date(2026, 1, 13),
+        value=0.5, slips=0, cleared_good=1, good=60, defects=40,
+    )  # fmt: skip
     approval.promote(plant, opened, opened.require("2"), BY_ME)
 
     first = night(plant, 15)
