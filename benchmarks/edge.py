@@ -29,7 +29,7 @@ from pcb_spark.serving import edge_score
 from pcb_spark.serving.edge_home import Home
 
 if TYPE_CHECKING:
-    from pcb_spark.core.registry import EdgeBundle
+    from pcb_spark.core.edge_bundle import EdgeBundle
 
 PARTS = ("read a pair (decode, align)", "bare ONNX Runtime", "score a pair", "decide an image")
 

@@ -34,7 +34,7 @@ import onnxruntime as ort
 import pyarrow_hotfix  # noqa: F401
 from pyarrow import parquet
 
-from pcb_spark.core import batches, bundle, durable, machine, registry, self_test, signatures
+from pcb_spark.core import batches, bundle, durable, edge_bundle, machine, self_test, signatures
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Pair, PairReader
 from pcb_spark.core.review import Shares
@@ -238,19 +238,19 @@ def seal(model: bundle.Bundle, pairs: Sequence[Files], scratch: Path) -> list[st
     key, scorer = signatures.SecretKey.new(), Scorer(model)
     parts, known = {bundle.GRAPH: model.parts[bundle.GRAPH]}, []
     for number, files in enumerate(pairs):
-        names = [f"{registry.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
+        names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
         parts |= dict(zip(names, files, strict=True))
         score = scorer.score(*files)
         probability = self_test.written(score.probability)
-        known.append(registry.Known(
+        known.append(edge_bundle.Known(
             image=names[0], reference=names[1], line=None, part_number=None,
             probability=probability, decision=score.decision,
         ))  # fmt: skip
-    manifest = registry.EdgeManifest(
+    manifest = edge_bundle.EdgeManifest(
         created_at=datetime.now(UTC), model=model.manifest, known={}, licences={}, habits=Habits(),
         shares=Shares(control=0, audit=0), made_with=machine.describe(), self_test=tuple(known),
     )  # fmt: skip
-    durable.write_folder(scratch / "edge", registry.sealed(manifest, parts, key).files())
+    durable.write_folder(scratch / "edge", edge_bundle.sealed(manifest, parts, key).files())
     (scratch / "plant.pub").write_text(key.public.text())
     return ["--bundle", str(scratch / "edge"), "--trust", str(scratch / "plant.pub")]
 

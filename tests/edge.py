@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pcb_spark.core import bundle, durable, machine, registry, self_test
+from pcb_spark.core import bundle, durable, edge_bundle, machine, self_test
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
@@ -55,22 +55,22 @@ def sealed(
     seed: int = 5,
     shares: Shares | None = None,
     made: bundle.Bundle | None = None,
-) -> registry.EdgeBundle:
+) -> edge_bundle.EdgeBundle:
     """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``."""
     made = made or model(seed)
     scorer = Scorer(made)
     known, parts = [], {bundle.GRAPH: made.parts[bundle.GRAPH]}
     for number, (image, reference) in enumerate(rendered_pairs(PAIRS)):
-        names = [f"{registry.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
+        names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
         parts |= dict(zip(names, (image, reference), strict=True))
         score = scorer.score(image, reference, traceability={"line": "L1"})
         known.append(
-            registry.Known(
+            edge_bundle.Known(
                 image=names[0], reference=names[1], line="L1", part_number=None,
                 probability=self_test.written(score.probability), decision=score.decision,
             )
         )  # fmt: skip
-    manifest = registry.EdgeManifest(
+    manifest = edge_bundle.EdgeManifest(
         created_at=created_at,
         model=made.manifest,
         shares=shares or Shares(control=0.0, audit=0.0, seed=7),
@@ -80,10 +80,10 @@ def sealed(
         made_with=machine.describe(),
         self_test=tuple(known),
     )
-    return registry.sealed(manifest, parts, key)
+    return edge_bundle.sealed(manifest, parts, key)
 
 
-def folder(path: Path, edge: registry.EdgeBundle | None = None) -> Path:
+def folder(path: Path, edge: edge_bundle.EdgeBundle | None = None) -> Path:
     """Write one as a folder."""
     durable.write_folder(path, (edge or sealed()).files())
     return path
@@ -102,11 +102,11 @@ def archive(path: Path, files: Mapping[str, bytes], *, packed: bool = False) -> 
 
 
 def forged(
-    edge: registry.EdgeBundle, change: Callable[[dict[str, Any]], object], key: SecretKey = PLANT
+    edge: edge_bundle.EdgeBundle, change: Callable[[dict[str, Any]], object], key: SecretKey = PLANT
 ) -> dict[str, bytes]:
     """The files of a bundle whose manifest was changed, and signed all the same."""
     raw = json.loads(edge.signed)
     change(raw)
     signed = json.dumps(raw).encode()
     signature = key.sign(signed, "forged").encode()
-    return {**edge.files(), registry.MANIFEST: signed, registry.SIGNATURE: signature}
+    return {**edge.files(), edge_bundle.MANIFEST: signed, edge_bundle.SIGNATURE: signature}

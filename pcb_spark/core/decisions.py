@@ -11,8 +11,8 @@ from pcb_spark.core import names, policy, review
 from pcb_spark.core.scorer import Score, Scorer
 
 if TYPE_CHECKING:
+    from pcb_spark.core.edge_bundle import EdgeBundle
     from pcb_spark.core.layouts import Traits
-    from pcb_spark.core.registry import EdgeBundle
 
 #: What a bundle lists the known values of.
 _KNOWN: Final = (names.LINE, names.PART_NUMBER)

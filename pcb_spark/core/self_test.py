@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pcb_spark.core.registry import EdgeBundle, Known
+    from pcb_spark.core.edge_bundle import EdgeBundle, Known
     from pcb_spark.core.scorer import Score, Scorer
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, durable, machine, names, registry, self_test, signatures
+from pcb_spark.core import bundle, durable, edge_bundle, machine, names, self_test, signatures
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.scorer import Scorer
@@ -68,7 +68,7 @@ def run_export(
     key: Path,
     weights_licence: str | None = None,
     version: str | None = None,
-) -> registry.EdgeBundle:
+) -> edge_bundle.EdgeBundle:
     """Write the edge bundle of a model to ``to``, signed with ``key``.
 
     Parameters
@@ -92,7 +92,7 @@ def run_export(
     refuse_untrained(job.config, "the model bundle", trained=model.manifest.trained_backbone)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     known, files = _self_test(references.seen(job, images, model.manifest.reading), model)
-    manifest = registry.EdgeManifest(
+    manifest = edge_bundle.EdgeManifest(
         created_at=job.started_at,
         model=model.manifest,
         shares=job.config.shares,
@@ -103,7 +103,7 @@ def run_export(
         self_test=known,
     )
     parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **files}
-    edge = registry.sealed(manifest, parts, secret)
+    edge = edge_bundle.sealed(manifest, parts, secret)
     _write(to, edge)
     _check(to, secret.public)
     what = f"edge bundle of model {model.manifest.model_version}, signed with {secret.public.name}"
@@ -125,10 +125,10 @@ def _source(job: Job, version: str | None) -> _Source:
 
 def _self_test(
     images: DataFrame, model: Bundle
-) -> tuple[tuple[registry.Known, ...], dict[str, bytes]]:
+) -> tuple[tuple[edge_bundle.Known, ...], dict[str, bytes]]:
     """Choose images by a hash, small ones first, and score them as an edge machine does."""
     scorer = Scorer(model)
-    known: list[registry.Known] = []
+    known: list[edge_bundle.Known] = []
     files: dict[str, bytes] = {}
     for row in _candidates(images, difference=model.manifest.difference):
         if len(known) == _TESTED:
@@ -140,7 +140,7 @@ def _self_test(
             continue
         files |= image | reference
         known.append(
-            registry.Known(
+            edge_bundle.Known(
                 image=next(iter(image)),
                 reference=next(iter(reference), None),
                 probability=self_test.written(score.probability),
@@ -173,10 +173,10 @@ def _candidates(images: DataFrame, *, difference: bool) -> list[Row]:
 
 def _files(row: Row, number: int, *, difference: bool) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """The image and its reference, by their names in the bundle."""
-    image = {f"{registry.SELF_TEST}/{number}_image": bytes(row[names.IMAGE])}
+    image = {f"{edge_bundle.SELF_TEST}/{number}_image": bytes(row[names.IMAGE])}
     if not difference or row[names.REFERENCE] is None:
         return image, {}
-    return image, {f"{registry.SELF_TEST}/{number}_reference": bytes(row[names.REFERENCE])}
+    return image, {f"{edge_bundle.SELF_TEST}/{number}_reference": bytes(row[names.REFERENCE])}
 
 
 def _known(images: DataFrame, model: Bundle) -> dict[str, frozenset[str]]:
@@ -203,7 +203,7 @@ def _licence(model: Bundle) -> str:
     return pinned.get(model.manifest.backbone.get("sha256", ""), _NOT_STATED)
 
 
-def _write(to: Path, edge: registry.EdgeBundle) -> None:
+def _write(to: Path, edge: edge_bundle.EdgeBundle) -> None:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         if to.suffix == _ARCHIVE:
@@ -226,7 +226,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
 
 def _check(to: Path, trusted: signatures.PublicKey) -> None:
     """Open what was written as an edge machine does."""
-    edge = registry.open_bundle(to, [trusted])
+    edge = edge_bundle.open_bundle(to, [trusted])
     wrong = self_test.differences(edge, Scorer(edge.model))
     if wrong:
         what = f"the edge bundle {to} doesn't pass its own self-test"

@@ -104,10 +104,12 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _score(options: argparse.Namespace, home: edge_home.Home) -> int:
-    from pcb_spark.core import decisions, registry
+    from pcb_spark.core import decisions, edge_bundle
     from pcb_spark.serving import edge_score
 
-    edge = registry.open_bundle(options.bundle, home.trusted()) if options.bundle else home.open()
+    edge = (
+        edge_bundle.open_bundle(options.bundle, home.trusted()) if options.bundle else home.open()
+    )
     decider = decisions.Decider(edge)
     write = sys.stdout.write
     if not options.json:
@@ -152,11 +154,11 @@ def _trust(options: argparse.Namespace, home: edge_home.Home) -> int:
 
 
 def _update(options: argparse.Namespace, home: edge_home.Home) -> int:
-    from pcb_spark.core import registry
+    from pcb_spark.core import edge_bundle
     from pcb_spark.serving import edge_update
 
     with edge_update.fetched(options.place, home.folder) as path:
-        edge = registry.open_bundle(path, home.trusted())
+        edge = edge_bundle.open_bundle(path, home.trusted())
         before = home.install(edge, allow_older=options.allow_older)
     about = edge.manifest
     said = f"model {about.model.model_version}, exported {about.created_at}, decides from now on"

@@ -18,7 +18,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcb_spark.core import bundle, durable, registry, self_test, signatures
+from pcb_spark.core import bundle, durable, edge_bundle, self_test, signatures
 from pcb_spark.core.errors import BundleError, InputError, StorageFault
 from pcb_spark.core.scorer import Scorer
 
@@ -48,7 +48,7 @@ class Home:
         durable.write(folder / f"{found.name}.pub", found.text().encode())
         return found
 
-    def open(self) -> registry.EdgeBundle:
+    def open(self) -> edge_bundle.EdgeBundle:
         """Read and check the bundle that decides.
 
         Raises
@@ -58,9 +58,9 @@ class Home:
         if not self.current.exists():
             what = f"no model in {self.folder}"
             raise BundleError(what, hint="fetch one with `pcb-edge update PLACE`")
-        return registry.open_bundle(self.current, self.trusted())
+        return edge_bundle.open_bundle(self.current, self.trusted())
 
-    def install(self, edge: registry.EdgeBundle, *, allow_older: bool = False) -> str | None:
+    def install(self, edge: edge_bundle.EdgeBundle, *, allow_older: bool = False) -> str | None:
         """Let a verified bundle decide; answer which one did before.
 
         Its self-test is scored from what lies on this disk. Where one bit differs, the bundle is
@@ -93,13 +93,13 @@ class Home:
         self._forget(keep={name, before})
         return before
 
-    def _before(self, edge: registry.EdgeBundle, *, allow_older: bool) -> str | None:
+    def _before(self, edge: edge_bundle.EdgeBundle, *, allow_older: bool) -> str | None:
         """The name of the bundle that decides now, if it can be read; refuse an older one."""
         if not self.current.exists():
             return None
         name = self.current.resolve().name
         try:
-            own = registry.open_bundle(self.current, self.trusted()).manifest.created_at
+            own = edge_bundle.open_bundle(self.current, self.trusted()).manifest.created_at
         except BundleError:  # damaged: anything that is whole is better
             return name
         if edge.manifest.created_at < own and not allow_older:
@@ -112,7 +112,7 @@ class Home:
         return name
 
     def _test(self, folder: Path) -> None:
-        edge = registry.open_bundle(folder, self.trusted())
+        edge = edge_bundle.open_bundle(folder, self.trusted())
         wrong = self_test.differences(edge, Scorer(edge.model))
         if wrong:
             made_with = ", ".join(f"{k} {v}" for k, v in edge.manifest.made_with.items())

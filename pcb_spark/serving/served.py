@@ -13,10 +13,10 @@ import numpy as np
 from pcb_spark.core import (
     bundle,
     decisions,
+    edge_bundle,
     images,
     machine,
     policy,
-    registry,
     self_test,
     signatures,
 )
@@ -80,7 +80,7 @@ def load(
     BundleError : it is none, is signed by nobody who is trusted, was changed, its graph can't be
         run, or its own images get another score here.
     """
-    edge = registry.open_bundle(path, trusted)
+    edge = edge_bundle.open_bundle(path, trusted)
     try:
         decider = decisions.Decider(edge, max_pixels=max_pixels)
         batch = agreeing_batch(decider.scorer, most)

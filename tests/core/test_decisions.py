@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from pcb_spark.core import bundle, names, registry
+from pcb_spark.core import bundle, edge_bundle, names
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.layouts import Traits
 from pcb_spark.core.review import Shares
@@ -70,4 +70,4 @@ def test_what_training_never_saw_is_named_and_decided_all_the_same() -> None:
     assert seen.unseen == ()
     assert strange.unseen == ("line", "part_number")
     assert (strange.probability, strange.decision) == (seen.probability, seen.decision)
-    assert isinstance(edge, registry.EdgeBundle)
+    assert isinstance(edge, edge_bundle.EdgeBundle)

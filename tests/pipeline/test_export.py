@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.core import bundle, registry, self_test, signatures
+from pcb_spark.core import bundle, edge_bundle, self_test, signatures
 from pcb_spark.core.errors import BackboneError, InputError
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.pipeline.export import run_export
@@ -39,7 +39,7 @@ def test_what_is_exported_decides_as_its_model_bundle(
         run_export(own, to=tmp_path / "usb" / "edge.zip", key=key)
         run_export(own, to=tmp_path / "folder", key=key, weights_licence="ours")
 
-    edge = registry.open_bundle(tmp_path / "usb" / "edge.zip", trusted)
+    edge = edge_bundle.open_bundle(tmp_path / "usb" / "edge.zip", trusted)
     model = bundle.read(out / "bundle")
     assert edge.manifest.model == model.manifest
     assert edge.parts["graph.onnx"] == model.parts["graph.onnx"]
@@ -49,7 +49,7 @@ def test_what_is_exported_decides_as_its_model_bundle(
     assert len(edge.manifest.self_test) == 6
     assert self_test.differences(edge, Scorer(model)) == []
 
-    again = registry.open_bundle(tmp_path / "folder", trusted)
+    again = edge_bundle.open_bundle(tmp_path / "folder", trusted)
     assert again.manifest.licences["weights"] == "ours"
     assert again.parts == edge.parts
     pinned = json.loads(again.signed)["files"]

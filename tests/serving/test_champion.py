@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pcb_spark.core import bundle, registry
+from pcb_spark.core import bundle, edge_bundle
 from pcb_spark.core.errors import BundleError
 from pcb_spark.serving import served
 from pcb_spark.serving.champion import Champion
@@ -112,7 +112,7 @@ def test_graph_that_cannot_be_run_is_no_model(tmp_path: Path) -> None:
     made, graph = edge.sealed(), b"no graph"
     model = dataclasses.replace(made.manifest.model, model_sha256=bundle.sha256(graph))
     manifest = dataclasses.replace(made.manifest, model=model)
-    broken = registry.sealed(manifest, {**made.parts, bundle.GRAPH: graph}, edge.PLANT)
+    broken = edge_bundle.sealed(manifest, {**made.parts, bundle.GRAPH: graph}, edge.PLANT)
     with pytest.raises(BundleError, match="can't be run"):
         load(edge.folder(tmp_path / "bundle", broken))
 
@@ -121,7 +121,7 @@ def test_bundle_whose_images_get_another_score_here_is_refused(tmp_path: Path) -
     made = edge.sealed()
     known = dataclasses.replace(made.manifest.self_test[0], probability=(0.25).hex())
     manifest = dataclasses.replace(made.manifest, self_test=(known,))
-    other = registry.sealed(manifest, made.parts, edge.PLANT)
+    other = edge_bundle.sealed(manifest, made.parts, edge.PLANT)
     with pytest.raises(BundleError, match="get another score on this machine"):
         load(edge.folder(tmp_path / "bundle", other))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcb_spark.core import bundle, registry
+from pcb_spark.core import bundle, edge_bundle
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.serving import edge_doctor, edge_home
 from tests import edge as made
@@ -22,15 +22,17 @@ def home(tmp_path: Path) -> edge_home.Home:
     return found
 
 
-def opened(path: Path, edge: registry.EdgeBundle, home: edge_home.Home) -> registry.EdgeBundle:
-    return registry.open_bundle(made.folder(path, edge), home.trusted())
+def opened(
+    path: Path, edge: edge_bundle.EdgeBundle, home: edge_home.Home
+) -> edge_bundle.EdgeBundle:
+    return edge_bundle.open_bundle(made.folder(path, edge), home.trusted())
 
 
 def decides(home: edge_home.Home) -> str:
     return bundle.sha256(home.open().signed)
 
 
-def wrong(edge: registry.EdgeBundle) -> registry.EdgeBundle:
+def wrong(edge: edge_bundle.EdgeBundle) -> edge_bundle.EdgeBundle:
     """The same, but for one bit of what an image has to get."""
     first, *others = edge.manifest.self_test
     value = float.fromhex(first.probability)
@@ -38,7 +40,7 @@ def wrong(edge: registry.EdgeBundle) -> registry.EdgeBundle:
     manifest = dataclasses.replace(
         edge.manifest, self_test=(other, *others), created_at=LATER + timedelta(days=1)
     )
-    return registry.sealed(manifest, edge.parts, made.PLANT)
+    return edge_bundle.sealed(manifest, edge.parts, made.PLANT)
 
 
 def test_a_bundle_decides_once_it_has_passed_its_test(home: edge_home.Home, tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_bundle_decides_once_it_has_passed_its_test(home: edge_home.Home, tmp_
     second = opened(tmp_path / "2", made.sealed(created_at=LATER, seed=6), home)
     assert home.install(second) == bundle.sha256(first.signed)[:16]
     assert home.open() == second
-    assert registry.open_bundle(home.folder / "previous", home.trusted()) == first
+    assert edge_bundle.open_bundle(home.folder / "previous", home.trusted()) == first
 
 
 def test_one_bit_in_a_self_test_leaves_the_old_model(home: edge_home.Home, tmp_path: Path) -> None:
