@@ -106,7 +106,8 @@ def leaks(spark: SparkSession, out: str) -> list[str]:
         path for path in others if _holds_secret(filesystem.read_whole(spark, f"{out}/{path}"))
     ]
     for name in sorted({path.partition("/")[0] for path in files if path.endswith(".parquet")}):
-        rows = spark.read.option("recursiveFileLookup", "true").parquet(f"{out}/{name}")
+        parquet = spark.read.option("recursiveFileLookup", "true")
+        rows = parquet.option("pathGlobFilter", "*.parquet").parquet(f"{out}/{name}")
         texts = F.to_json(F.struct(*(n for n, kind in rows.dtypes if kind != "binary")))
         # Looked through here: a filter of Spark's would put the secret into its event log.
         lines = rows.select(texts).toLocalIterator()

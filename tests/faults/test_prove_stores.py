@@ -25,7 +25,8 @@ def test_secrets_are_found_in_files_and_in_compressed_tables(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     secret = servers.AZURE_KEY
-    drops.write(tmp_path, {"bundle/manifest.json": f"{{'key': '{secret}'}}", "report.html": "x"})
+    files = {"bundle/manifest.json": f"{{'key': '{secret}'}}", "report.html": "x", "runs/a.db": "x"}
+    drops.write(tmp_path, files)
     for table, text in (("runs", f"key={secret}"), ("metrics", "harmless")):
         rows = spark.createDataFrame([(b"x", text)] * 50, "image binary, inputs string")
         rows.write.parquet(str(tmp_path / table / "capture_date=2026-01-05"))
