@@ -78,13 +78,13 @@ TOGETHER = [
     ("ingest", "describe"), ("ingest", "tune"), ("tune", "train"),
     ("tune", "featurize"), ("describe", "train"), ("describe", "score"), ("describe", "describe"),
     ("describe", "featurize"), ("describe", "tune"), ("describe", "report"), ("tune", "report"),
-    ("featurize", "report"),
+    ("featurize", "report"), ("export", "export"), ("export", "score"), ("export", "nightly"),
 ]  # fmt: skip
 APART = [
-    *((job, job) for job in JOBS if job != "describe"),
+    *((job, job) for job in JOBS if job not in ("describe", "export")),
     ("train", "score"), ("train", "featurize"), ("featurize", "score"), ("ingest", "run"),
     ("train", "report"), ("score", "report"), ("run", "train"), ("run", "score"),
-    ("score", "tune"), ("run", "tune"),
+    ("score", "tune"), ("run", "tune"), ("export", "train"),
     *(("compact", job) for job in JOBS), *(("prune", job) for job in JOBS),
 ]  # fmt: skip
 
