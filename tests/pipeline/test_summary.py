@@ -57,8 +57,8 @@ def write_scores(job: Job, *, known: bool | None = False) -> None:
     rows = [
         (
             f"i{number}", "uri", "L1", None, "b", "R1", None, NOW, "ok", None, 0.5, 0.6, decision,
-            why, 1.0, known, "v1", "sha", "set", job.run_id if number < 4 else OTHER, LATER,
-            date(2026, 2, 1),
+            why, 1.0, known, None, "v1", "sha", "set", job.run_id if number < 4 else OTHER,
+            LATER, date(2026, 2, 1),
         )
         for number, (decision, why) in enumerate(decisions)
     ]  # fmt: skip
