@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Folders whose tests take longest, to be begun with.
 _LONGEST = ("tests/store/", "tests/faults/", "tests/cluster/")
 
+#: What Java adds to the options of its command line.
+_JAVA = "JDK_JAVA_OPTIONS"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long ones: ``make test`` deals files out to two processes."""
@@ -34,7 +37,9 @@ def spark() -> Iterator[SparkSession]:
         'spark.driver_memory="3g"',
         'spark.conf={"spark.sql.shuffle.partitions"="2", "spark.sql.adaptive.enabled"="false"}',
     ]
-    spark = session.get(config.load(None, overrides), app_name="tests")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(_JAVA, raising=False)
+        spark = session.get(config.load(None, overrides), app_name="tests")
     yield spark
     spark.stop()
 
@@ -44,6 +49,14 @@ def offline() -> Iterator[None]:
     """Fetch nothing in a test, whose network may be a test's too: ``make test`` has before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(folders.OFFLINE, "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_lived_java() -> Iterator[None]:
+    """Spare processes that tests start the compiler for what runs long: half of their CPU time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_JAVA, "-XX:TieredStopAtLevel=1")
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +15,6 @@ from pyspark.sql.types import StringType, StructField, StructType
 from pcb_spark.ingest import (
     habits,
     image_files,
-    listing,
     reference_windows,
     verdict_files,
     verdict_paths,
@@ -51,6 +50,11 @@ class Drop:
         return DropFiles(self.settings, self.root, OnStore(self.spark))
 
     @cached_property
+    def is_on_disk(self) -> bool:
+        """Whether Python can list its images: they lie on this machine's disks."""
+        return filesystem.local_path(self.spark, self.files.images_folder) is not None
+
+    @cached_property
     def layout(self) -> Layout:
         """How its files are named."""
         return habits.layout(self.settings)
@@ -70,7 +74,7 @@ class Drop:
         return habits.form(self.settings)
 
     def stream(self) -> DataFrame:
-        """Image files and sidecars as they arrive, as a streaming DataFrame."""
+        """Image files and sidecars as they arrive at a store, as a streaming DataFrame."""
         wanted = self.settings
         reader = self.spark.readStream.format("binaryFile").schema(image_files.FILES_READ)
         reader = reader.option("maxFilesPerTrigger", wanted.files_per_batch)
@@ -86,25 +90,10 @@ class Drop:
         rows = self.spark.createDataFrame(paths, f"{verdict_paths.PATH} string")
         return verdict_paths.files(rows)
 
-    def linked(self, uris: Iterable[str]) -> set[str]:
-        """Which of these images are reached by a link below their folder; notes the links."""
-        local = filesystem.local_path(self.spark, self.files.images_folder)
-        if local is None:
-            return set()
-        found = listing.linked(uris, root=self.files.images_folder.rstrip("/"), local=local)
-        self.files.links.update(found.values())
-        return set(found)
-
     def forget(self) -> None:
         """Forget what was passed over, before the next look."""
         self.files.links.clear()
         self.files.unread.clear()
-
-    def has_linked_folders(self) -> bool:
-        """Whether a folder is linked below the images; Spark's stream would follow the link."""
-        if filesystem.local_path(self.spark, self.files.images_folder) is None:
-            return False
-        return listing.list_files(self.spark, self.files.images_folder).folders_are_linked
 
     def open_files(self, files: Sequence[Listed]) -> DataFrame:
         """Read files of a listing; what can't be opened is missing from the answer."""

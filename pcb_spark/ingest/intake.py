@@ -66,6 +66,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self.notes = Notes(self.run)
+        self._listed: set[Listed] = set()
         self._caches = contextlib.ExitStack()
         self.refresh()
 
@@ -110,11 +111,7 @@ class Intake:
             young = timedelta(seconds=self.drop.settings.settle_seconds)
             settled = files.where(F.col("modificationTime") <= F.lit(datetime.now(UTC) - young))
             kept = cached(settled, caches)
-            paths = {row["path"] for row in kept.select("path").collect()}
-            linked = self.drop.linked(paths)
-            if linked:
-                kept = kept.where(~F.col("path").isin(*linked))
-            came = {is_sidecar(path) for path in paths - linked}
+            came = {is_sidecar(row["path"]) for row in kept.select("path").collect()}
             sidecar = F.col("path").rlike(SIDECAR)
             if True in came:
                 self._keep_sidecars(kept.where(sidecar))
@@ -123,14 +120,31 @@ class Intake:
                 self._take_in(cached(images, caches), caches)
 
     def look(self) -> None:
-        """Take in what the stream passed over: empty, changed and late files, failed ones again."""
+        """Take in whatever the ledger doesn't have: changed and late files, failed ones again."""
         with self.lock:
             self.waiting = self.drop.files.settled_images()
             waiting = self._waiting(self.waiting.files)
             size = self.drop.settings.files_per_batch
-            with writing(self.run):
-                for first in range(0, len(waiting), size):
-                    self._open(waiting[first : first + size])
+            for first in range(0, len(waiting), size):
+                self._open(waiting[first : first + size])
+            self._listed = set(self.waiting.files)
+
+    def take_new(self) -> bool:
+        """Take in a batch of what wasn't there, or not as it is now, when the drop was listed last.
+
+        Returns
+        -------
+        Whether there is more.
+        """
+        with self.lock:
+            self.waiting = self.drop.files.settled_images()
+            self._listed &= set(self.waiting.files)
+            new = [file for file in self.waiting.files if file not in self._listed]
+            batch = new[: self.drop.settings.files_per_batch]
+            if batch:
+                self._open(self._waiting(batch))
+            self._listed.update(batch)
+            return len(batch) < len(new)
 
     def take_books(self) -> Counts:
         """The books of images since the last call."""
@@ -190,7 +204,7 @@ class Intake:
     def _open(self, files: Sequence[Listed]) -> None:
         """Open files of a listing; those that can't be opened become rejects too."""
         root = len(self.drop.root.rstrip("/")) + 1
-        with contextlib.ExitStack() as caches:
+        with writing(self.run), contextlib.ExitStack() as caches:
             found = cached(self.drop.open_files(files), caches)
             opened = {row["path"] for row in found.select("path").collect()}
             missing = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,6 @@ class Listing:
 
     files: list[Listed] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
-    folders_are_linked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +86,6 @@ def list_local(local: Path, folder: str) -> Listing:
     return found
 
 
-def linked(uris: Iterable[str], *, root: str, local: Path) -> dict[str, str]:
-    """Find the files below ``root``, at ``local`` on this disk, that a symbolic link leads to.
-
-    Returns
-    -------
-    URI of the link by the URI of the file.
-    """
-    links: dict[str, str | None] = {root: None}
-
-    def link_to(uri: str) -> str | None:
-        if uri not in links:
-            above = link_to(uri.rpartition("/")[0]) if len(uri) > len(root) else None
-            is_link = above is None and Path(f"{local}{uri[len(root) :]}").is_symlink()
-            links[uri] = uri if is_link else above
-        return links[uri]
-
-    return {uri: link for uri in uris if (link := link_to(uri))}
-
-
 def settled(files: Sequence[Listed], *, now: datetime, seconds: int) -> Settled:
     """Leave out what is younger than ``seconds``, or was written by a clock that runs ahead."""
     before = now - timedelta(seconds=seconds)
@@ -139,7 +119,6 @@ def _walk(folder: str | Path, uri: str, found: Listing) -> None:
         name = os.fsencode(entry.name).decode("utf-8", "replace")
         if entry.is_symlink():
             found.links.append(f"{uri}/{name}")
-            found.folders_are_linked |= entry.is_dir()
         elif entry.is_dir(follow_symlinks=False):
             _walk(entry.path, f"{uri}/{name}", found)
         elif entry.is_file(follow_symlinks=False):

@@ -17,7 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from pcb_spark.core.errors import EnvironmentFault
-from pcb_spark.lake import class_archive, folders, jars
+from pcb_spark.lake import class_archive, folders, jars, python_daemon
 
 if TYPE_CHECKING:
     from pcb_spark.lake.settings import SessionConfig
@@ -127,6 +127,7 @@ def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, 
     }
     if config.spark.master.partition("[")[0] == "local":
         java_options += class_archive.options(paths, java_options)
+        settings["spark.python.daemon.module"] = python_daemon.__name__
     else:
         settings["spark.jars"] = ",".join(str(path) for path in paths)
         paths = ()

@@ -1,9 +1,10 @@
 """The ingest job: a camera drop becomes ``images``, ``verdicts`` and ``rejects``.
 
-Spark's file stream brings new files in micro-batches and remembers them in its checkpoint. It knows
-files by their names only and opens none without a byte; so each run also looks at the whole listing
-for what differs from the ledger. That makes the checkpoint a matter of speed: without it every
-file is opened again, and none is taken in twice.
+From a store Spark's file stream brings new files in micro-batches and remembers them in its
+checkpoint. It knows files by their names only and opens none without a byte; so each run also looks
+at the whole listing for what differs from the ledger. That makes the checkpoint a matter of speed:
+without it every file is opened again, and none is taken in twice. On a local disk there is no
+stream: it would follow symbolic links, in a circle for ever, and the listing costs less.
 """
 
 from __future__ import annotations
@@ -153,9 +154,8 @@ def _intake(job: Job) -> Iterator[Intake]:
 
 
 def _start(intake: Intake, *, once: bool) -> StreamingQuery | None:
-    """Start the stream; not where it would follow links to folders, the looks find all there."""
-    if intake.drop.has_linked_folders():
-        log.info("ingest: folders are linked below the images: reading the listing, no stream")
+    """Start the stream of a store; a drop on a disk has none."""
+    if intake.drop.is_on_disk:
         return None
     wanted = intake.drop.settings
     checkpoint = wanted.checkpoint or tables.locate(intake.run.out, "checkpoints/ingest")
@@ -177,10 +177,18 @@ def _await(
     *,
     seconds: float | None = None,
 ) -> None:
-    """Wait for the stream's end, ``seconds`` or a signal; raise what went wrong."""
-    deadline = None if seconds is None else time.monotonic() + seconds
+    """Wait for the stream's end, ``seconds`` or a signal; raise what went wrong.
+
+    Without a stream, new files are asked for as often as it would ask.
+    """
+    every = intake.drop.settings.trigger_seconds
+    began = time.monotonic()
+    ask_at = began
     while not _ended(query, stop, once=seconds is None):
-        if intake.fault or stop.is_set() or (deadline and time.monotonic() > deadline):
+        now = time.monotonic()
+        if query is None and now >= ask_at:
+            ask_at = now if intake.take_new() else now + every
+        if intake.fault or stop.is_set() or (seconds is not None and now > began + seconds):
             break
         if intake.run.lease is not None and intake.run.lease.asked.is_set():
             break

@@ -36,13 +36,6 @@ def test_links_are_not_followed(spark: SparkSession, tmp_path: Path) -> None:
     assert names(found.links, tmp_path) == [
         "broken.png", "d.png", "line=L1/again", "line=L1/up", "line=L2",
     ]  # fmt: skip
-    assert found.folders_are_linked
-
-
-def test_a_link_to_a_file_links_no_folder(spark: SparkSession, tmp_path: Path) -> None:
-    drops.write(tmp_path, {"a.png": b"1"})
-    (tmp_path / "b.png").symlink_to("a.png")
-    assert not listing.list_files(spark, f"file:{tmp_path}").folders_are_linked
 
 
 def test_the_folder_itself_may_be_a_link(spark: SparkSession, tmp_path: Path) -> None:
@@ -59,17 +52,6 @@ def test_hidden_files_and_what_is_no_file_are_left_out(spark: SparkSession, tmp_
     os.mkfifo(tmp_path / "pipe.png")
     found = listing.list_files(spark, f"file:{tmp_path}")
     assert names([file.uri for file in found.files], tmp_path) == ["_line=L1/f.png", "g:h.png"]
-
-
-def test_files_that_a_link_leads_to(tmp_path: Path) -> None:
-    drops.write(tmp_path, {"real/a.png": b"1"})
-    (tmp_path / "one").symlink_to("real")
-    (tmp_path / "real" / "b.png").symlink_to("a.png")
-    uris = [f"file:/drop/{name}" for name in ("real/a.png", "real/b.png", "one/a.png")]
-    assert listing.linked(uris, root="file:/drop", local=tmp_path) == {
-        "file:/drop/real/b.png": "file:/drop/real/b.png",
-        "file:/drop/one/a.png": "file:/drop/one",
-    }
 
 
 @pytest.mark.parametrize(("seconds", "old", "young"), [(0, 3, 0), (1, 2, 1), (60, 1, 2)])

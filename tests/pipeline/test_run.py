@@ -258,7 +258,7 @@ def test_nothing_half_written_is_left(out: Path) -> None:
     folders = {path.name for path in out.iterdir()}
     assert list((out / ".leases").iterdir()) == []
     assert folders - {".leases"} == {
-        "bundle", "checkpoints", "feature_set", "features", "files", "images", "metrics",
+        "bundle", "feature_set", "features", "files", "images", "metrics",
         "out_of_fold", "rejects", "reviews", "runs", "scores", "suspects", "verdicts",
     }  # fmt: skip
 

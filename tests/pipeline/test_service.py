@@ -101,6 +101,27 @@ def test_a_service_writes_nothing_while_nothing_comes(
 
 
 @pytest.mark.slow
+def test_links_that_appear_later_are_counted_and_not_followed(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, day = tmp_path / "out", tmp_path / "drop" / DAY
+    drops.write(tmp_path / "drop", {f"{DAY}/a_P1.png": drops.picture(1)})
+    caplog.set_level("INFO", "pcb_spark")
+
+    def script() -> Iterator[Callable[[], object]]:
+        yield lambda: list((out / "images").rglob("*.parquet"))
+        (day / "link_P1.png").symlink_to("a_P1.png")
+        for name in ("one", "other"):  # a circle of two doubles the paths with each step
+            (day.parent / name).symlink_to(".")
+        yield lambda: "3 symbolic links are not followed" in caplog.text
+        drops.write(tmp_path / "drop", {f"{DAY}/b_P1.png": drops.picture(2)})
+        yield lambda: len(list((out / "images").rglob("*.parquet"))) > 1
+
+    serve(spark, tmp_path, script())
+    assert drops.rows(spark, out, "images", "board_id") == [("a",), ("b",)]
+
+
+@pytest.mark.slow
 def test_a_service_pauses_for_compact_and_goes_on(
     spark: SparkSession, tmp_path: Path, passes: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
