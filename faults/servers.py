@@ -1,7 +1,8 @@
 """Real stores on loopback, each a process with a free port: Azurite, moto's S3, and HDFS.
 
 ``make stores`` installs the first two into ``.stores`` and, by running this module, fetches the
-jars of HDFS and of the connectors: a server's environment is not one to fetch in.
+jars of HDFS and of the connectors: a server's environment is not one to fetch in. So it does for
+Spark Connect's server.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -40,6 +42,8 @@ _MINICLUSTER = {
     "org.xerial.snappy:snappy-java,org.slf4j:slf4j-api,com.google.code.findbugs:jsr305,"
     "commons-logging:commons-logging",
 }
+#: The newest one that Maven Central has for Spark 3.5.
+_CONNECT = {jars.PACKAGES: "org.apache.spark:spark-connect_2.12:3.5.7"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,31 @@ def hdfs(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def connect(folder: Path) -> Iterator[str]:
+    """Spark Connect on one core, with Spark's own jars and no SynapseML: its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    settings = {
+        "spark.master": "local[1]", "spark.driver.memory": "1g", "spark.ui.enabled": "false",
+        "spark.driver.host": "localhost", "spark.driver.bindAddress": _LOOPBACK,
+        "spark.connect.grpc.binding.port": str(port), "spark.sql.shuffle.partitions": "1",
+    }  # fmt: skip
+    home, own = Path(pyspark.__file__).parent, jars.resolve(_CONNECT)
+    command = [
+        str(home / "bin" / "spark-submit"),
+        *(word for pair in settings.items() for word in ("--conf", "=".join(pair))),
+        "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
+    ]  # fmt: skip
+    environment = {
+        "SPARK_HOME": str(home), "SPARK_DIST_CLASSPATH": f"{own[0].parent}/*",
+        "PYSPARK_PYTHON": sys.executable,
+    }  # fmt: skip
+    with _running(command, folder / "connect.log", environment) as log:
+        _wait_for(lambda: _listens(port), log)
+        yield f"sc://{_LOOPBACK}:{port}"
+
+
+@contextlib.contextmanager
 def disk(folder: Path) -> Iterator[Server]:
     """Local files, to compare with."""
     yield Server(root=str(folder / "plant"))
@@ -130,6 +159,7 @@ def prepare() -> None:
     """Fetch the jars of all servers and connectors into the cache."""
     session.prepare(config.load(None), [f"{scheme}:" for scheme in SERVERS])
     jars.resolve(_MINICLUSTER)
+    jars.resolve(_CONNECT)
 
 
 #: Proxies are for the world outside.
@@ -150,6 +180,12 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((_LOOPBACK, port), timeout=5):
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Images to features, through SynapseML's ONNXModel.
+"""Images to features, through SynapseML's ONNXModel or ONNX Runtime alone.
 
 spark-submit jobs/featurize.py --config nightly.toml [--set key=value ...]
 """

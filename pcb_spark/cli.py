@@ -56,9 +56,9 @@ class Host:
     """What a command does with the machine it runs on; a test gives ``main`` one of its own."""
 
     check_machine: Callable[[Config], list[doctor.Check]] = doctor.check_machine
-    check_session: Callable[[SparkSession, str], list[doctor.Check]] = doctor.check_session
+    check_session: Callable[..., list[doctor.Check]] = doctor.check_session
     running_session: Callable[[], SparkSession | None] = SparkSession.getActiveSession
-    start_session: Callable[[Config], SparkSession] = session.get
+    start_session: Callable[..., SparkSession] = session.get
     stop_session: Callable[[SparkSession], None] = session.stop
     hold_lease: Callable[..., AbstractContextManager[leases.Lease]] = leases.held
     mend_tables: Callable[..., object] = exchange.mend
@@ -247,7 +247,8 @@ def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
     checks = host.check_machine(config)
     if all(check.ok for check in checks):
         spark = host.start_session(config)
-        checks += host.check_session(spark, config.paths.out or ".")
+        out, synapseml = config.paths.out or ".", config.needs_synapseml
+        checks += host.check_session(spark, out, synapseml=synapseml)
     sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
     noticed = audit_plan.plan(config.shares, config.policy.promise, defects=_A_NIGHT)
     sys.stdout.write(f"{audit_plan.sentence(noticed, defects=_A_NIGHT)}\n")
@@ -263,10 +264,11 @@ def _run(config: Config, run_id: str, record: JobRecord, host: Host) -> None:
     """
     doctor.require(host.check_machine(config))
     found = host.running_session()
-    spark = host.start_session(config)
+    spark = host.start_session(config, fits=record.fits)
+    synapseml = record.fits or config.needs_synapseml
     name, out, claim = record.name, config.paths.out, record.claim
     try:
-        doctor.require(host.check_session(spark, out))
+        doctor.require(host.check_session(spark, out, synapseml=synapseml))
         host.mend_tables(spark, out, claim, run_id=run_id)
         with host.hold_lease(spark, out, claim=claim, job=name, run_id=run_id) as lease:
             job = Job(spark=spark, config=config, run_id=run_id, lease=lease)

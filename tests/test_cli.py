@@ -109,6 +109,24 @@ def test_a_job_holds_a_lease_for_what_it_claims(
     assert world.leases == [(arguments[0], claim)]
 
 
+@pytest.mark.parametrize(
+    ("job", "engine", "fits", "synapseml"),
+    [
+        ("score", "synapseml", False, True),
+        ("score", "onnxruntime", False, False),
+        ("train", "onnxruntime", True, True),
+        ("tune", "onnxruntime", True, True),
+        ("run", "onnxruntime", True, True),
+        ("ingest", "onnxruntime", False, False),
+    ],
+)
+def test_synapseml_is_asked_for_where_the_engine_or_a_fit_needs_it(
+    job: str, engine: str, fits: bool, synapseml: bool, world: World
+) -> None:
+    assert world.call(job, *IN_OUT, *settings(f"inference.engine={engine}")) == 0
+    assert (world.fits, world.checked_synapseml) == ([fits], [synapseml])
+
+
 def test_the_service_pauses_for_upkeep(world: World) -> None:
     assert world.call("ingest", "--continuous", *IN_OUT) == 0
     ((job, claim),) = world.leases

@@ -38,6 +38,8 @@ class World:
 
     def __init__(self) -> None:
         self.events: list[str] = []
+        self.fits: list[bool] = []
+        self.checked_synapseml: list[bool] = []
         self.jobs: list[Job] = []
         self.options: list[dict[str, Any]] = []
         self.leases: list[tuple[str, Claim]] = []
@@ -69,7 +71,8 @@ class World:
             summarise=lambda job: f"summary of {job.run_id}",
         )
 
-    def start(self, config: Config) -> Any:
+    def start(self, config: Config, *, fits: bool = False) -> Any:
+        self.fits.append(fits)
         self.events.append(f"session {config.spark.master}")
         return self.spark
 
@@ -77,8 +80,9 @@ class World:
         self.events.append(f"check {config.spark.master}")
         return list(self.machine)
 
-    def check_session(self, spark: object, out: str) -> list[Check]:
+    def check_session(self, spark: object, out: str, *, synapseml: bool) -> list[Check]:
         assert spark is self.spark
+        self.checked_synapseml.append(synapseml)
         self.events.append(f"check {out}")
         return [GOOD]
 

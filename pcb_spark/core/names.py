@@ -160,3 +160,7 @@ REFERENCE_SOURCES: Final = (HANDED_OVER, OWN, OWN_OR_PINNED)
 #: Number formats of a backbone.
 FP32: Final = "fp32"
 INT8: Final = "int8"
+
+#: What runs a graph on Spark: ONNXModel in the JVM, or ONNX Runtime in Spark's Python workers.
+SYNAPSEML: Final = "synapseml"
+ONNXRUNTIME: Final = "onnxruntime"

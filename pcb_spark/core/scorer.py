@@ -10,15 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-import onnxruntime as ort
-
-from pcb_spark.core import batches, bundle, images, policy
+from pcb_spark.core import batches, bundle, images, policy, sessions
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader
-
-_METADATA: Final = 14  # ModelProto.metadata_props
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +44,7 @@ class Scorer:
     Parameters
     ----------
     model : a verified bundle, as ``bundle.read`` gives it.
-    threads : of ONNX Runtime. Spark's tasks have one; with another number the kernels of int8 split
-        their work elsewhere, and the last bits of a score differ.
+    threads : of ONNX Runtime, see ``sessions``; Spark's tasks have one.
     max_pixels : width x height of the largest image that is read.
     """
 
@@ -64,10 +58,7 @@ class Scorer:
         self.manifest = model.manifest
         self._thresholds = policy.SegmentThresholds.of(model.manifest.threshold)
         self.pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        graph = _with_threads(model.parts[bundle.GRAPH], threads)
-        self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = sessions.of(model.parts[bundle.GRAPH], threads=threads)
 
     def score(
         self,
@@ -128,19 +119,3 @@ class Scorer:
     def _threshold(self, traceability: Mapping[str, str | None]) -> float:
         segment = traceability.get(self._thresholds.column or "")
         return float(self._thresholds.values([segment])[0])
-
-
-def _with_threads(graph: bytes, threads: int) -> bytes:
-    """Ask for the number of threads in the graph as well, as ``graphs.with_threads`` does.
-
-    Where ORT_LOAD_CONFIG_FROM_MODEL=1 is set, as for Spark, ONNX Runtime passes over the options of
-    a session. A protobuf message is added to by adding bytes, so that no onnx is needed.
-    """
-    config = b'{"session_options": {"intra_op_num_threads": %d}}' % threads
-    entry = _field(1, b"ort_config") + _field(2, config)
-    return graph + _field(_METADATA, entry)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A field of a protobuf message; of less than 16, and with less than 128 bytes."""
-    return bytes([number << 3 | 2, len(content)]) + content

@@ -77,16 +77,28 @@ def default_properties_file() -> Path:
 def resolve(properties: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the jars that ``properties`` asks for, from the cache or by asking Ivy once.
 
+    Where it asks for none there are none.
+
     Raises
     ------
     EnvironmentFault : the jars are not in the cache and can't be fetched.
     """
+    if not properties.get(PACKAGES):
+        return ()
+    if not fetched(properties):
+        _fetch(_home(properties), properties)
+    return tuple(sorted((_home(properties) / "jars").glob("*.jar")))
+
+
+def fetched(properties: Mapping[str, str]) -> bool:
+    """Whether the jars that ``properties`` asks for are in the cache."""
+    return (_home(properties) / _STAMP).exists()
+
+
+def _home(properties: Mapping[str, str]) -> Path:
     packages, excludes = properties.get(PACKAGES, ""), properties.get(EXCLUDES, "")
     key = hashlib.sha256(f"{packages}\n{excludes}".encode()).hexdigest()[:16]
-    home = folders.cache_folder() / "jars" / key
-    if not (home / _STAMP).exists():
-        _fetch(home, properties)
-    return tuple(sorted((home / "jars").glob("*.jar")))
+    return folders.cache_folder() / "jars" / key
 
 
 def with_connectors(properties: Mapping[str, str], uris: Iterable[str]) -> tuple[Path, ...]:

@@ -37,16 +37,20 @@ def submitted() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def get(config: SessionConfig, *, app_name: str = "pcb_spark") -> SparkSession:
+def get(config: SessionConfig, *, app_name: str = "pcb_spark", fits: bool = False) -> SparkSession:
     """Return the session for ``config``.
 
     Under spark-submit the master, the jars and the memory are those of the command line; in local
     mode they come from spark-defaults.conf and the ``[spark]`` section.
+
+    Parameters
+    ----------
+    fits : whether LightGBM is to be fitted, which needs SynapseML's jars whatever scores.
     """
     builder = SparkSession.builder.appName(app_name)
     class_path: Sequence[Path] = ()
     if not submitted():
-        settings, class_path = _local_settings(config)
+        settings, class_path = _local_settings(config, fetch=fits or config.needs_synapseml)
         for key, value in settings.items():
             builder = builder.config(key, value)
         _prepare_environment()
@@ -104,14 +108,20 @@ def _properties(config: SessionConfig) -> dict[str, str]:
     return jars.read_properties(jars.default_properties_file()) | sources
 
 
-def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, ...]]:
+def _local_settings(
+    config: SessionConfig, *, fetch: bool
+) -> tuple[dict[str, str], tuple[Path, ...]]:
     """Return Spark's settings and the jars that the driver's class path needs besides.
+
+    Without ``fetch`` SynapseML's are among them only where they lie here already: the archive of
+    classes was made with them, and Java starts sooner with it.
 
     Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
     would copy them for its executor, and that at every start: seconds, and as much disk.
     """
     properties = _properties(config)
-    paths = jars.with_connectors(properties, config.places().values())
+    wanted = properties if fetch or jars.fetched(properties) else _without_packages(properties)
+    paths = jars.with_connectors(wanted, config.places().values())
     logging_option = f"-Dlog4j2.configurationFile={folders.conf_folder() / 'log4j2.properties'}"
     used = (jars.PACKAGES, jars.EXCLUDES, *jars.SOURCES)
     kept = {k: v for k, v in properties.items() if k not in used}
@@ -132,6 +142,10 @@ def _local_settings(config: SessionConfig) -> tuple[dict[str, str], tuple[Path, 
         settings["spark.jars"] = ",".join(str(path) for path in paths)
         paths = ()
     return settings | {_JAVA_OPTIONS: " ".join(java_options)}, paths
+
+
+def _without_packages(properties: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in properties.items() if k != jars.PACKAGES}
 
 
 @contextlib.contextmanager

@@ -49,5 +49,10 @@ class SessionConfig(Protocol):
         """The session's own section."""
         ...
 
+    @property
+    def needs_synapseml(self) -> bool:
+        """Whether scoring needs SynapseML's jars."""
+        ...
+
     def places(self) -> Mapping[str, str]:
         """Return what may lie on a store, by its key."""

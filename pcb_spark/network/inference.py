@@ -1,8 +1,10 @@
-"""Images through an ONNX graph on Spark: decode and pack in Python, run in SynapseML's ONNXModel.
+"""Images through an ONNX graph on Spark: decode and pack in Python, then run by one of two engines.
 
-``pack`` groups the images of a partition into batches, one row each, in the layout that
-``batches`` describes. Every image travels with its batch, those that can't be decoded too: they
-carry a reason instead of a slot, so that no row can get lost between the two sides.
+With ``names.SYNAPSEML`` the graph runs in SynapseML's ONNXModel. ``pack`` groups the images of a
+partition into batches, one row each, in the layout that ``batches`` describes. Every image travels
+with its batch, those that can't be decoded too: they carry a reason instead of a slot, so that no
+row can get lost between the two sides. With ``names.ONNXRUNTIME`` the graph runs in the Python
+worker that decodes, see ``onnx_runtime``. Batches are the same, and so is every number.
 """
 
 from __future__ import annotations
@@ -10,28 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_type
 
-from pcb_spark.core import batches, images, names
-from pcb_spark.core.errors import ImageError
-from pcb_spark.core.pairs import Pair, PairReader, Reading
+from pcb_spark.core import batches, names
+from pcb_spark.core.pairs import Reading
+from pcb_spark.network import batching, onnx_runtime
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-#: Stands in where a batch has no usable image or reference; nobody reads what comes of it.
-_BLACK = np.zeros((3, images.SIDE, images.SIDE), dtype=np.uint8)
-
 ITEMS = "items"
 ITEM = "item"
-SLOT = "slot"
 OUTPUT = "output"
 
 DEFAULT_BATCH_SIZE = 8
@@ -51,7 +49,8 @@ class InferencePlan:
     Partitions are a multiple of the task slots, so that no slot idles through the last wave.
     An executor of one core holds its heap, and beside it some 0.4 GB of Python and ONNX Runtime;
     with 12-megapixel files some 0.6 GB, most of it a batch of 32 rows on its way to Python.
-    ``reading`` is that of the model whose graph runs.
+    ``reading`` is that of the model whose graph runs; ``engine`` is ``names.SYNAPSEML`` or
+    ``names.ONNXRUNTIME``.
     """
 
     batch_size: int
@@ -59,6 +58,7 @@ class InferencePlan:
     threads: int
     max_pixels: int
     reading: Reading = _ALONE
+    engine: str = names.SYNAPSEML
 
     @classmethod
     def derive(
@@ -69,6 +69,7 @@ class InferencePlan:
         threads: int,
         max_pixels: int,
         images_per_partition: int = 0,
+        engine: str = names.SYNAPSEML,
     ) -> InferencePlan:
         """Derive what is 0 from the number of images and the task slots of the session."""
         per_partition = images_per_partition or DEFAULT_IMAGES_PER_PARTITION
@@ -78,6 +79,7 @@ class InferencePlan:
             partitions=waves * slots,
             threads=threads,
             max_pixels=max_pixels,
+            engine=engine,
         )
 
 
@@ -99,8 +101,10 @@ def run_images(df: DataFrame, graph: bytes, output: str, plan: InferencePlan) ->
         # Batches tell references apart by their hash, which a table may lack.
         hashed = F.coalesce(names.REFERENCE_SHA256, F.sha2(names.REFERENCE, 256))
         df = df.withColumn(names.REFERENCE_SHA256, hashed)
+    if plan.engine == names.ONNXRUNTIME:
+        return onnx_runtime.run_images(_placed(df, plan), graph, output, plan)
     scored = run(pack(df, plan), graph, output)
-    slot = F.col(f"{ITEM}.{SLOT}")
+    slot = F.col(f"{ITEM}.{batching.SLOT}")
     exploded = scored.select(F.explode(ITEMS).alias(ITEM), OUTPUT)
     carried = [c for c in df.columns if c not in (names.IMAGE, names.REFERENCE)]
     return exploded.select(
@@ -127,20 +131,22 @@ def pack(df: DataFrame, plan: InferencePlan) -> DataFrame:
     The hash of ``image_id`` decides the partition and the sort decides the batch, so that the same
     images make the same batches whatever the files they come from.
     """
-    order = [names.IMAGE_ID]
-    difference = plan.reading.difference
-    if difference:
-        order.insert(0, names.REFERENCE_SHA256)
-    placed = df.repartition(plan.partitions, names.IMAGE_ID).sortWithinPartitions(*order)
     carried = [f for f in df.schema.fields if f.name not in (names.IMAGE, names.REFERENCE)]
-    schema = _batch_schema(carried, difference=difference)
-    return placed.mapInArrow(_packer(plan, schema), schema)
+    schema = _batch_schema(carried, difference=plan.reading.difference)
+    return _placed(df, plan).mapInArrow(_packer(plan, schema), schema)
+
+
+def _placed(df: DataFrame, plan: InferencePlan) -> DataFrame:
+    order = [names.IMAGE_ID]
+    if plan.reading.difference:
+        order.insert(0, names.REFERENCE_SHA256)
+    return df.repartition(plan.partitions, names.IMAGE_ID).sortWithinPartitions(*order)
 
 
 def _batch_schema(carried: Sequence[t.StructField], *, difference: bool) -> t.StructType:
     item = t.StructType([
         *carried,
-        t.StructField(SLOT, t.IntegerType()),
+        t.StructField(batching.SLOT, t.IntegerType()),
         t.StructField(names.REASON, t.StringType()),
         t.StructField(names.DETAIL, t.StringType()),
     ])  # fmt: skip
@@ -163,63 +169,12 @@ def _packer(plan: InferencePlan, schema: t.StructType) -> Packer:
     items_type = to_arrow_type(schema[ITEMS].dataType)
 
     def pack_partition(record_batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        batch = _Batch(items_type, plan)
-        for records in record_batches:
-            for row in records.to_pylist():
-                yield from batch.add(row)
-        if batch.rows:
-            yield batch.flush()
+        for rows, inputs in batching.batched(record_batches, plan):
+            columns = {ITEMS: pa.array([rows], type=items_type)}
+            columns |= {name: _one_row(value) for name, value in inputs.items()}
+            yield pa.RecordBatch.from_pydict(columns)
 
     return pack_partition
-
-
-class _Batch:
-    """The batch that a partition is filling: images of one reference, and of one cut of it."""
-
-    def __init__(self, items_type: pa.DataType, plan: InferencePlan) -> None:
-        self.items_type = items_type
-        self.batch_size = plan.batch_size
-        self.rows: list[dict[str, Any]] = []
-        self.images: list[NDArray[np.uint8]] = []
-        self.reference = _BLACK
-        self.compares = plan.reading.difference
-        self.pairs = PairReader(plan.reading, max_pixels=plan.max_pixels)
-
-    def add(self, row: dict[str, Any]) -> Iterator[pa.RecordBatch]:
-        """Add an image; the answer is the batch before it where that ends here."""
-        image, reference = row.pop(names.IMAGE), row.pop(names.REFERENCE, None)
-        row[SLOT] = row[names.REASON] = row[names.DETAIL] = None
-        try:
-            pair = self.pairs.read(image, reference, key=row.get(names.REFERENCE_SHA256))
-        except ImageError as error:
-            row[names.REASON], row[names.DETAIL] = error.reason, error.detail
-            if not self.images and len(self.rows) > 8 * self.batch_size:
-                yield self.flush()
-            self.rows.append(row)
-            return
-        if self._ends_before(pair):
-            yield self.flush()
-        row[SLOT] = len(self.images)
-        self.rows.append(row)
-        self.images.append(pair.image)
-        if pair.reference is not None:
-            self.reference = pair.reference
-
-    def _ends_before(self, pair: Pair) -> bool:
-        if not self.images:
-            return False
-        full = len(self.images) + self.compares >= self.batch_size
-        return full or (pair.reference is not None and pair.reference is not self.reference)
-
-    def flush(self) -> pa.RecordBatch:
-        """Return the batch as one row and start the next one."""
-        items = pa.array([self.rows], type=self.items_type)
-        pixels = self.images or [_BLACK]
-        references = [self.reference] if self.compares else None
-        inputs = batches.feed(pixels, references, [0] * len(pixels))
-        columns = {ITEMS: items} | {name: _one_row(value) for name, value in inputs.items()}
-        self.rows, self.images = [], []
-        return pa.RecordBatch.from_pydict(columns)
 
 
 def _one_row(values: NDArray[np.int64]) -> pa.Array:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import batches, names, policy, review
 from pcb_spark.lake import schemas
-from pcb_spark.network import inference
+from pcb_spark.network import inference, onnx_runtime
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -43,7 +43,9 @@ def score(images: DataFrame, graph: bytes, plan: inference.InferencePlan) -> Dat
 _DESCRIBED: Final = (*schemas.TRACEABILITY, names.CAPTURE_DATE, names.REFERENCE_SHA256)
 
 
-def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
+def score_features(
+    features: DataFrame, classifier: bytes, *, engine: str = names.SYNAPSEML
+) -> DataFrame:
     """Run the classifier alone over features that are there, where pixels need no second look.
 
     Parameters
@@ -51,17 +53,28 @@ def score_features(features: DataFrame, classifier: bytes) -> DataFrame:
     features : traceability, ``capture_date``, ``reference_sha256`` and ``features``.
     classifier : ``graphs.classifier_graph`` of the bundle: the same nodes as in the fused graph.
     """
-    item = F.struct(*_DESCRIBED, F.lit(0).alias(inference.SLOT))
+    if engine == names.ONNXRUNTIME:
+        scored = onnx_runtime.run_classifier(
+            features.select(*_DESCRIBED, names.FEATURES), classifier
+        )
+    else:
+        scored = _by_synapseml(features, classifier)
+    none = F.lit(None).cast("string")
+    return scored.select(
+        *_DESCRIBED, names.PROBABILITY, none.alias(names.REASON), none.alias(names.DETAIL)
+    )
+
+
+def _by_synapseml(features: DataFrame, classifier: bytes) -> DataFrame:
     packed = features.select(
-        F.array(item).alias(inference.ITEMS), F.array(names.FEATURES).alias(batches.FEATURES)
+        F.array(F.struct(*_DESCRIBED)).alias(inference.ITEMS),
+        F.array(names.FEATURES).alias(batches.FEATURES),
     )
     scored = inference.run(packed, classifier, batches.PROBABILITY)
     item_of = F.col(inference.ITEMS)[0]
     return scored.select(
         *(item_of[name].alias(name) for name in _DESCRIBED),
         F.col(inference.OUTPUT)[0].alias(names.PROBABILITY),
-        F.lit(None).cast("string").alias(names.REASON),
-        F.lit(None).cast("string").alias(names.DETAIL),
     )
 
 

@@ -13,6 +13,7 @@ from pcb_spark.lake.settings import Section
 Level = Literal["pixels", "layer1", "layer2", "layer3", "layer4", "avgpool"]
 Pooling = Literal["mean", "max"]
 Precision = Literal["auto", "int8", "fp32"]
+Engine = Literal["synapseml", "onnxruntime"]
 ReferenceMode = Literal["auto", "difference", "own", "none"]
 
 
@@ -75,7 +76,11 @@ class FeaturesConfig(Section):
 
 
 class InferenceConfig(Section):
-    """How much of the work one task does, and loses with its executor."""
+    """What runs the network on Spark, and how much of the work one task does."""
 
+    engine: Engine = "synapseml"
+    """``synapseml`` is ONNXModel in the JVM; ``onnxruntime`` runs in Spark's Python workers, needs
+    no jar of SynapseML and is faster. Scores are the same.
+    """
     images_per_partition: int = Field(default=0, ge=0)
     """Images a task; 0 is about 1,024, in a multiple of the task slots."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from pcb_spark.core import names
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.core.review import Shares
 from pcb_spark.golden.settings import GoldenConfig
@@ -75,6 +76,11 @@ class Config(Section):
             "ingest.checkpoint": self.ingest.checkpoint,
         }
         return {key: uri for key, uri in found.items() if uri}
+
+    @property
+    def needs_synapseml(self) -> bool:
+        """Whether features and scores need SynapseML's jars; LightGBM's fit always does."""
+        return self.inference.engine == names.SYNAPSEML
 
     @property
     def shares(self) -> Shares:

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import onnxruntime
 import psutil
 from py4j.protocol import Py4JError
 
 from pcb_spark.core.errors import EnvironmentFault, InputError, StorageFault, StoreUnreachable
 from pcb_spark.lake import class_archive, folders, session, tables
 from pcb_spark.network.backbone import SOURCES, UNTRAINED
+from pcb_spark.pipeline import synapseml_checks
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pcb_spark.network.pretrained import WeightsSource
     from pcb_spark.network.settings import BackboneConfig
     from pcb_spark.pipeline.config import Config
+    from pcb_spark.pipeline.synapseml_checks import Probe
 
 _JAVA: Final = "17"
 _PYTHON: Final = "3.11"
@@ -40,26 +43,14 @@ _LIBRARIES: Final = {
     "pyarrow": ("13.", "with others petastorm reads no rows or fails"),
     "petastorm": ("0.13.", "the images table is written with it"),
 }
-#: A class of each jar, loaded to see whether it is there.
-CLASSES: Final = {
-    "ONNX": "com.microsoft.azure.synapse.ml.onnx.ONNXModel",
-    "LightGBM": "com.microsoft.azure.synapse.ml.lightgbm.LightGBMClassifier",
-    "ONNX Runtime": "ai.onnxruntime.OrtEnvironment",
-}
 
 _INSTALL_HINT: Final = "run `make venv`, or pip install -c constraints.txt 'pcb_spark-….whl[spark]'"
-_PROPERTIES: Final = '--properties-file "$(pcb-spark conf)/spark-defaults.conf"'
-_JARS_HINT: Final = f"run `pcb-spark jars`; spark-submit {_PROPERTIES}"
-_SWITCH_HINT: Final = (
-    f"export the variable as 1 before the command starts; executors get it by {_PROPERTIES}"
-)
-_NATIVE_HINT: Final = (
-    "use Linux on x86-64 with glibc; where the temporary folder is mounted noexec, name another "
-    "with -Djava.io.tmpdir"
-)
 _OUTPUT_HINT: Final = (
     "set paths.out to a folder that you may write to; a store (abfss, wasb, s3a) also needs its "
     "connector in spark.jars.packages, and its credentials"
+)
+_OF_PYTHON: Final[tuple[Probe, ...]] = (
+    ("ONNX Runtime", lambda: f"{onnxruntime.__version__}, of Python", _INSTALL_HINT),
 )
 
 
@@ -88,19 +79,17 @@ def check_machine(config: Config) -> list[Check]:
     ]
 
 
-def check_session(spark: SparkSession, out: str) -> list[Check]:
+def check_session(spark: SparkSession, out: str, *, synapseml: bool = True) -> list[Check]:
     """Check the jars, the native libraries, ONNX Runtime's switch and write access to ``out``.
 
     The folder ``out`` is made where there is none.
+
+    Parameters
+    ----------
+    synapseml : whether ONNXModel scores or LightGBM is fitted; else only what Python needs counts.
     """
-    probes: tuple[tuple[str, Callable[[], str], str], ...] = (
-        ("ONNX jar", lambda: _jar_of(spark, CLASSES["ONNX"]), _JARS_HINT),
-        ("LightGBM jar", lambda: _jar_of(spark, CLASSES["LightGBM"]), _JARS_HINT),
-        ("thread switch", lambda: _switch(spark, session.ORT_CONFIG_SWITCH), _SWITCH_HINT),
-        ("ONNX Runtime", lambda: _onnx_runtime(spark), _NATIVE_HINT),
-        ("LightGBM", lambda: _lightgbm(spark), f"install libgomp1; {_NATIVE_HINT}"),
-        ("output", lambda: _write(spark, out), _OUTPUT_HINT),
-    )
+    engine = synapseml_checks.probes(spark) if synapseml else _OF_PYTHON
+    probes = (*engine, ("output", lambda: _write(spark, out), _OUTPUT_HINT))
     return [_attempt(name, probe, hint) for name, probe, hint in probes]
 
 
@@ -247,50 +236,12 @@ def _attempt(name: str, probe: Callable[[], str], hint: str) -> Check:
     return Check(name=name, ok=False, found=found, hint=hint)
 
 
-def _jvm(spark: SparkSession) -> Any:
-    return spark._jvm
-
-
-def _loaded(spark: SparkSession, class_name: str) -> Any:
-    """Load a class without running its initialiser, from the jars that Spark was given."""
-    lang = _jvm(spark).java.lang
-    return lang.Class.forName(
-        class_name, False, lang.Thread.currentThread().getContextClassLoader()
-    )
-
-
-def _jar_of(spark: SparkSession, class_name: str) -> str:
-    location = _loaded(spark, class_name).getProtectionDomain().getCodeSource().getLocation()
-    return str(location.getPath()).rpartition("/")[2]
-
-
-def _switch(spark: SparkSession, name: str) -> str:
-    """Look for a variable where ONNX Runtime runs: in this JVM, and in executors of their own."""
-    places = {"driver": _jvm(spark).java.lang.System.getenv(name)}
-    if not str(spark.sparkContext.master).startswith("local"):
-        places["executors"] = spark.conf.get(f"spark.executorEnv.{name}", None)
-    found = ", ".join(f"{name}={value} on the {place}" for place, value in places.items())
-    if set(places.values()) != {"1"}:
-        raise EnvironmentFault(found)
-    return found
-
-
-def _onnx_runtime(spark: SparkSession) -> str:
-    _loaded(spark, CLASSES["ONNX Runtime"])
-    return str(_jvm(spark).ai.onnxruntime.OrtEnvironment.getEnvironment().getVersion())
-
-
-def _lightgbm(spark: SparkSession) -> str:
-    _loaded(spark, CLASSES["LightGBM"])
-    _jvm(spark).com.microsoft.azure.synapse.ml.lightgbm.LightGBMUtils.initializeNativeLibrary()
-    return "native library loaded"
-
-
 def _write(spark: SparkSession, out: str) -> str:
     """Create and delete a file through Hadoop, as the jobs do."""
     if not out:
         raise EnvironmentFault("paths.out is empty")
-    path = _jvm(spark).org.apache.hadoop.fs.Path(f"{out.rstrip('/')}/.probe-{uuid.uuid4().hex}")
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(f"{out.rstrip('/')}/.probe-{uuid.uuid4().hex}")
     filesystem = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     filesystem.create(path).close()
     filesystem.delete(path, False)

@@ -1,4 +1,4 @@
-"""The featurize job: ``images`` become ``features``, through SynapseML's ONNXModel."""
+"""The featurize job: ``images`` become ``features``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def run_featurize(job: Job) -> Counts:
-    """``images`` to ``features``, through SynapseML's ONNXModel."""
+    """``images`` to ``features``, through the engine that is configured."""
     began = time.monotonic()
     table = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     total, spec = table.count(), references.choose_spec(job, table)

@@ -61,6 +61,7 @@ class Job:
             threads=session.task_cpus(self.spark),
             max_pixels=self.config.ingest.max_pixels,
             images_per_partition=self.config.inference.images_per_partition,
+            engine=self.config.inference.engine,
         )
 
 

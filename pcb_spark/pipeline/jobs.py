@@ -45,12 +45,16 @@ Step = Callable[["Job"], object]
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """What there is to know of a job before it runs; ``claim`` says which tables it works on."""
+    """What there is to know of a job before it runs.
+
+    ``claim`` says which tables it works on, ``fits`` whether it fits trees by LightGBM on Spark.
+    """
 
     name: str
     help: str
     steps: tuple[Callable[..., object], ...]
     claim: Claim
+    fits: bool = False
 
 
 def _tables(*names: str) -> frozenset[str]:
@@ -149,6 +153,7 @@ JOBS: Final[dict[str, JobRecord]] = {
             "features and verdicts to a judged model bundle",
             (run_train, run_report, run_register),
             _TRAIN | _REPORT | _REGISTER,
+            fits=True,
         ),
         JobRecord(
             "score",
@@ -168,6 +173,7 @@ JOBS: Final[dict[str, JobRecord]] = {
             "images and verdicts to trials of features and trees, ranked forward in time",
             (run_tune,),
             _TUNE,
+            fits=True,
         ),
         JobRecord(
             "describe",
@@ -195,6 +201,7 @@ JOBS: Final[dict[str, JobRecord]] = {
                 run_register,
             ),
             reduce(or_, (_INGEST, _GOLDEN, _FEATURIZE, _TRAIN, _SCORE, _REPORT, _REGISTER)),
+            fits=True,
         ),
         JobRecord(
             "nightly",

@@ -118,7 +118,9 @@ def probabilities(job: Job, images: DataFrame, model: bundle.Bundle, total: int)
     compared = F.when(golden, F.col(names.REFERENCE_SHA256)).alias(names.REFERENCE_SHA256)
     known = ready.select(names.IMAGE_ID, names.FEATURES, compared).join(described, names.IMAGE_ID)
     unknown = images.join(ready.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
-    from_features = scoring.score_features(known, _classifier_graph(model))
+    from_features = scoring.score_features(
+        known, _classifier_graph(model), engine=job.config.inference.engine
+    )
     missing = unknown.count()
     if not missing:
         return from_features

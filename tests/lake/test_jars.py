@@ -257,6 +257,7 @@ def test_set_up_of_the_store_tests_fetches_all_that_they_open(
     servers.prepare()
     assert packages(asked) == [
         "synapseml-core_2.12", "hadoop-azure", "hadoop-aws", "hadoop-client-minicluster",
+        "spark-connect_2.12",
     ]  # fmt: skip
     monkeypatch.setenv(folders.OFFLINE, "1")
     for scheme in servers.SERVERS:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pcb_spark.core.errors import EnvironmentFault
+from pcb_spark.lake import session
 from pcb_spark.lake.session import locale_of_names
+from pcb_spark.pipeline import config
 
 
 @pytest.mark.parametrize(
@@ -20,3 +25,17 @@ def test_java_finds_names_that_are_not_ascii(
     environ: dict[str, str], expected: dict[str, str]
 ) -> None:
     assert locale_of_names(environ) == expected
+
+
+def test_no_jar_is_fetched_where_nothing_needs_synapseml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cache, and no leave to fill it."""
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    alone = config.load(None, ["inference.engine=onnxruntime"])
+    settings, class_path = session._local_settings(alone, fetch=alone.needs_synapseml)
+    assert class_path == ()
+    assert not [key for key in settings if key.startswith("spark.jars")]
+    with pytest.raises(EnvironmentFault, match="jars can't be resolved"):
+        session._local_settings(alone, fetch=True)

@@ -27,10 +27,16 @@ PAIRED = Reading(difference=True)
 PAIRS = [(noise(seed), REFERENCES[seed % 3]) for seed in range(10)]
 
 
-def plan(*, partitions: int = 2, batch_size: int = 4, reading: Reading = PAIRED) -> InferencePlan:
+def plan(
+    *,
+    partitions: int = 2,
+    batch_size: int = 4,
+    reading: Reading = PAIRED,
+    engine: str = names.SYNAPSEML,
+) -> InferencePlan:
     return InferencePlan(
         batch_size=batch_size, partitions=partitions, threads=1, max_pixels=MAX_PIXELS,
-        reading=reading,
+        reading=reading, engine=engine,
     )  # fmt: skip
 
 
@@ -194,8 +200,27 @@ def test_image_is_moved_onto_its_reference_before_the_graph_sees_it(spark: Spark
     assert run(table, plan())[1].features != same.features
 
 
-def test_no_images_make_no_rows(spark: SparkSession) -> None:
-    assert run(images_table(spark, PAIRS[:1]).where("false"), plan()) == []
+@pytest.mark.parametrize("engine", [names.SYNAPSEML, names.ONNXRUNTIME])
+def test_no_images_make_no_rows(spark: SparkSession, engine: str) -> None:
+    assert run(images_table(spark, PAIRS[:1]).where("false"), plan(engine=engine)) == []
+
+
+@pytest.mark.parametrize("difference", [True, False])
+def test_engines_give_the_same_rows_to_the_last_bit(spark: SparkSession, difference: bool) -> None:
+    reading = Reading(difference=difference, max_offset=0.08 if difference else 0.0)
+    unusable = [(NO_IMAGE, REFERENCES[0]), (noise(2), NO_IMAGE), (noise(3), None), (b"", None)]
+    table = images_table(spark, [*PAIRS, *unusable])
+    expected = run(table, plan(reading=reading))
+    found = run(table, plan(reading=reading, engine=names.ONNXRUNTIME))
+    assert found == expected
+    assert bits(found) == bits(expected)
+    assert {row.features is None for row in found} == {True, False}
+
+
+def test_engine_of_workers_keeps_a_partition_without_a_usable_image(spark: SparkSession) -> None:
+    how = plan(partitions=1, batch_size=2, engine=names.ONNXRUNTIME)
+    found = run(images_table(spark, [(NO_IMAGE, REFERENCES[0])] * 70), how)
+    assert [(row.features, row.reason) for row in found] == [(None, "not_an_image")] * 70
 
 
 @pytest.mark.slow

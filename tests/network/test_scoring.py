@@ -271,11 +271,13 @@ def test_trees_over_kept_features_give_bit_for_bit_what_the_fused_graph_gives(
     found = {row.image_id: row.probability for row in rows}
     assert len(set(found.values())) > 5
     alone = serialized(graphs.classifier_graph(converted_trees, 512))
-    by_trees = scoring.score_features(kept_features(table, features_graph), alone)
-    assert by_trees.columns == by_pixels.columns
-    assert {row.image_id: row.probability for row in by_trees.collect()} == {
-        name: probability for name, probability in found.items() if probability is not None
-    }
+    kept = kept_features(table, features_graph)
+    for engine in (names.SYNAPSEML, names.ONNXRUNTIME):
+        by_trees = scoring.score_features(kept, alone, engine=engine)
+        assert by_trees.columns == by_pixels.columns
+        assert {row.image_id: row.probability for row in by_trees.collect()} == {
+            name: probability for name, probability in found.items() if probability is not None
+        }
     assert sorted(by_pixels.columns) == sorted(
         [
             *schemas.TRACEABILITY,

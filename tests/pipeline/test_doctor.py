@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pcb_spark.core.errors import EnvironmentFault
-from pcb_spark.pipeline import doctor
+from pcb_spark.pipeline import doctor, synapseml_checks
 from pcb_spark.pipeline.config import Config, load
 from pcb_spark.pipeline.doctor import Check
 
@@ -282,6 +282,18 @@ def test_session_of_the_project_passes_every_check(spark: SparkSession, tmp_path
     assert list(out.iterdir()) == []
 
 
+def test_session_that_only_scores_in_python_needs_no_jar(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in synapseml_checks.CLASSES:
+        monkeypatch.setitem(synapseml_checks.CLASSES, name, "com.example.Missing")
+    checks = doctor.check_session(spark, str(tmp_path), synapseml=False)
+    assert [(check.name, check.ok, check.found) for check in checks] == [
+        ("ONNX Runtime", True, "1.28.0, of Python"),
+        ("output", True, f"{tmp_path} is writable"),
+    ]
+
+
 def test_output_below_a_file_fails(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check = session_check("output", spark, f"{tmp_path}/file/out")
@@ -305,7 +317,7 @@ def test_no_output_fails(spark: SparkSession) -> None:
 def test_missing_jar_fails(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(doctor.CLASSES, "LightGBM", "com.example.Missing")
+    monkeypatch.setitem(synapseml_checks.CLASSES, "LightGBM", "com.example.Missing")
     checks = {check.name: check for check in doctor.check_session(spark, str(tmp_path))}
     assert [name for name, check in checks.items() if not check.ok] == ["LightGBM jar", "LightGBM"]
     assert checks["LightGBM jar"].found == "java.lang.ClassNotFoundException: com.example.Missing"
