@@ -35,6 +35,7 @@ BACKBONE ?=
 OUT ?=
 SET ?=
 OUT_OF_FOLD ?=
+PIECE ?=
 QUICK ?=
 SCHEMES ?=
 HOME_DIR ?=
@@ -167,6 +168,11 @@ prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [B
 	@test -n "$(DATA)" || { echo 'prove-stores: say DATA=<camera drop>' >&2; exit 2; }
 	$(PY) -m faults.prove_stores --data '$(DATA)' $(if $(BACKBONE),--backbone '$(BACKBONE)') \
 		$(foreach kv,$(SET),--set '$(kv)')
+
+.PHONY: parity
+parity: jars ## Do Spark by both engines, edge and service decide every image alike? OUT=folder [PIECE=1/5]
+	@test -n "$(OUT)" || { echo 'parity: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
+	$(PY) -m faults.prove_parity '$(OUT)' $(if $(PIECE),--piece '$(PIECE)')
 
 ##@ Set up
 .PHONY: venv

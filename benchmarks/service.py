@@ -42,9 +42,10 @@ from pcb_spark.core.scorer import Scorer
 
 CONCURRENCY = (1, 16)
 _BOUNDARY = "pcb-spark-benchmark"
-_SERVICE = "import sys; from pcb_spark.serving.service import main; sys.exit(main())"
+SERVICE = "import sys; from pcb_spark.serving.service import main; sys.exit(main())"
 
 Files = tuple[bytes, bytes]
+NOBODY = Shares(control=0, audit=0)
 #: Scores the pair of this number; made once a thread.
 Call = Callable[[int], object]
 
@@ -156,7 +157,7 @@ def ways(
             serving(["-m", "benchmarks.plain_service", str(folder)], scratch / "plain")
         )
         flags = [*bundle_flags, "--without-keys", "--port", "0"]
-        own = started.enter_context(serving(["-c", _SERVICE, "start", *flags], scratch / "own"))
+        own = started.enter_context(serving(["-c", SERVICE, "start", *flags], scratch / "own"))
         yield {
             "onnxruntime alone, packed": of_graph(model, pairs),
             "core.scorer, no HTTP": of_core(model, pairs),
@@ -233,22 +234,29 @@ def form(pair: Files) -> bytes:
     return b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
 
 
-def seal(model: bundle.Bundle, pairs: Sequence[Files], scratch: Path) -> list[str]:
+def seal(
+    model: bundle.Bundle,
+    pairs: Sequence[tuple[bytes, bytes | None]],
+    scratch: Path,
+    *,
+    shares: Shares = NOBODY,
+) -> list[str]:
     """Make an edge bundle of the model, signed for this run alone: the flags that name it."""
     key, scorer = signatures.SecretKey.new(), Scorer(model)
     parts, known = {bundle.GRAPH: model.parts[bundle.GRAPH]}, []
     for number, files in enumerate(pairs):
         names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
-        parts |= dict(zip(names, files, strict=True))
+        own = {name: file for name, file in zip(names, files, strict=True) if file is not None}
+        parts |= own
         score = scorer.score(*files)
         probability = self_test.written(score.probability)
         known.append(edge_bundle.Known(
-            image=names[0], reference=names[1], line=None, part_number=None,
-            probability=probability, decision=score.decision,
+            image=names[0], reference=names[1] if names[1] in own else None, line=None,
+            part_number=None, probability=probability, decision=score.decision,
         ))  # fmt: skip
     manifest = edge_bundle.EdgeManifest(
         created_at=datetime.now(UTC), model=model.manifest, known={}, licences={}, habits=Habits(),
-        shares=Shares(control=0, audit=0), made_with=machine.describe(), self_test=tuple(known),
+        shares=shares, made_with=machine.describe(), self_test=tuple(known),
     )  # fmt: skip
     durable.write_folder(scratch / "edge", edge_bundle.sealed(manifest, parts, key).files())
     (scratch / "plant.pub").write_text(key.public.text())

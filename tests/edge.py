@@ -19,6 +19,7 @@ from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
+from pcb_spark.core.share_cap import Cap, ShareCap
 from pcb_spark.core.signatures import SecretKey
 from pcb_spark.network.graphs import FeatureSpec
 from tests.models import in_memory, train
@@ -55,10 +56,12 @@ def sealed(
     seed: int = 5,
     shares: Shares | None = None,
     made: bundle.Bundle | None = None,
+    cap: Cap | None = None,
 ) -> edge_bundle.EdgeBundle:
     """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``."""
     made = made or model(seed)
-    scorer = Scorer(made)
+    record = None if cap is None else share_cap(made, cap)
+    scorer = Scorer(made, cap=record)
     known, parts = [], {bundle.GRAPH: made.parts[bundle.GRAPH]}
     for number, (image, reference) in enumerate(rendered_pairs(PAIRS)):
         names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
@@ -79,8 +82,17 @@ def sealed(
         licences={"weights": "Apache-2.0", "program": "Apache-2.0"},
         made_with=machine.describe(),
         self_test=tuple(known),
+        share_cap=record,
     )
     return edge_bundle.sealed(manifest, parts, key)
+
+
+def share_cap(made: bundle.Bundle, cap: Cap) -> ShareCap:
+    """The record that a night of the last of February left."""
+    return ShareCap(
+        night="2026-02-28", model_sha256=made.manifest.model_sha256, scores_sha256="5" * 64,
+        pooled=cap,
+    )  # fmt: skip
 
 
 def folder(path: Path, edge: edge_bundle.EdgeBundle | None = None) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pcb_spark.core import names, policy, review
+from pcb_spark.core import images, names, policy, review
 from pcb_spark.core.scorer import Score, Scorer
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Decision:
     ----------
     path : of the image, below its drop.
     unseen : columns whose value the model was trained without; an operator may want to know.
+    share_cap_night, share_cap_sha256 : the record by which the threshold was capped; None where
+        the bundle came with none.
     """
 
     image_id: str
@@ -47,6 +49,8 @@ class Decision:
     review: str | None
     review_probability: float
     unseen: tuple[str, ...]
+    share_cap_night: str | None
+    share_cap_sha256: str | None
     model_version: str
     model_sha256: str
     feature_set: str
@@ -58,13 +62,19 @@ class Decision:
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in found.items()}
 
 
+def scorer_of(edge: EdgeBundle, *, max_pixels: int = images.DEFAULT_MAX_PIXELS) -> Scorer:
+    """Make what scores by an edge bundle: its model, and the share cap that it came with."""
+    return Scorer(edge.model, cap=edge.manifest.share_cap, max_pixels=max_pixels)
+
+
 class Decider:
     """Decides by one edge bundle, as Spark does by the model bundle that it was made of."""
 
     def __init__(self, edge: EdgeBundle, *, max_pixels: int | None = None) -> None:
         self.manifest = edge.manifest
         pixels = max_pixels or edge.manifest.habits.max_pixels
-        self.scorer = Scorer(edge.model, max_pixels=pixels)
+        self.scorer = scorer_of(edge, max_pixels=pixels)
+        self._cap = edge.manifest.share_cap
         evidence = edge.manifest.model.threshold
         self._high_from = policy.SegmentThresholds.of(evidence, review.HIGH_FROM)
 
@@ -99,6 +109,8 @@ class Decider:
             probability=score.probability, threshold=score.threshold, decision=score.decision,
             review=looked.reason, review_probability=looked.probability,
             unseen=self.unseen(told),
+            share_cap_night=self._cap.night if self._cap else None,
+            share_cap_sha256=self._cap.sha256 if self._cap else None,
             model_version=self.manifest.model.model_version,
             model_sha256=self.manifest.model.model_sha256,
             feature_set=self.manifest.model.feature_set,

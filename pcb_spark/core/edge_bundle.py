@@ -25,8 +25,10 @@ from pcb_spark.core import archives, bundle, signatures
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.review import Shares
+from pcb_spark.core.share_cap import ShareCap
 
-FORMAT: Final = 1
+#: What is written: 2 where there is a share cap, which earlier versions would pass over.
+FORMATS: Final = (1, 2)
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = MANIFEST + signatures.SUFFIX
 SELF_TEST: Final = "self_test"
@@ -74,6 +76,7 @@ class EdgeManifest:
     shares : of control boards and audit, and the seed of their draws.
     known : the values of each traceability column that the model was trained on.
     habits : how the plant lays out its drops.
+    share_cap : the newest one of the model, if nights have one; it lowers thresholds.
     licences : of weights and program.
     made_with : processor and versions of the machine that computed the self-test.
     """
@@ -86,6 +89,7 @@ class EdgeManifest:
     made_with: Mapping[str, str]
     self_test: tuple[Known, ...]
     habits: Habits = field(default_factory=Habits)
+    share_cap: ShareCap | None = None
 
     def to_json(self, parts: Mapping[str, bytes]) -> str:
         """Give the manifest's text, with the hash and length of each part."""
@@ -95,7 +99,7 @@ class EdgeManifest:
         }
         about = {
             **{name: getattr(self, name) for name in ("licences", "made_with")},
-            "format": FORMAT,
+            "format": 1 if self.share_cap is None else 2,
             "created_at": self.created_at.isoformat(),
             "model": asdict(self.model),
             "shares": asdict(self.shares),
@@ -104,6 +108,8 @@ class EdgeManifest:
             "self_test": [asdict(each) for each in self.self_test],
             "files": files,
         }
+        if self.share_cap is not None:
+            about["share_cap"] = asdict(self.share_cap)
         return json.dumps(about, indent=2, sort_keys=True) + "\n"
 
 
@@ -172,9 +178,9 @@ def _read_manifest(signed: bytes, where: str) -> tuple[EdgeManifest, dict[str, P
     """The manifest, and what it says of each file."""
     try:
         raw = json.loads(signed)
-        if raw["format"] != FORMAT:
-            what = f"{where} is of another format"
-            raise BundleError(what, expected=FORMAT, got=raw["format"], hint=_NEWER)
+        if raw["format"] not in FORMATS:
+            what, expected = f"{where} is of another format", " or ".join(map(str, FORMATS))
+            raise BundleError(what, expected=expected, got=raw["format"], hint=_NEWER)
         manifest = EdgeManifest(
             created_at=datetime.fromisoformat(raw["created_at"]),
             model=bundle.manifest_of(raw["model"], where),
@@ -184,6 +190,7 @@ def _read_manifest(signed: bytes, where: str) -> tuple[EdgeManifest, dict[str, P
             licences=raw["licences"],
             made_with=raw["made_with"],
             self_test=tuple(Known(**each) for each in raw["self_test"]),
+            share_cap=_share_cap(raw.get("share_cap")),
         )
         files = {name: Pin(str(pin["sha256"]), int(pin["bytes"]))
                  for name, pin in raw["files"].items()}  # fmt: skip
@@ -194,6 +201,10 @@ def _read_manifest(signed: bytes, where: str) -> tuple[EdgeManifest, dict[str, P
     return manifest, files
 
 
+def _share_cap(raw: object) -> ShareCap | None:
+    return None if raw is None else ShareCap.from_json(json.dumps(raw))
+
+
 def _check(manifest: EdgeManifest, files: Mapping[str, Pin], where: str) -> None:
     """Refuse a manifest that names what isn't there, or what may lie elsewhere."""
     named = [each.image for each in manifest.self_test]
@@ -202,11 +213,17 @@ def _check(manifest: EdgeManifest, files: Mapping[str, Pin], where: str) -> None
     strange = sorted(name for name in files if not archives.is_plain(name))
     own = files[bundle.GRAPH].sha256 if bundle.GRAPH in files else None
     lengths = [pin.length for pin in files.values()]
+    cap_of = (
+        manifest.model.model_sha256
+        if manifest.share_cap is None
+        else (manifest.share_cap.model_sha256)
+    )
     fits = sum(lengths) <= _MOST_ALTOGETHER and min(lengths, default=0) >= 0
     faults = {
         f"{where} pins no file {missing[:1]}": bool(missing),
         f"{where} names a file that may lie elsewhere: {strange[:1]}": bool(strange),
         f"{where}: the model is of another {bundle.GRAPH}": own != manifest.model.model_sha256,
+        f"{where}: the share cap is of another model": cap_of != manifest.model.model_sha256,
         f"{where}: there is no image to test it with": not manifest.self_test,
         f"{where}: its files are larger than a bundle may be": not fits,
     }

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pcb_spark.core import batches, bundle, images, policy, sessions
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader
+
+if TYPE_CHECKING:
+    from pcb_spark.core.share_cap import ShareCap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class Scorer:
     Parameters
     ----------
     model : a verified bundle, as ``bundle.read`` gives it.
+    cap : lowers the thresholds of the model, see ``share_cap``.
     threads : of ONNX Runtime, see ``sessions``; Spark's tasks have one.
     max_pixels : width x height of the largest image that is read.
     """
@@ -52,11 +57,14 @@ class Scorer:
         self,
         model: bundle.Bundle,
         *,
+        cap: ShareCap | None = None,
         threads: int = 1,
         max_pixels: int = images.DEFAULT_MAX_PIXELS,
     ) -> None:
         self.manifest = model.manifest
-        self._thresholds = policy.SegmentThresholds.of(model.manifest.threshold)
+        chosen = policy.SegmentThresholds.of(model.manifest.threshold)
+        own = model.manifest.model_sha256
+        self.thresholds = cap.limit(chosen, model_sha256=own) if cap else chosen
         self.pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
         self._session = sessions.of(model.parts[bundle.GRAPH], threads=threads)
 
@@ -117,5 +125,5 @@ class Scorer:
         )
 
     def _threshold(self, traceability: Mapping[str, str | None]) -> float:
-        segment = traceability.get(self._thresholds.column or "")
-        return float(self._thresholds.values([segment])[0])
+        segment = traceability.get(self.thresholds.column or "")
+        return float(self.thresholds.values([segment])[0])

@@ -14,7 +14,7 @@ def differences(edge: EdgeBundle, scorer: Scorer) -> list[str]:
 
     Parameters
     ----------
-    scorer : of ``edge.model``.
+    scorer : ``decisions.scorer_of`` the bundle.
     """
     pairs = ((known, answer(edge, scorer, known)) for known in edge.manifest.self_test)
     return [

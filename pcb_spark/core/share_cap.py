@@ -93,6 +93,11 @@ class ShareCap:
         }
         return SegmentThresholds(min(thresholds.pooled, self.pooled.value), thresholds.column, own)
 
+    @property
+    def sha256(self) -> str:
+        """Of the record's text, by which it is told from others."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
     def to_json(self) -> str:
         """Give the record's text, which ``from_json`` reads."""
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"

@@ -12,17 +12,27 @@ import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, durable, edge_bundle, machine, names, self_test, signatures
+from pcb_spark.core import (
+    bundle,
+    decisions,
+    durable,
+    edge_bundle,
+    machine,
+    names,
+    self_test,
+    signatures,
+)
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.network.pretrained import SOURCES
-from pcb_spark.pipeline import approval, references
+from pcb_spark.pipeline import approval, references, share_caps
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.job import refuse_untrained
 from pcb_spark.pipeline.registry import CHAMPION, EDGE_BUNDLE, open_registry
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from pcb_spark.core.bundle import Bundle
+    from pcb_spark.core.share_cap import ShareCap
     from pcb_spark.pipeline.job import Job
     from pcb_spark.pipeline.registry import Registry, Version
 
@@ -91,7 +102,9 @@ def run_export(
     model = source.model
     refuse_untrained(job.config, "the model bundle", trained=model.manifest.trained_backbone)
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
-    known, files = _self_test(references.seen(job, images, model.manifest.reading), model)
+    cap = _share_cap(job, model)
+    seen = references.seen(job, images, model.manifest.reading)
+    known, files = _self_test(seen, Scorer(model, cap=cap))
     manifest = edge_bundle.EdgeManifest(
         created_at=job.started_at,
         model=model.manifest,
@@ -101,14 +114,24 @@ def run_export(
         licences={"weights": weights_licence or _licence(model), "program": _LICENCE},
         made_with=machine.describe(),
         self_test=known,
+        share_cap=cap,
     )
     parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **files}
     edge = edge_bundle.sealed(manifest, parts, secret)
     _write(to, edge)
     _check(to, secret.public)
     what = f"edge bundle of model {model.manifest.model_version}, signed with {secret.public.name}"
-    job.notes.append(f"{what}: {to}{source.keep(to)}")
+    capped = f", share cap of the night {cap.night}" if cap else ""
+    job.notes.append(f"{what}{capped}: {to}{source.keep(to)}")
     return edge
+
+
+def _share_cap(job: Job, model: Bundle) -> ShareCap | None:
+    """The cap that a night would decide today's images by."""
+    if not job.config.policy.share_cap:
+        return None
+    today = job.started_at.astimezone(ZoneInfo(job.config.ingest.timezone)).date()
+    return share_caps.of_day(job, model.manifest, today)
 
 
 def _source(job: Job, version: str | None) -> _Source:
@@ -124,16 +147,16 @@ def _source(job: Job, version: str | None) -> _Source:
 
 
 def _self_test(
-    images: DataFrame, model: Bundle
+    images: DataFrame, scorer: Scorer
 ) -> tuple[tuple[edge_bundle.Known, ...], dict[str, bytes]]:
     """Choose images by a hash, small ones first, and score them as an edge machine does."""
-    scorer = Scorer(model)
+    difference = scorer.manifest.difference
     known: list[edge_bundle.Known] = []
     files: dict[str, bytes] = {}
-    for row in _candidates(images, difference=model.manifest.difference):
+    for row in _candidates(images, difference=difference):
         if len(known) == _TESTED:
             break
-        image, reference = _files(row, len(known), difference=model.manifest.difference)
+        image, reference = _files(row, len(known), difference=difference)
         traceability = {name: row[name] for name in _SEEN}
         score = scorer.score(*image.values(), *reference.values(), traceability=traceability)
         if score.probability is None:
@@ -227,7 +250,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
 def _check(to: Path, trusted: signatures.PublicKey) -> None:
     """Open what was written as an edge machine does."""
     edge = edge_bundle.open_bundle(to, [trusted])
-    wrong = self_test.differences(edge, Scorer(edge.model))
+    wrong = self_test.differences(edge, decisions.scorer_of(edge))
     if wrong:
         what = f"the edge bundle {to} doesn't pass its own self-test"
         raise BundleError(what, got=wrong[0], hint="keep it and report it: that is a fault here")

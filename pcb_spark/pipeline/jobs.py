@@ -98,8 +98,14 @@ _SCORE: Final = Claim(
     appends=_BOOKS,
 )
 _EXPORT: Final = Claim(
-    reads=_tables(catalogue.IMAGES, catalogue.BUNDLE, catalogue.PROMOTIONS, catalogue.GOLDENS),
-    appends=_tables(catalogue.REGISTRY),
+    reads=_tables(
+        catalogue.IMAGES,
+        catalogue.BUNDLE,
+        catalogue.PROMOTIONS,
+        catalogue.GOLDENS,
+        catalogue.SCORES,
+    ),
+    appends=_tables(catalogue.REGISTRY, catalogue.SHARE_CAPS),
 )
 _REGISTER: Final = Claim(
     reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),

@@ -2,7 +2,7 @@
 
 Each date's cap is that of the last date before it which the same model has scored. Days that the
 model was trained on give none: it knows these images. The table ``share_caps``, to which rows are
-only added, keeps every cap that a decision was made by.
+only added, keeps every cap that a decision was made by, or that an edge bundle was given.
 """
 
 from __future__ import annotations
@@ -51,11 +51,27 @@ def limit(
     Nothing for dates that no earlier night of this model, or a manifest of an earlier version,
     gives a cap for: there the model's own thresholds count.
     """
+    thresholds = policy.SegmentThresholds.of(manifest.threshold)
+    return {
+        day: each.limit(thresholds, model_sha256=manifest.model_sha256)
+        for day, each in _caps(run, scored, manifest, dates).items()
+    }
+
+
+def of_day(run: Run, manifest: Manifest, day: date) -> ShareCap | None:
+    """The cap by which images of ``day`` are to be decided, and keep it; None as in ``limit``."""
+    return _caps(run, None, manifest, [day]).get(day)
+
+
+def _caps(
+    run: Run, scored: DataFrame | None, manifest: Manifest, dates: Sequence[date]
+) -> dict[date, ShareCap]:
+    """The caps of dates; and keep them."""
     pooled, own = _evidence(manifest)
     if pooled is None or not dates:
         return {}
-    thresholds = policy.SegmentThresholds.of(manifest.threshold)
-    night = _Nights(run, scored, manifest, thresholds.column)
+    column = policy.SegmentThresholds.of(manifest.threshold).column
+    night = _Nights(run, scored, manifest, column)
     before = night.last_before(dates[0])
     record = _last_record(run, manifest.model_sha256, dates[0])
     caps: dict[date, ShareCap] = {}
@@ -70,10 +86,7 @@ def limit(
             caps[day] = record
         before = day
     _keep(run, caps)
-    return {
-        day: each.limit(thresholds, model_sha256=manifest.model_sha256)
-        for day, each in caps.items()
-    }
+    return caps
 
 
 def _evidence(manifest: Manifest) -> tuple[Evidence | None, dict[str, Evidence]]:
@@ -87,7 +100,7 @@ class _Nights:
     """Scores by date: of what is being decided, and of what was before by the same model."""
 
     def __init__(
-        self, run: Run, scored: DataFrame, manifest: Manifest, segment: str | None
+        self, run: Run, scored: DataFrame | None, manifest: Manifest, segment: str | None
     ) -> None:
         self._scored = scored
         self._segment = F.lit(None).cast("string") if segment is None else F.col(segment)
@@ -108,11 +121,16 @@ class _Nights:
 
     def of(self, day: date) -> _Night:
         """The whole night: late images join those that were scored before."""
-        now = self._columns(self._scored, day)
+        now = None if self._scored is None else self._columns(self._scored, day)
         if self._past is not None:
-            ids = now.select(names.IMAGE_ID)
-            earlier = self._columns(self._past, day).join(ids, names.IMAGE_ID, "left_anti")
-            now = now.unionByName(earlier)
+            earlier = self._columns(self._past, day)
+            if now is None:
+                now = earlier
+            else:
+                ids = now.select(names.IMAGE_ID)
+                now = now.unionByName(earlier.join(ids, names.IMAGE_ID, "left_anti"))
+        if now is None:
+            return _Night(np.empty(0), [])
         found: pd.DataFrame = now.toPandas()
         probability = found[names.PROBABILITY].to_numpy(dtype=np.float64)
         return _Night(probability, found["segment"].tolist())

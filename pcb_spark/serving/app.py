@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,6 +158,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
             request_id=request.state.request_id,
             model_version=model.manifest.model_version,
             model_sha256=model.manifest.model_sha256,
+            share_cap=_capped(model),
             results=results,
         )
         return Response(answer.model_dump_json(), media_type=uploads.JSON)
@@ -217,6 +219,7 @@ def _described(champion: Champion) -> wire.ModelAnswer:
         trained_backbone=about.trained_backbone,
         compares=about.difference,
         threshold=served.pooled_threshold,
+        share_cap=_capped(served),
         trained_at=about.created_at,
         exported_at=served.exported_at,
         loaded_at=served.loaded_at,
@@ -227,6 +230,15 @@ def _described(champion: Champion) -> wire.ModelAnswer:
             got=None if refused.got is None else str(refused.got),
         ),
     )  # fmt: skip
+
+
+def _capped(served: Served) -> wire.ShareCapAnswer | None:
+    cap = served.share_cap
+    return (
+        None
+        if cap is None
+        else wire.ShareCapAnswer(night=date.fromisoformat(cap.night), sha256=cap.sha256)
+    )
 
 
 Handler = Callable[[Request, Exception], Response]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from pcb_spark.core import machine, self_test
+from pcb_spark.core import decisions, machine, self_test
 from pcb_spark.core.errors import PcbSparkError
-from pcb_spark.core.scorer import Scorer
 
 if TYPE_CHECKING:
+    from pcb_spark.core.share_cap import ShareCap
     from pcb_spark.serving.edge_home import Home
 
 _LEAST_FREE = 1 << 30  # bytes
@@ -49,12 +50,21 @@ def _bundle(home: Home) -> Iterator[Check]:
         return
     about = edge.manifest
     yield Check(True, "bundle", f"{about.model.model_version}, exported {about.created_at}")
-    wrong = self_test.differences(edge, Scorer(edge.model))
+    yield Check(True, "share cap", _cap(about.share_cap))
+    wrong = self_test.differences(edge, decisions.scorer_of(edge))
     number = len(about.self_test)
     yield Check(not wrong, "self-test", wrong[0] if wrong else f"{number} images, bit for bit")
     others = {name: v for name, v in about.made_with.items() if here.get(name) != v}
     found = _listed(here) + (f"; the bundle was made with {_listed(others)}" if others else "")
     yield Check(True, "machine", found)
+
+
+def _cap(cap: ShareCap | None) -> str:
+    """Of which night it is: a cap goes on until an update brings a newer one."""
+    if cap is None:
+        return "none: the model's own thresholds decide"
+    days = (datetime.now(UTC).date() - date.fromisoformat(cap.night)).days
+    return f"of the night {cap.night}, {days} days ago, sha256 {cap.sha256[:16]}"
 
 
 def _disk(home: Home) -> Check:

@@ -18,9 +18,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcb_spark.core import bundle, durable, edge_bundle, self_test, signatures
+from pcb_spark.core import bundle, decisions, durable, edge_bundle, self_test, signatures
 from pcb_spark.core.errors import BundleError, InputError, StorageFault
-from pcb_spark.core.scorer import Scorer
 
 _NAME = 16  # digits of a hash that name a bundle's folder
 
@@ -113,7 +112,7 @@ class Home:
 
     def _test(self, folder: Path) -> None:
         edge = edge_bundle.open_bundle(folder, self.trusted())
-        wrong = self_test.differences(edge, Scorer(edge.model))
+        wrong = self_test.differences(edge, decisions.scorer_of(edge))
         if wrong:
             made_with = ", ".join(f"{k} {v}" for k, v in edge.manifest.made_with.items())
             raise BundleError(

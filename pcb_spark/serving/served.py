@@ -16,7 +16,6 @@ from pcb_spark.core import (
     edge_bundle,
     images,
     machine,
-    policy,
     self_test,
     signatures,
 )
@@ -25,6 +24,7 @@ from pcb_spark.core.pairs import Pair
 
 if TYPE_CHECKING:
     from pcb_spark.core.scorer import Scorer
+    from pcb_spark.core.share_cap import ShareCap
 
 _KINDS = 8  # of differences between a picture and its reference
 
@@ -61,7 +61,12 @@ class Served:
     @property
     def pooled_threshold(self) -> float:
         """The threshold of segments that have none of their own."""
-        return policy.SegmentThresholds.of(self.manifest.threshold).pooled
+        return self.scorer.thresholds.pooled
+
+    @property
+    def share_cap(self) -> ShareCap | None:
+        """What lowers its thresholds, if its bundle came with one."""
+        return self.decider.manifest.share_cap
 
 
 def load(

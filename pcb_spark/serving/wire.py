@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -87,12 +87,20 @@ class Result(BaseModel):
     review_probability: float | None = Field(default=None, description="How likely that was, 0..1.")
 
 
+class ShareCapAnswer(BaseModel):
+    """By which night's scores thresholds are capped, and the hash of the record."""
+
+    night: date
+    sha256: str
+
+
 class InspectAnswer(BaseModel):
     """All images of a request, decided by one model."""
 
     request_id: str
     model_version: str
     model_sha256: str
+    share_cap: ShareCapAnswer | None = Field(description="What lowered its thresholds, if any.")
     results: list[Result]
 
 
@@ -128,6 +136,7 @@ class ModelAnswer(BaseModel):
     trained_backbone: bool
     compares: bool = Field(description="Whether every image needs a reference.")
     threshold: float = Field(description="The pooled one; segments may have their own.")
+    share_cap: ShareCapAnswer | None = Field(description="What lowered thresholds, if any.")
     trained_at: str
     exported_at: datetime
     loaded_at: datetime

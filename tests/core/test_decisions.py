@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import onnx
+import pytest
 
 from pcb_spark.core import bundle, edge_bundle, names
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.layouts import Traits
 from pcb_spark.core.review import Shares
+from pcb_spark.core.share_cap import Cap
 from pcb_spark.network import graphs, scoring
 from pcb_spark.network.inference import InferencePlan
 from tests import edge as made
@@ -18,6 +20,8 @@ from tests.rows import NO_IMAGE, images_table, rendered_pairs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+#: Below the threshold of the model, above some scores.
+CAP = Cap(0.6, 0.84)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -30,8 +34,11 @@ def decide(decider: Decider, pair: tuple[bytes, bytes | None], row: dict[str, An
     )  # fmt: skip
 
 
-def test_every_column_of_scores_is_the_one_that_spark_writes(spark: SparkSession) -> None:
-    edge = made.sealed(shares=Shares(control=0.3, audit=0.4, seed=3))
+@pytest.mark.parametrize("cap", [None, CAP], ids=["chosen", "capped"])
+def test_every_column_of_scores_is_the_one_that_spark_writes(
+    spark: SparkSession, cap: Cap | None
+) -> None:
+    edge = made.sealed(shares=Shares(control=0.3, audit=0.4, seed=3), cap=cap)
     pairs: list[tuple[bytes, bytes | None]] = [*rendered_pairs(20)]
     pairs += [(NO_IMAGE, pairs[0][1]), (pairs[1][0], None)]
     model = edge.model
@@ -41,7 +48,11 @@ def test_every_column_of_scores_is_the_one_that_spark_writes(spark: SparkSession
     fused = onnx.load_from_string(model.parts[bundle.GRAPH])
     graph = graphs.with_threads(fused, 1).SerializeToString()
     scored = scoring.score(images_table(spark, pairs), graph, plan)
-    rows = scoring.decide(scored, model.manifest, edge.manifest.shares).orderBy(names.IMAGE_ID)
+    thresholds = Decider(edge).scorer.thresholds
+    by_date = {date(2026, 1, day): thresholds for day in (5, 6)}
+    rows = scoring.decide(
+        scored, model.manifest, edge.manifest.shares, by_date=by_date if cap else None
+    ).orderBy(names.IMAGE_ID)
 
     decider = Decider(edge)
     shared = {field.name for field in dataclasses.fields(decide(decider, pairs[0], _any()))}
@@ -52,6 +63,9 @@ def test_every_column_of_scores_is_the_one_that_spark_writes(spark: SparkSession
         columns = shared & set(expected) - {names.CAPTURED_AT}
         assert {c: found[c] for c in columns} == {c: expected[c] for c in columns}
         reviews.add(found["review"])
+    chosen = edge.model.manifest.threshold["value"]
+    assert thresholds.pooled == (chosen if cap is None else cap.value)
+    assert CAP.value < chosen
     assert {names.DECISION, names.REVIEW, names.REVIEW_PROBABILITY, names.THRESHOLD} <= columns
     assert len(reviews) >= 4
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from pcb_spark.core import edge_bundle, self_test
+from pcb_spark.core.decisions import scorer_of
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.scorer import Scorer
+from pcb_spark.core.share_cap import Cap
 from tests import edge as made
 from tests.rows import noise
 
@@ -39,6 +41,29 @@ def test_what_was_sealed_is_what_is_opened(
         assert edge_bundle.open_bundle(path, TRUSTED) == edge
     assert sorted(edge.parts) == PARTS
     assert "model 2026-02-27-0123456789ab" in edge.comment
+
+
+def test_a_share_cap_comes_with_the_bundle_and_passes_no_earlier_version_by(
+    tmp_path: Path, edge: edge_bundle.EdgeBundle
+) -> None:
+    capped = made.sealed(cap=Cap(0.3, 0.0))
+    opened = edge_bundle.open_bundle(made.folder(tmp_path / "capped", capped), TRUSTED)
+    assert opened == capped
+    assert [json.loads(each.signed)["format"] for each in (edge, capped)] == [1, 2]
+    assert {known.decision for known in opened.manifest.self_test} == {"fail"}
+    assert self_test.differences(opened, scorer_of(opened)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"model_sha256": "b" * 64}, "share cap is of another model"), ({"night": "x"}, "share cap")],
+)
+def test_a_share_cap_that_is_none_of_the_model_is_refused(
+    change: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    files = made.forged(made.sealed(cap=Cap(0.3, 0.0)), lambda raw: raw["share_cap"].update(change))
+    with pytest.raises(BundleError, match=said):
+        edge_bundle.open_bundle(made.archive(tmp_path / "edge.zip", files), TRUSTED)
 
 
 def test_its_model_scores_as_the_one_it_was_made_of(folder: Path) -> None:
@@ -104,7 +129,7 @@ def test_nothing_is_parsed_that_nobody_signed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw.update(format=2), "another format"),
+        (lambda raw: raw.update(format=3), "another format"),
         (lambda raw: raw.pop("shares"), "other fields"),
         (lambda raw: raw.update(self_test=[]), "no image to test it with"),
         (lambda raw: raw.update(self_test=[{"image": "x"}]), "other fields"),

@@ -10,11 +10,13 @@ import pytest
 
 from pcb_spark.core import bundle, edge_bundle
 from pcb_spark.core.errors import BundleError
+from pcb_spark.core.share_cap import Cap
 from pcb_spark.serving import served
 from pcb_spark.serving.champion import Champion
 from pcb_spark.serving.metrics import Metrics
 from pcb_spark.serving.settings import Settings
 from tests import edge
+from tests.rows import rendered_pairs
 from tests.serving import services
 
 if TYPE_CHECKING:
@@ -161,6 +163,21 @@ def test_service_says_which_model_it_has_and_which_it_refused(two: tuple[Path, P
     assert after["refused"]["what"] == refused.json()["error"]["what"]
     assert served.status_code == 200
     assert (served.json()["model_version"], served.json()["refused"]) == ("new", None)
+
+
+def test_service_says_by_which_share_cap_it_decides(tmp_path: Path) -> None:
+    capped = edge.sealed(cap=Cap(0.3, 0.0))
+    link = edge.folder(tmp_path / "edge", capped)
+    (image, reference), *_ = rendered_pairs(1)
+    with services.client(link) as asking:
+        about = asking.get("/v1/model").json()
+        files = {"image": image, "reference": reference}
+        answer = asking.post("/v1/inspect", files=files).json()
+    record = capped.manifest.share_cap
+    assert record is not None
+    told = {"night": "2026-02-28", "sha256": record.sha256}
+    assert (about["threshold"], about["share_cap"], answer["share_cap"]) == (0.0, told, told)
+    assert (answer["results"][0]["threshold"], answer["results"][0]["decision"]) == (0.0, "fail")
 
 
 def test_batches_grow_only_as_far_as_every_image_keeps_its_bits(
