@@ -36,6 +36,8 @@ OUT ?=
 SET ?=
 OUT_OF_FOLD ?=
 PIECE ?=
+PAIRS ?=
+FOR ?=
 QUICK ?=
 SCHEMES ?=
 HOME_DIR ?=
@@ -82,9 +84,19 @@ bench: jars $(if $(QUICK),,$(RAY)) ## Speed against ONNX Runtime and others: [QU
 		$(if $(BACKBONE),--backbone '$(BACKBONE)')
 
 .PHONY: bench-service
-bench-service: venv ## The web service against ONNX Runtime and a plain FastAPI service: OUT=folder, e.g. out/demo
+bench-service: venv $(RAY) ## The web service against ONNX Runtime, plain FastAPI and Ray Serve: OUT=folder, e.g. out/demo
 	@test -n "$(OUT)" || { echo 'bench-service: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
-	$(PY) -m benchmarks.service '$(OUT)'
+	$(PY) -m benchmarks.service '$(OUT)' --ray $(RAY)/bin/python
+
+.PHONY: load-service
+load-service: venv ## The web service at twice its capacity, with a new model halfway: OUT=folder [FOR=300]
+	@test -n "$(OUT)" || { echo 'load-service: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
+	$(PY) -m benchmarks.load '$(OUT)' $(if $(FOR),--seconds $(FOR))
+
+.PHONY: bench-whole
+bench-whole: jars $(RAY) ## A whole run by both engines and Ray Data, start-up included: OUT=folder [PAIRS=10000]
+	@test -n "$(OUT)" || { echo 'bench-whole: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
+	$(PY) -m benchmarks.whole_run '$(OUT)' $(if $(PAIRS),--pairs $(PAIRS))
 
 .PHONY: promise
 promise: venv ## Which rule keeps its promise in 3,200 simulated worlds: [OUT_OF_FOLD=table]

@@ -19,6 +19,7 @@ from benchmarks import (
     stages,
     ways,
 )
+from pcb_spark.core import names
 from pcb_spark.lake import session
 from pcb_spark.pipeline.job import load_backbone
 
@@ -48,6 +49,7 @@ def _ways(bench: Bench, task: Task) -> list[ways.Way]:
         default = model.name == models.DEFAULT
         tables = bench.long_tables if default else bench.tables
         found += [ways.limit(model, tables, bench.samples), ways.ours(model, tables)]
+        found.append(ways.ours(model, tables, names.ONNXRUNTIME))
         if default or (task.size.complete and model.name == models.FULL):
             found.append(peers.map_in_arrow(model, tables))
         if default and task.size.complete and task.ray.exists():

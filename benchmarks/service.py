@@ -1,4 +1,4 @@
-"""The web service against ONNX Runtime alone and a plain FastAPI service, in one run.
+"""The web service against ONNX Runtime alone, a plain FastAPI service and Ray Serve, in one run.
 
     python -m benchmarks.service out/demo
 
@@ -17,7 +17,6 @@ import json
 import os
 import queue
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,18 +33,16 @@ import onnxruntime as ort
 import pyarrow_hotfix  # noqa: F401
 from pyarrow import parquet
 
-from pcb_spark.core import batches, bundle, durable, edge_bundle, machine, self_test, signatures
-from pcb_spark.core.drops import Habits
+from benchmarks import running
+from pcb_spark.core import batches, bundle, machine
 from pcb_spark.core.pairs import Pair, PairReader
-from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
 
 CONCURRENCY = (1, 16)
 _BOUNDARY = "pcb-spark-benchmark"
-SERVICE = "import sys; from pcb_spark.serving.service import main; sys.exit(main())"
+HEADERS = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
 
 Files = tuple[bytes, bytes]
-NOBODY = Shares(control=0, audit=0)
 #: Scores the pair of this number; made once a thread.
 Call = Callable[[int], object]
 
@@ -69,11 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path, help="folder with images/ and bundle/")
     parser.add_argument("--pairs", type=int, default=200, help="of one round (200)")
     parser.add_argument("--rounds", type=int, default=3, help="the ways take turns (3)")
+    parser.add_argument("--ray", type=Path, help="a Python that has Ray Serve, to compare with")
     parser.add_argument("--to", type=Path, default=Path("out/bench/service.json"))
     options = parser.parse_args(arguments)
     model = bundle.read(options.output / "bundle")
     pairs = read_pairs(options.output / "images", options.pairs)
-    with ways(model, options.output / "bundle", pairs) as made:
+    with ways(model, options.output / "bundle", pairs, options.ray) as made:
         figures = measure(made, len(pairs), options.rounds)
     options.to.parent.mkdir(parents=True, exist_ok=True)
     about = {"machine": machine.describe(), "at": datetime.now(UTC).isoformat()}
@@ -147,23 +145,32 @@ def asked(prepare: Callable[[], Call], n: int, concurrency: int) -> tuple[float,
 
 @contextlib.contextmanager
 def ways(
-    model: bundle.Bundle, folder: Path, pairs: Sequence[Files]
+    model: bundle.Bundle, folder: Path, pairs: Sequence[Files], ray: Path | None = None
 ) -> Iterator[dict[str, Callable[[], Call]]]:
-    """Each way of scoring a pair; services run as long as this does."""
+    """Each way of scoring a pair; services run as long as this does.
+
+    ``ray`` is a Python that has Ray Serve.
+    """
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as started:
         scratch = Path(name)
-        bundle_flags = seal(model, pairs[:3], scratch)
+        bundle_flags = running.seal(model, pairs[:3], scratch)
         plain = started.enter_context(
-            serving(["-m", "benchmarks.plain_service", str(folder)], scratch / "plain")
+            running.serving(["-m", "benchmarks.plain_service", str(folder)], scratch / "plain")
         )
         flags = [*bundle_flags, "--without-keys", "--port", "0"]
-        own = started.enter_context(serving(["-c", SERVICE, "start", *flags], scratch / "own"))
-        yield {
+        command = ["-c", running.SERVICE, "start", *flags]
+        own = started.enter_context(running.serving(command, scratch / "own"))
+        made = {
             "onnxruntime alone, packed": of_graph(model, pairs),
             "core.scorer, no HTTP": of_core(model, pairs),
             "plain FastAPI": of_service(plain, "/predict", pairs),
             "pcb-serve": of_service(own, "/v1/inspect", pairs),
         }
+        if ray is not None and ray.exists():
+            ray_command = ["-m", "benchmarks.ray_serve", str(folder.resolve())]
+            peer = started.enter_context(running.serving(ray_command, scratch / "ray", python=ray))
+            made["Ray Serve"] = of_service(peer, "/predict", pairs)
+        yield made
 
 
 def of_graph(model: bundle.Bundle, pairs: Sequence[Files]) -> Callable[[], Call]:
@@ -206,13 +213,12 @@ def of_service(url: str, path: str, pairs: Sequence[Files]) -> Callable[[], Call
     """One pair a request, over a connection of the thread's own."""
     address = urlsplit(url)
     bodies = [form(pair) for pair in pairs]
-    headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
 
     def prepare() -> Call:
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
 
         def call(number: int) -> object:
-            connection.request("POST", path, bodies[number], headers)
+            connection.request("POST", path, bodies[number], HEADERS)
             answer = connection.getresponse()
             said = answer.read()
             if answer.status != 200:
@@ -232,57 +238,6 @@ def form(pair: Files) -> bytes:
         head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="x"'
         parts += [head.encode(), b"\r\n\r\n", content, b"\r\n"]
     return b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
-
-
-def seal(
-    model: bundle.Bundle,
-    pairs: Sequence[tuple[bytes, bytes | None]],
-    scratch: Path,
-    *,
-    shares: Shares = NOBODY,
-) -> list[str]:
-    """Make an edge bundle of the model, signed for this run alone: the flags that name it."""
-    key, scorer = signatures.SecretKey.new(), Scorer(model)
-    parts, known = {bundle.GRAPH: model.parts[bundle.GRAPH]}, []
-    for number, files in enumerate(pairs):
-        names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
-        own = {name: file for name, file in zip(names, files, strict=True) if file is not None}
-        parts |= own
-        score = scorer.score(*files)
-        probability = self_test.written(score.probability)
-        known.append(edge_bundle.Known(
-            image=names[0], reference=names[1] if names[1] in own else None, line=None,
-            part_number=None, probability=probability, decision=score.decision,
-        ))  # fmt: skip
-    manifest = edge_bundle.EdgeManifest(
-        created_at=datetime.now(UTC), model=model.manifest, known={}, licences={}, habits=Habits(),
-        shares=shares, made_with=machine.describe(), self_test=tuple(known),
-    )  # fmt: skip
-    durable.write_folder(scratch / "edge", edge_bundle.sealed(manifest, parts, key).files())
-    (scratch / "plant.pub").write_text(key.public.text())
-    return ["--bundle", str(scratch / "edge"), "--trust", str(scratch / "plant.pub")]
-
-
-@contextlib.contextmanager
-def serving(command: Sequence[str], log: Path) -> Iterator[str]:
-    """Run a service until the block ends; the answer is its address."""
-    with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file)
-        try:
-            yield address(process, log)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait until the service says where it listens."""
-    while process.poll() is None:
-        found = [line for line in log.read_text().splitlines() if "listening at" in line]
-        if found:
-            return found[0].rpartition(" ")[2]
-        time.sleep(0.05)
-    raise RuntimeError(log.read_text()[-4000:])
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import data, packing
 from benchmarks.rounds import Round
-from pcb_spark.core import batches
+from pcb_spark.core import batches, names
 from pcb_spark.lake import session
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES
 from pcb_spark.pipeline import run_score
@@ -133,12 +133,14 @@ def run_turns(own: ort.InferenceSession, feeds: Iterable[packing.Feed], turns: i
         own.run([batches.PROBABILITY], feed)
 
 
-def ours(model: Model, tables: Tables) -> Way:
+def ours(model: Model, tables: Tables, engine: str = names.SYNAPSEML) -> Way:
     """Measure the score job as it is: tables in, tables and books out."""
+    setting = f'inference.engine="{engine}"'
 
     def run(n: int) -> None:
         parts = [(IMAGES, tables.folders[n] / IMAGES), (BUNDLE, model.folder / BUNDLE)]
         folder = data.linked(tables.scratch / f"{model.folder.name}-{n}", parts)
-        run_score(data.job_in(tables.spark, folder, tables.source))
+        run_score(data.job_in(tables.spark, folder, tables.source, setting))
 
-    return on_spark(OURS, model, tables, run)
+    name = OURS if engine == names.SYNAPSEML else f"{OURS}, {engine}"
+    return on_spark(name, model, tables, run)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 from pyspark.sql import functions as F
 
-from benchmarks.service import SERVICE, seal, serving
+from benchmarks.running import SERVICE, seal, serving
 from pcb_spark.core import bundle, edge_bundle, names, review, signatures
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.layouts import Traits
