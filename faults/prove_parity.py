@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
+import onnx
 from pyspark.sql import functions as F
 
 from benchmarks.running import SERVICE, seal, serving
@@ -28,7 +29,7 @@ from pcb_spark.core.decisions import Decider
 from pcb_spark.core.layouts import Traits
 from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES
-from pcb_spark.network import scoring
+from pcb_spark.network import graphs, scoring
 from pcb_spark.network.inference import InferencePlan
 from pcb_spark.pipeline import config
 
@@ -55,7 +56,9 @@ def by_spark(
         batch_size=8, partitions=partitions, threads=1, engine=engine, reading=manifest.reading,
         max_pixels=edge.manifest.habits.max_pixels,
     )  # fmt: skip
-    scored = scoring.score(images, edge.parts[bundle.GRAPH], plan)
+    fused = onnx.load_from_string(edge.parts[bundle.GRAPH])
+    graph = graphs.with_threads(fused, plan.threads).SerializeToString()
+    scored = scoring.score(images, graph, plan)
     decided = scoring.decide(scored, manifest, edge.manifest.shares)
     rows = decided.select(names.IMAGE_ID, *COLUMNS).collect()
     return {row[names.IMAGE_ID]: tuple(row[name] for name in COLUMNS) for row in rows}

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LIBRARIES = ("pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "lightgbm", "pillow")
+_LIBRARIES = (
+    "pyspark", "synapseml", "petastorm", "onnx", "onnxmltools", "onnxruntime", "lightgbm", "pillow",
+)  # fmt: skip
 
 
 class Run(Protocol):
