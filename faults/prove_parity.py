@@ -100,7 +100,9 @@ def _files(row: Row) -> tuple[bytes, bytes | None]:
 
 def _encoded(row: Row) -> dict[str, Any]:
     files = zip((names.IMAGE, names.REFERENCE), _files(row), strict=True)
-    told = {name: base64.b64encode(content).decode() for name, content in files if content}
+    told = {
+        name: base64.b64encode(content).decode() for name, content in files if content is not None
+    }
     return told | {name: row[name] for name in _TRACE if row[name] is not None}
 
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 def score(images: DataFrame, graph: bytes, plan: inference.InferencePlan) -> DataFrame:
     """Run the fused graph, pixels to probability.
 
+    Parameters
+    ----------
+    graph : of ``graphs.with_threads``: ONNXModel takes their number from nowhere else, and with
+        another one the last bits of int8 scores differ.
+
     Returns
     -------
     Traceability, ``capture_date``, ``reference_sha256`` (null where nothing was compared),
