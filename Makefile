@@ -186,6 +186,11 @@ parity: jars ## Do Spark by both engines, edge and service decide every image al
 	@test -n "$(OUT)" || { echo 'parity: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
 	$(PY) -m faults.prove_parity '$(OUT)' $(if $(PIECE),--piece '$(PIECE)')
 
+.PHONY: other-processor
+other-processor: venv ## What a processor without AVX-512 and VNNI decides otherwise, emulated by QEMU: OUT=folder [PAIRS=48]
+	@test -n "$(OUT)" || { echo 'other-processor: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
+	$(PY) -m faults.other_processor '$(OUT)' $(if $(PAIRS),--pairs $(PAIRS))
+
 ##@ Set up
 .PHONY: venv
 venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import ApprovalError
 from pcb_spark.lake import exchange, tables
-from pcb_spark.pipeline import approval, nightly, register, score, share_caps
+from pcb_spark.pipeline import approval, nightly, register, score
 from pcb_spark.pipeline.approval import Decided
 from pcb_spark.pipeline.nightly import Days, run_nightly
 from tests import drops, registries
@@ -209,13 +209,6 @@ def test_a_night_clears_no_larger_share_than_the_evidence_did(plant: Job, tmp_pa
     again = night(plant, 17, Days(first=SECOND, last=SECOND))
     assert thresholds(again)[SECOND] == {lowest}
     assert counts(again, "share_caps") == {SECOND: 1}
-
-    manifest = approval.champion(plant, opened).bundle.manifest
-    ahead = share_caps.of_day(again, manifest, THIRD)
-    third = night(plant, 17)
-    assert ahead is not None
-    assert thresholds(third)[THIRD] == {min(0.5, ahead.pooled.value)}
-    assert counts(third, "share_caps") == {SECOND: 1, THIRD: 1}
 
     policy = plant.config.policy.model_copy(update={"share_cap": False})
     uncapped = dataclasses.replace(plant, config=plant.config.model_copy(update={"policy": policy}))
