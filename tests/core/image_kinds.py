@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ _SHORT, _LONG = 3, 4
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
+@functools.cache
 def samples(count: int, bits: int) -> NDArray[np.int64]:
     """(224, 224, count) values of all ``bits``: waves that differ from sample to sample."""
     y, x = np.mgrid[:SIDE, :SIDE] / (SIDE - 1)
@@ -39,8 +41,9 @@ def packed(values: NDArray[np.int64], bits: int, order: str = ">") -> bytes:
     if bits in (8, 16, 32):
         whole: bytes = (rows % 2**bits).astype(f"{order}u{bits // 8}").tobytes()
         return whole
-    octets = (rows[..., None] >> np.arange(bits - 1, -1, -1)) & 1
-    return np.packbits(octets.reshape(len(rows), -1).astype(np.uint8), axis=1).tobytes()
+    places = np.arange(bits - 1, -1, -1, dtype=np.uint16)
+    octets = (rows.astype(np.uint16)[..., None] >> places).astype(np.uint8) & 1
+    return np.packbits(octets.reshape(len(rows), -1), axis=1).tobytes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,22 +141,22 @@ def _lzw(content: bytes) -> bytes:
     codes: list[int] = []
     for at in range(0, len(content), 250):
         codes += [256, *content[at : at + 250]]
-    bits = "".join(f"{code:09b}" for code in [*codes, 257])
-    bits += "0" * (-len(bits) % 8)
-    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return packed(np.array([[*codes, 257]]), 9)
 
 
 def _packbits(content: bytes) -> bytes:
-    """Runs of equal octets, and octets one by one."""
-    out = bytearray()
-    for octet, run in itertools.groupby(content):
-        length = len(list(run))
-        while length > 1:
-            out += bytes([257 - min(length, 128), octet])
-            length -= min(length, 128)
-        if length:
-            out += bytes([0, octet])
-    return bytes(out)
+    """Runs of three to 128 equal octets, and up to 128 octets as they are."""
+    out, done = bytearray(), 0
+    for run in re.finditer(rb"(.)\1{2,127}", content, re.DOTALL):
+        out += _as_they_are(content[done : run.start()])
+        done = run.end()
+        out += bytes([257 - (done - run.start())]) + run[1]
+    return bytes(out + _as_they_are(content[done:]))
+
+
+def _as_they_are(content: bytes) -> bytes:
+    parts = (content[at : at + 128] for at in range(0, len(content), 128))
+    return b"".join(bytes([len(part) - 1]) + part for part in parts)
 
 
 def png(values: NDArray[np.int64], bits: int, colour: int, more: bytes = b"") -> bytes:
