@@ -2,9 +2,8 @@
 
 python -m benchmarks.list_files --files 100000
 
-``stream`` is Spark's file stream over a drop that it hasn't seen: it lists every file and writes it
-into its checkpoint; the files aren't opened. ``stream again`` is a later run with nothing new.
-``look`` is the comparison of a new listing with the ledger, nothing new either.
+``listing alone`` looks at every file, ``look`` compares the listing with the ledger, and ``ask``
+with the listing before, as the service does every ``ingest.trigger_seconds``. Nothing is new.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
@@ -29,9 +27,6 @@ from pcb_spark.lake.catalogue import FILES
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.pipeline import config, logs
 from pcb_spark.pipeline.job import Job
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 PER_FOLDER = 10_000
 CONTENT = bytes(500)
@@ -65,16 +60,6 @@ def remember(intake: Intake) -> None:
     tables.append(ledger, job.table(FILES), schemas.FILES)
 
 
-def stream(intake: Intake, checkpoint: Path) -> None:
-    """Let the stream find the files, and do nothing with them."""
-
-    def receive(_: DataFrame, __: int) -> None:
-        pass
-
-    writer = intake.drop.stream().writeStream.option("checkpointLocation", str(checkpoint))
-    writer.foreachBatch(receive).trigger(availableNow=True).start().awaitTermination()
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,11 +75,10 @@ def main() -> None:
         drop = Drop(spark, job.config.ingest, tables.qualified(spark, f"{folder}/drop"))
         intake = Intake(job, drop, ImageStore(spark, f"{folder}/out"))
         steps: list[tuple[str, Callable[[], object]]] = [
-            ("stream", lambda: stream(intake, folder / "checkpoint")),
-            ("stream again", lambda: stream(intake, folder / "checkpoint")),
             ("", lambda: remember(intake)),
             ("listing alone", drop.files.list_images),
             ("look", intake.look),
+            ("ask", intake.take_new),
         ]
         for what, step in steps:
             began = time.perf_counter()

@@ -66,7 +66,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self.notes = Notes(self.run)
-        self._listed: set[Listed] = set()
+        self._listed: dict[str, Listed] = {}
         self._caches = contextlib.ExitStack()
         self.refresh()
 
@@ -127,7 +127,7 @@ class Intake:
             size = self.drop.settings.files_per_batch
             for first in range(0, len(waiting), size):
                 self._open(waiting[first : first + size])
-            self._listed = set(self.waiting.files)
+            self._listed = {file.uri: file for file in self.waiting.files}
 
     def take_new(self) -> bool:
         """Take in a batch of what wasn't there, or not as it is now, when the drop was listed last.
@@ -138,13 +138,13 @@ class Intake:
         """
         with self.lock:
             self.waiting = self.drop.files.settled_images()
-            self._listed &= set(self.waiting.files)
-            new = [file for file in self.waiting.files if file not in self._listed]
-            batch = new[: self.drop.settings.files_per_batch]
-            if batch:
-                self._open(self._waiting(batch))
-            self._listed.update(batch)
-            return len(batch) < len(new)
+            files, size = self.waiting.files, self.drop.settings.files_per_batch
+            new = [file for file in files if self._listed.get(file.uri) != file]
+            if new:
+                self._open(self._waiting(new[:size]))
+            later = {file.uri for file in new[size:]}
+            self._listed = {file.uri: file for file in files if file.uri not in later}
+            return bool(later)
 
     def take_books(self) -> Counts:
         """The books of images since the last call."""
