@@ -203,7 +203,7 @@ $(VENV)/.installed-%:
 	@rm -f $(VENV)/.installed-*
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt flit_core setuptools wheel
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		--no-build-isolation -e '.[spark,service,dev]'
+		--no-build-isolation -e '.[spark,service,postgresql,dev]'
 	@touch $@
 
 .PHONY: jars

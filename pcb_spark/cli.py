@@ -42,6 +42,7 @@ _FLAGS: Final = {
     "prune": arguments.add_limits,
     "nightly": arguments.add_days,
     "export": arguments.add_places,
+    "review-queue": arguments.add_queue,
 }
 #: True defects a night, where nobody says how many there are.
 _A_NIGHT = 100.0

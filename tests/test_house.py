@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
     "core", "demo", "golden", "ingest", "lake", "learning", "monitor", "network", "pipeline",
-    "report", "serving",
+    "report", "review", "serving",
 }  # fmt: skip
 
 

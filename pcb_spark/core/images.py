@@ -13,14 +13,13 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from pcb_spark.core import wholeness
+from pcb_spark.core import tiff, wholeness
 from pcb_spark.core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -69,10 +68,6 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _SWAPS_SIDES: Final = (5, 6, 7, 8)
-
-_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _PREDICTOR = 258, 259, 262, 284, 317
-_PALETTE, _SAMPLE_FORMAT, _SUBSAMPLING = 320, 339, 530
-_WHITE_IS_ZERO, _PALETTE_COLOUR, _YCBCR, _SIGNED, _SEPARATE = 0, 3, 6, 2, 2  # TIFF 6.0, section 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +132,36 @@ def decode(
     return np.stack([np.asarray(channel, dtype=np.uint8) for channel in square.split()])
 
 
+def shown(
+    data: bytes,
+    *,
+    longest: int,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    bit_depth: int = FULL_DEPTH,
+) -> Image.Image:
+    """Decode an image file for people: upright, 8 bits a channel, its sides as they are.
+
+    Parameters
+    ----------
+    longest : px; larger pictures are made smaller.
+
+    Returns
+    -------
+    Of mode ``L`` or ``RGB``.
+
+    Raises
+    ------
+    ImageError : as ``decode``.
+    """
+    picture = _read(data, max_pixels, bit_depth, longest)
+    scale = min(1.0, longest / max(picture.size))
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    fitted = picture.pixels.resize((width, height), Image.Resampling.BILINEAR, box=picture.box)
+    if picture.orientation in _UPRIGHT:
+        fitted = fitted.transpose(_UPRIGHT[picture.orientation])
+    return fitted
+
+
 def inspect(
     data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, bit_depth: int = FULL_DEPTH
 ) -> ImageInfo:
@@ -183,14 +208,14 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     return pixels.strides[0] == 0 or (np.array_equal(red, green) and np.array_equal(red, blue))
 
 
-def _read(data: bytes, max_pixels: int, bit_depth: int = FULL_DEPTH) -> _Picture:
+def _read(data: bytes, max_pixels: int, bit_depth: int = FULL_DEPTH, side: int = SIDE) -> _Picture:
     """Load the first frame, turning every fault of Pillow into an ``ImageError``."""
     if not data:
         raise ImageError("empty_file", "the file has no bytes")
     if not _SIGNATURE.match(data):
         raise ImageError("not_an_image", f"begins with {data[:8]!r}, none of {_FORMATS}")
     try:
-        return _load(data, max_pixels, bit_depth)
+        return _load(data, max_pixels, bit_depth, side)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
@@ -208,8 +233,8 @@ def _read(data: bytes, max_pixels: int, bit_depth: int = FULL_DEPTH) -> _Picture
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
 
 
-def _load(data: bytes, max_pixels: int, bit_depth: int) -> _Picture:
-    """Check the header, then decode the first frame, a JPEG at reduced size."""
+def _load(data: bytes, max_pixels: int, bit_depth: int, side: int) -> _Picture:
+    """Check the header, then decode the first frame, a JPEG at reduced size, ``side`` at least."""
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ImageError("unsupported_image", f"a JPEG of more than {_MAX_JPEG_SCANS} scans")
     image = Image.open(io.BytesIO(data), formats=_FORMATS)
@@ -217,7 +242,7 @@ def _load(data: bytes, max_pixels: int, bit_depth: int) -> _Picture:
     _check_header(image, max_pixels, bit_depth)
     if wholeness.ends_early(data):
         raise ImageError("truncated_image", "its end is missing, or zeros stand in its place")
-    draft = image.draft(None, (SIDE, SIDE))
+    draft = image.draft(None, (side, side))
     image.load()
     return _Picture(
         pixels=_three_bytes(image, bit_depth),
@@ -237,34 +262,12 @@ def _check_header(image: ImageFile.ImageFile, max_pixels: int, bit_depth: int) -
     if image.mode not in _TARGET_MODE and not image.mode.startswith("I"):
         raise ImageError("unsupported_image", f"pixels of mode {image.mode}")
     if image.format == "TIFF":
-        fault = _tiff_fault(image.mode, image.tag_v2)  # type: ignore[attr-defined]
+        fault = tiff.fault(image.mode, image.tag_v2)  # type: ignore[attr-defined]
         if fault:
             raise ImageError("unsupported_image", fault)
     deep_colour = image.format in ("PNG", "TIFF") and ";16" in str(image.tile)
     if bit_depth < FULL_DEPTH and deep_colour and not image.mode.startswith("I"):
         raise ImageError("unsupported_image", f"16-bit colour, of which {bit_depth} bits are used")
-
-
-def _tiff_fault(mode: str, tags: Mapping[int, Any]) -> str | None:
-    """What Pillow would show with another scale, inverted, or as other planes."""
-    bits, photometric = tags.get(_BITS, (1,)), tags.get(_PHOTOMETRIC)
-    if mode.startswith("I") and (bits == (12,) or photometric == _WHITE_IS_ZERO):
-        return "grey of 12 bits, or of 16 bits with white as zero"
-    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and max(bits) < 32:
-        return "signed samples"
-    if photometric is None and mode in ("1", "L"):
-        return "nothing says whether zero is black or white"
-    if photometric == _PALETTE_COLOUR and max(tags[_PALETTE]) < 256:
-        return "a palette of 8 bits, where TIFF asks for 16"
-    if tags.get(_COMPRESSION, 1) != 1:
-        return None
-    if tags.get(_PREDICTOR, 1) != 1:
-        return "a predictor without compression"
-    if tags.get(_PLANAR) == _SEPARATE and (set(bits) != {8} or photometric == _WHITE_IS_ZERO):
-        return "uncompressed planes that aren't of 8 bits, or inverted"
-    if photometric == _YCBCR and len(bits) > 1 and tags.get(_SUBSAMPLING) != (1, 1):
-        return "subsampled colour without compression"
-    return None
 
 
 def _three_bytes(image: Image.Image, bit_depth: int) -> Image.Image:

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pcb_spark.core import names
+from pcb_spark.core import names, verifications
 from pcb_spark.ingest.verdict_form import OF_PANEL, UNIT_POSITION, Malformed, Row, faulty_row
 
-MESSAGE: Final = "CFX.Production.TestAndInspection.UnitsInspected"
-#: VerificationResult, by name and by its number in messages of older libraries. An accepted defect
-#: is a false call, though one for which the process needs attention.
+MESSAGE: Final = verifications.MESSAGE
+#: VerificationResult, by name and by its number in messages of older libraries.
 _VERDICTS: Final = {
-    "DefectConfirmed": names.VERDICT_FAIL, "1": names.VERDICT_FAIL,
-    "DefectRepaired": names.VERDICT_FAIL, "DefectClosed": names.VERDICT_FAIL,
-    "DefectRejected": names.VERDICT_PASS, "2": names.VERDICT_PASS,
-    "DefectAccepted": names.VERDICT_PASS,
-    "NotVerifiedYet": None, "0": None, "": None,
-}  # fmt: skip
+    **verifications.VERDICTS,
+    "1": names.VERDICT_FAIL,
+    "2": names.VERDICT_PASS,
+    "0": None,
+    "": None,
+}
 
 
 def is_message(value: object) -> bool:

@@ -16,6 +16,7 @@ from pcb_spark.ingest import (
     habits,
     image_files,
     reference_windows,
+    stored_verdicts,
     verdict_files,
     verdict_paths,
     verdicts,
@@ -151,8 +152,11 @@ class Drop:
         return verdict_paths.lead_back(windows, verdicts.REFERENCE_KEY, golden, root=self.root)
 
     def manifest(self) -> DataFrame:
-        """The rows of manifests, then those of verdict files."""
+        """The rows of manifests, then those of verdict files and of the review page."""
         rows = verdict_files.read(self.spark, self.files.list_tables(), self.form)
+        if self.settings.verdict_store:
+            stored = stored_verdicts.read(self.spark, self.settings.verdict_store)
+            rows = rows.unionByName(stored)
         return self._in_our_words(rows)
 
     def sidecars(self, kept: DataFrame) -> DataFrame:

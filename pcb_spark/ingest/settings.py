@@ -30,6 +30,10 @@ class IngestConfig(Section):
     """Files, folders or globs inside the drop that say what images are; one name will do too."""
     verdicts: tuple[str, ...] = ("verdicts.csv", "verdicts")
     """Files, folders or globs inside the drop with verdicts; one name will do too."""
+    verdict_store: str = ""
+    """Where the review page keeps verdicts, which count as those of files do: a URL such as
+    ``sqlite:////var/lib/pcb/verdicts.db`` or ``postgresql://host/database``, with the password in
+    ``~/.pgpass``; empty reads none."""
     pattern: str = ""
     """Python regex with named groups, searched for in an image's path, for flat names."""
     time_format: str = ""

@@ -74,6 +74,21 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_queue(parser: argparse.ArgumentParser) -> None:
+    """Where review-queue writes, and what goes with it."""
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR",
+        help="folder of the review page; what it holds already isn't written again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--known-defects", type=int, default=0, metavar="N",
+        help="true defects of earlier days, to be mixed in and see whether anybody looks (0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--again", action="store_true", help="images that have a verdict already, too"
+    )
+
+
 def add_days(parser: argparse.ArgumentParser) -> None:
     """Which dates a night scores."""
     for flag, text in (

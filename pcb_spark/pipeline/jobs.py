@@ -33,6 +33,7 @@ from pcb_spark.pipeline.nightly import run_nightly
 from pcb_spark.pipeline.prune import run_prune
 from pcb_spark.pipeline.register import run_register
 from pcb_spark.pipeline.report import run_report
+from pcb_spark.pipeline.review_queue import run_review_queue
 from pcb_spark.pipeline.score import run_score
 from pcb_spark.pipeline.train import run_train
 from pcb_spark.pipeline.tune import run_tune
@@ -107,6 +108,17 @@ _EXPORT: Final = Claim(
     ),
     appends=_tables(catalogue.REGISTRY, catalogue.SHARE_CAPS),
 )
+_REVIEW_QUEUE: Final = Claim(
+    reads=_JUDGED
+    | _tables(
+        catalogue.SCORES,
+        catalogue.GOLDENS,
+        catalogue.BUNDLE,
+        catalogue.REGISTRY,
+        catalogue.PROMOTIONS,
+    ),
+    appends=_BOOKS,
+)
 _REGISTER: Final = Claim(
     reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),
     appends=_tables(catalogue.REGISTRY),
@@ -172,6 +184,12 @@ JOBS: Final[dict[str, JobRecord]] = {
             "the model bundle to one that edge machines and the service decide with, signed",
             (run_export,),
             _EXPORT,
+        ),
+        JobRecord(
+            "review-queue",
+            "what is left for people, with pictures and heat maps, for the review page",
+            (run_review_queue,),
+            _REVIEW_QUEUE,
         ),
         JobRecord("report", "tables and bundle to one HTML file", (run_report,), _REPORT),
         JobRecord(

@@ -17,7 +17,11 @@ from pcb_spark.pipeline.nightly import Days
 if TYPE_CHECKING:
     from pcb_spark.lake.claims import Claim
 
-_EXPORTED: Final = ("to", "key", "weights_licence", "version")
+#: The flags of jobs that are told them as they are.
+_TOLD: Final = {
+    "export": ("to", "key", "weights_licence", "version"),
+    "review-queue": ("to", "known_defects", "again"),
+}
 
 
 def of_job(options: argparse.Namespace) -> JobRecord:
@@ -34,10 +38,8 @@ def of_job(options: argparse.Namespace) -> JobRecord:
         return _prune(record, options)
     if options.name == "nightly":
         return _nightly(record, options)
-    if options.name == "export":
-        given = {name: getattr(options, name) for name in _EXPORTED}
-        return _told(record, given, record.claim)
-    return record
+    given = {name: getattr(options, name) for name in _TOLD.get(options.name, ())}
+    return _told(record, given, record.claim)
 
 
 def of_model(options: argparse.Namespace) -> JobRecord:

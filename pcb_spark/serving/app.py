@@ -15,17 +15,16 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 import pcb_spark
 from pcb_spark.core.errors import BundleError
-from pcb_spark.serving import gate, keys, uploads, wire
+from pcb_spark.serving import answers, gate, keys, uploads, wire
 from pcb_spark.serving.champion import Champion
 from pcb_spark.serving.engine import Engine
 from pcb_spark.serving.inspection import Inspector, unreadable
 from pcb_spark.serving.metrics import Metrics
 from pcb_spark.serving.references import ReferenceStore
-from pcb_spark.serving.refusals import Refusal, body
+from pcb_spark.serving.refusals import Refusal
 from pcb_spark.serving.watched import Watched
 
 if TYPE_CHECKING:
@@ -106,23 +105,13 @@ def build(service: Service) -> FastAPI:
         swagger_ui_parameters={"validatorUrl": None},
     )  # fmt: skip
     app.add_middleware(Watched, metrics=service.metrics)
-    app.add_exception_handler(Refusal, _refuse(service.metrics))
-    app.add_exception_handler(HTTPException, _refuse_http(service.metrics))
+    app.add_exception_handler(Refusal, answers.refuse(service.metrics))
+    app.add_exception_handler(HTTPException, answers.refuse_http(service.metrics))
     _add_inspect(app, service)
     _add_model(app, service)
     _add_health(app, service)
     app.openapi()["components"]["schemas"] |= wire.schemas()
     return app
-
-
-def _errors(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    retry = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
-        found[status.value] = {"model": wire.ErrorAnswer, "description": status.phrase}
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            found[status.value]["headers"] = retry
-    return found
 
 
 _KEYED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -132,7 +121,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
     @app.post(
         "/v1/inspect", tags=["images"], summary="Decide about images",
         response_model=wire.InspectAnswer,
-        responses=_errors(
+        responses=answers.errors(
             *_KEYED, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS,
@@ -153,7 +142,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
         refusal = unreadable(results)
         if refusal is not None:
             listed = [each.model_dump() for each in results]
-            return _answer(request, refusal, service.metrics, results=listed)
+            return answers.answer_with(request, refusal, service.metrics, results=listed)
         answer = wire.InspectAnswer(
             request_id=request.state.request_id,
             model_version=model.manifest.model_version,
@@ -167,7 +156,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
 def _add_model(app: FastAPI, service: Service) -> None:
     @app.get(
         "/v1/model", tags=["model"], response_model=wire.ModelAnswer, summary="Which model decides",
-        responses=_errors(*_KEYED), dependencies=[service.may(*keys.SCOPES)],
+        responses=answers.errors(*_KEYED), dependencies=[service.may(*keys.SCOPES)],
     )  # fmt: skip
     async def model() -> wire.ModelAnswer:
         return _described(service.champion)
@@ -175,7 +164,7 @@ def _add_model(app: FastAPI, service: Service) -> None:
     @app.post(
         "/v1/model/reload", tags=["model"], response_model=wire.ModelAnswer,
         summary="Take the bundle that lies in its place now, without waiting for the next look",
-        responses=_errors(*_KEYED, HTTPStatus.CONFLICT),
+        responses=answers.errors(*_KEYED, HTTPStatus.CONFLICT),
         dependencies=[service.may(keys.ADMIN)],
     )  # fmt: skip
     async def reload() -> wire.ModelAnswer:
@@ -195,7 +184,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         return wire.Health(status="ok")
 
     @app.get("/readyz", tags=["health"], summary="Whether it has a model and room for a request",
-             responses=_errors(HTTPStatus.SERVICE_UNAVAILABLE))  # fmt: skip
+             responses=answers.errors(HTTPStatus.SERVICE_UNAVAILABLE))  # fmt: skip
     async def readyz() -> wire.Health:
         with service.turnstile.passed():
             return wire.Health(status="ready")
@@ -238,40 +227,4 @@ def _capped(served: Served) -> wire.ShareCapAnswer | None:
         None
         if cap is None
         else wire.ShareCapAnswer(night=date.fromisoformat(cap.night), sha256=cap.sha256)
-    )
-
-
-Handler = Callable[[Request, Exception], Response]
-
-
-def _refuse(metrics: Metrics) -> Handler:
-    def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)
-        return _answer(request, error, metrics)
-
-    return answer
-
-
-def _refuse_http(metrics: Metrics) -> Handler:
-    """Bring what the framework refuses, an unknown path or method, into the same form."""
-
-    def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        status = HTTPStatus(error.status_code)
-        code = status.phrase.lower().replace(" ", "_")
-        refusal = Refusal(status, code, error.detail, hint="the OpenAPI page at /docs has them all")
-        return _answer(request, refusal, metrics, headers=error.headers)
-
-    return answer
-
-
-def _answer(
-    request: Request, refusal: Refusal, metrics: Metrics, *, headers: Any = None, **more: Any
-) -> Response:
-    metrics.refused.labels(refusal.fault.code).inc()
-    request.state.details = f"{getattr(request.state, 'details', '')} refused={refusal.fault.code}"
-    return JSONResponse(
-        body(refusal.fault, request.state.request_id) | more,
-        refusal.status,
-        headers={**refusal.headers, **(headers or {})},
     )

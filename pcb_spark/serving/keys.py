@@ -30,6 +30,12 @@ SCORE: Final = "score"
 REVIEW: Final = "review"
 ADMIN: Final = "admin"
 SCOPES: Final = (SCORE, REVIEW, ADMIN)
+#: Of the review page. operator: say what images show. lead: see the shift, approve golden images.
+#: engineer: take verdicts away.
+OPERATOR: Final = "operator"
+LEAD: Final = "lead"
+ENGINEER: Final = "engineer"
+ROLES: Final = (OPERATOR, LEAD, ENGINEER)
 
 _TOKEN = re.compile(r"pcb_([0-9a-f]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODY = hashlib.sha256(b"").hexdigest()
@@ -129,6 +135,12 @@ class KeyRing:
         fits = hmac.compare_digest(_digest(secret), key.sha256 if key else _NOBODY)
         return key if key and fits and key.is_valid(datetime.now(UTC)) else None
 
+    def known(self, identity: str) -> Key | None:
+        """Give the key with this id, None where it isn't valid any more."""
+        self._read_again()
+        key = self._keys.get(identity)
+        return key if key and key.is_valid(datetime.now(UTC)) else None
+
     def _read_again(self) -> None:
         now = _stamp(self._path)
         if now == self._seen:
@@ -144,7 +156,7 @@ class KeyRing:
 def _key(raw: dict[str, object]) -> Key:
     key = Key(**{**raw, "scopes": tuple(raw["scopes"])})  # type: ignore[arg-type]
     texts = (key.id, key.name, key.sha256, key.created_at, *key.scopes)
-    if not all(isinstance(each, str) for each in texts) or not set(key.scopes) <= set(SCOPES):
+    if not all(isinstance(each, str) for each in texts) or not set(key.scopes) <= {*SCOPES, *ROLES}:
         message = f"key {key.id!r} has other fields than a key has"
         raise ValueError(message)
     if key.expires_at is not None and datetime.fromisoformat(key.expires_at).tzinfo is None:

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Metrics:
-    """Counters of one service."""
+class RequestMetrics:
+    """Counters that every service has: of its requests."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -19,13 +19,45 @@ class Metrics:
             "pcb_request_seconds", "Time to an answer", ["route"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
-        self.in_progress = Gauge(
-            "pcb_requests_in_progress", "Inspections in progress", registry=registry
-        )
         self.refused = Counter(
             "pcb_refused", "Requests that were refused, by the error's code", ["code"],
             registry=registry,
         )  # fmt: skip
+
+    def text(self) -> bytes:
+        """Give all figures in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class ReviewMetrics(RequestMetrics):
+    """Counters of the review page; none is of a person."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries = Counter(
+            "pcb_review_entries", "What operators said, by state", ["state"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "pcb_review_waiting", "Images that nobody has decided", registry=self.registry
+        )
+        self.known = Counter(
+            "pcb_review_known_defects", "Known defects that were mixed in: caught or missed",
+            ["outcome"], registry=self.registry,
+        )  # fmt: skip
+        for outcome in ("caught", "missed"):
+            self.known.labels(outcome)
+
+
+class Metrics(RequestMetrics):
+    """Counters of the service that decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        registry = self.registry
+        self.in_progress = Gauge(
+            "pcb_requests_in_progress", "Inspections in progress", registry=registry
+        )
         self.images = Counter(
             "pcb_images", "Images decided, by decision", ["decision"], registry=registry
         )
@@ -59,7 +91,3 @@ class Metrics:
         """Say which model is served."""
         self.model.clear()
         self.model.labels(version, sha256).set(1)
-
-    def text(self) -> bytes:
-        """Give all figures in Prometheus's text format."""
-        return generate_latest(self.registry)

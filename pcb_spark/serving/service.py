@@ -1,27 +1,25 @@
-"""The web service, and the keys of those who may use it; needs no Spark and no Java.
+"""The web services, and the keys of those who may use them; they need no Spark and no Java.
 
 ::
 
     pcb-serve key --keys keys.json --name line-3 --scope score
     pcb-serve start --bundle edge.zip --trust plant.pub --keys keys.json
+    pcb-serve review --items out/review --store sqlite:///verdicts.db --keys keys.json ...
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-import signal
-import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pcb_spark
 from pcb_spark.core import signatures
 from pcb_spark.core.errors import ConfigError, EnvironmentFault, PcbSparkError
-from pcb_spark.serving import keys, logs
+from pcb_spark.serving import keys, logs, review_service, running
 from pcb_spark.serving.settings import Settings, add_flags
 
 log = logging.getLogger(__name__)
@@ -46,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     text = "answer requests until SIGTERM"
     _add_start(commands.add_parser("start", help=text, description=text))
+    text = "show what is left for people, and keep their verdicts, until SIGTERM"
+    review_service.add_review(commands.add_parser("review", help=text, description=text))
+    text = "write the verdicts of the review page into a file that ingest or others read"
+    review_service.add_verdicts(commands.add_parser("verdicts", help=text, description=text))
     text = "make an API key, or revoke one; a running service notices"
     _add_key(commands.add_parser("key", help=text, description=text))
     return parser
@@ -66,8 +68,7 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
     who.add_argument("--without-keys", action="store_true", help="let everybody do everything")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8080, help="port; 0: any that is free (8080)")
+    running.add_address(parser, port=8080)
     add_flags(parser)
     parser.add_argument("--verbose", action="store_true", help="log details")
     parser.set_defaults(command=_start)
@@ -79,7 +80,7 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--name", help="whose key it is")
     what.add_argument("--revoke", metavar="ID", help="key that is valid no more")
     parser.add_argument(
-        "--scope", action="append", choices=keys.SCOPES, dest="scopes",
+        "--scope", action="append", choices=[*keys.SCOPES, *keys.ROLES], dest="scopes",
         help="what it may; may be repeated (score)",
     )  # fmt: skip
     parser.add_argument("--days", type=int, metavar="N", help="how long; else until it is revoked")
@@ -105,8 +106,6 @@ def _key(options: argparse.Namespace) -> None:
 
 def _start(options: argparse.Namespace) -> None:
     try:
-        import uvicorn
-
         from pcb_spark.serving import app, served
     except ImportError as error:
         raise EnvironmentFault(
@@ -119,40 +118,6 @@ def _start(options: argparse.Namespace) -> None:
         max_pixels=settings.max_pixels, most=settings.batch,
     )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
-    with _listening(options.host, options.port) as listening:
+    with running.listening(options.host, options.port) as listening:
         service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
-        config = uvicorn.Config(
-            app.build(service), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=settings.grace_seconds,
-        )  # fmt: skip
-        log.info("listening at http://%s:%d", *listening.getsockname()[:2])
-        with _ending_in_order():
-            uvicorn.Server(config).run(sockets=[listening])
-
-
-@contextlib.contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Let SIGTERM end with 0: uvicorn raises it again in the end, for whoever waited before it."""
-    before = {
-        number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the address before a model is loaded: one in use is told at once, and clients wait."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, port))
-            listening.listen()
-        except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"the service can't listen at {host}:{port}", got=error, hint="name a free --port"
-            ) from None
-        yield listening
+        running.serve(app.build(service), listening, grace_seconds=settings.grace_seconds)

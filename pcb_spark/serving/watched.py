@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from pcb_spark.serving.refusals import Fault, body
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pcb_spark.serving.metrics import Metrics
+    from pcb_spark.serving.metrics import RequestMetrics
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +25,19 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 class Watched:
-    """ASGI middleware; the request's id is ``scope["state"]["request_id"]``."""
+    """ASGI middleware; the request's id is ``scope["state"]["request_id"]``.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    headers : what every answer has besides, unless it says otherwise.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: RequestMetrics, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._headers = {**_HEADERS, **(headers or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -38,7 +47,7 @@ class Watched:
         own = logs.request_id(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = own
         mark = logs.REQUEST.set(own)
-        answer = _Answer(send, own)
+        answer = _Answer(send, own, self._headers)
         began = time.perf_counter()
         try:
             await self._app(scope, receive, answer.send)
@@ -61,8 +70,9 @@ class Watched:
 class _Answer:
     """Sees an answer pass, and marks it."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Mapping[str, str]) -> None:
         self._send = send
+        self._headers = headers
         self._request_id = request_id
         self.status = 0
 
@@ -71,7 +81,7 @@ class _Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
-            for name, value in _HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

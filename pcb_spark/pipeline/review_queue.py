@@ -1,0 +1,205 @@
+"""The review-queue job: what is left for people goes into a folder that the review page reads."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+from pcb_spark.core import durable, names
+from pcb_spark.core.errors import InputError, PcbSparkError
+from pcb_spark.core.pairs import Reading
+from pcb_spark.lake import arrow, schemas, tables
+from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES, VERDICTS
+from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.pipeline import approval, logs, references
+from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.registry import open_registry
+from pcb_spark.report.review_pictures import PictureMaker
+from pcb_spark.review import items
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+    from pcb_spark.core.bundle import Bundle
+    from pcb_spark.pipeline.job import Job
+    from pcb_spark.report.review_pictures import Made
+
+log = logging.getLogger(__name__)
+
+_KNOWN: Final = "known_defect"
+_PLACE: Final = "place"
+_MADE: Final = t.StructType([
+    t.StructField(names.IMAGE_ID, t.StringType()),
+    *(t.StructField(which, t.BinaryType()) for which in items.PICTURES),
+    t.StructField(_PLACE, t.StringType()),
+])  # fmt: skip
+#: Images that an executor's Python holds at a time.
+_AT_ONCE: Final = 16
+_RECORDS: Final = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+
+def run_review_queue(job: Job, *, to: Path, known_defects: int = 0, again: bool = False) -> Counts:
+    """Write what operators have to look at into a new folder below ``to``.
+
+    Parameters
+    ----------
+    known_defects : so many true defects go with them, to be mixed in.
+    again : images that have a verdict already, too.
+
+    Raises
+    ------
+    InputError : there are no scores, or ``to`` can't be written.
+    """
+    began = time.monotonic()
+    scores = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
+    verdicts = _verdicts(job)
+    there = _there(to)
+    asked = scores.where(F.col(names.REVIEW).isNotNull())
+    if not again:
+        judged = verdicts.where(F.col(names.VERDICT).isNotNull())
+        asked = asked.join(judged.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
+    wanted = asked.withColumn(_KNOWN, F.lit(False))
+    if known_defects:
+        wanted = wanted.unionByName(_known(scores, verdicts, known_defects))
+    found = _described(job, wanted, there)
+    with logs.progress(job.spark, "review-queue"):
+        written = _write(job, found, to) if found else []
+    new = sum(not item.known_defect for item in written)
+    job.notes.append(f"{new} images to review, {len(written) - new} known defects: {to}")
+    counts = Counts(rows_in=len(found), rows_out=len(written), rows_rejected=0)
+    close_books(job, "review-queue", {names.KIND_IMAGE: counts}, job.table(SCORES), began)
+    return counts
+
+
+def _verdicts(job: Job) -> DataFrame:
+    if not tables.exists(job.spark, job.table(VERDICTS)):
+        return job.spark.createDataFrame([], schemas.VERDICTS)
+    return tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
+
+
+def _there(to: Path) -> set[str]:
+    """The items that lie in folders of before."""
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{to} can't be written"
+        raise InputError(what, got=error.strerror, hint="name another folder with --to") from None
+    return {item.item_id for folder in items.folders(to) for item in items.read(folder)}
+
+
+def _known(scores: DataFrame, verdicts: DataFrame, count: int) -> DataFrame:
+    """True defects that nobody contradicted, drawn by a hash of their ids."""
+    agreed = verdicts.where(
+        (F.col(names.VERDICT) == names.VERDICT_FAIL)
+        & ~F.coalesce(names.OPERATORS_DISAGREE, F.lit(False))
+    )
+    drawn = scores.join(agreed.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi")
+    ordered = drawn.orderBy(F.sha2(names.IMAGE_ID, 256)).limit(count)
+    return ordered.withColumn(_KNOWN, F.lit(True))
+
+
+def _described(job: Job, wanted: DataFrame, there: set[str]) -> dict[str, items.Item]:
+    """Items by their image's id, without pictures; those that are there already are left out."""
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    hashes = images.select(names.IMAGE_ID, names.CONTENT_SHA256)
+    rows = wanted.join(hashes, names.IMAGE_ID).orderBy(F.desc(_KNOWN)).collect()
+    found = {row[names.IMAGE_ID]: _item(row) for row in rows}
+    return {key: item for key, item in found.items() if item.item_id not in there}
+
+
+def _item(row: Row) -> items.Item:
+    probability, threshold = row[names.PROBABILITY], row[names.THRESHOLD]
+    moment = row[names.CAPTURED_AT].astimezone(UTC)
+    told = ("line", "lot", "board_id", "position", "part_number", "image_id", "source_uri")
+    identity = items.item_id(row[names.IMAGE_ID], row[names.CONTENT_SHA256])
+    return items.Item(
+        item_id=f"{identity[:-1]}k" if row[_KNOWN] else identity,
+        **{name: row[name] for name in told},
+        captured_at=moment.isoformat(timespec="microseconds"),
+        decision=row[names.DECISION], review=row[names.REVIEW] or "",
+        certainty=0.0 if probability is None else abs(probability - threshold),
+        model_version=row[names.MODEL_VERSION], known_defect=row[_KNOWN],
+        pictures=items.Pictures(image="", reference=None, heat=None, width=0, height=0),
+    )  # fmt: skip
+
+
+def _write(job: Job, found: dict[str, items.Item], to: Path) -> list[items.Item]:
+    folder = to / job.run_id
+    folder.mkdir()
+    written = []
+    for row in _made(job, list(found)):
+        item = found[row[names.IMAGE_ID]]
+        files: dict[str, str] = {}
+        for which in (each for each in items.PICTURES if row[each]):
+            files[which] = f"{folder.name}/{item.item_id}-{which}.jpg"
+            (to / files[which]).write_bytes(row[which])
+        pictures = items.Pictures(
+            image=files[items.IMAGE], reference=files.get(items.REFERENCE),
+            heat=files.get(items.HEAT), **json.loads(row[_PLACE]),
+        )  # fmt: skip
+        written.append(replace(item, pictures=pictures))
+    durable.sync_folder(folder)
+    items.write(folder, written)
+    return written
+
+
+def _made(job: Job, wanted: Sequence[str]) -> Iterator[Row]:
+    """The pictures of images, made on the executors."""
+    images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+    model = _model(job)
+    reading = model.manifest.reading if model else Reading(difference=False)
+    ids = job.spark.createDataFrame([(each,) for each in wanted], f"{names.IMAGE_ID} string")
+    chosen = references.seen(job, images.join(F.broadcast(ids), names.IMAGE_ID), reading)
+    sent = job.spark.sparkContext.broadcast(model)
+    each = functools.partial(
+        _pictures, model=sent, max_pixels=job.config.ingest.max_pixels,
+        bit_depth=job.config.ingest.bit_depth,
+    )  # fmt: skip
+    rows = chosen.select(names.IMAGE_ID, names.IMAGE, names.REFERENCE)
+    before = job.spark.conf.get(_RECORDS) or _AT_ONCE
+    job.spark.conf.set(_RECORDS, _AT_ONCE)
+    try:
+        yield from arrow.map_rows(rows, each, _MADE).toLocalIterator()
+    finally:
+        job.spark.conf.set(_RECORDS, before)
+        sent.destroy()
+
+
+def _model(job: Job) -> Bundle | None:
+    """The model that scored: the bundle of this output, else the champion."""
+    try:
+        if tables.exists(job.spark, job.table(BUNDLE)):
+            return read_bundle(job)
+        return approval.champion(job, open_registry(job.config)).bundle
+    except PcbSparkError as error:
+        job.notes.append(f"no heat maps: {error.what}")
+        return None
+
+
+@functools.lru_cache(maxsize=1)
+def _maker(model: Any, max_pixels: int, bit_depth: int) -> PictureMaker:
+    return PictureMaker(model.value, max_pixels=max_pixels, bit_depth=bit_depth)
+
+
+def _pictures(
+    row: dict[str, Any], *, model: Any, max_pixels: int, bit_depth: int
+) -> Iterable[Sequence[Any]]:
+    maker = _maker(model, max_pixels, bit_depth)
+    made = maker.make(row[names.IMAGE], row[names.REFERENCE])
+    return [] if made is None else [_row(row[names.IMAGE_ID], made)]
+
+
+def _row(image_id: str, made: Made) -> Sequence[Any]:
+    told = asdict(made)
+    files = [told.pop(which) for which in items.PICTURES]
+    return [image_id, *files, json.dumps(told)]

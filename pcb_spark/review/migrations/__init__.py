@@ -1,0 +1,1 @@
+"""What makes the tables of the verdict store, step by step; Alembic runs it."""

@@ -1,0 +1,50 @@
+"""Items for tests of the review page, their pictures, and a store of their verdicts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pcb_spark.review import items, queue
+from pcb_spark.review.verdicts import Entry
+
+ANNA = queue.Page(page="page-of-anna", operator_id="op-anna")
+BEN = queue.Page(page="page-of-ben", operator_id="op-ben")
+_NUMBERS = itertools.count()
+
+
+def pictures(width: int = 40, height: int = 30) -> items.Pictures:
+    return items.Pictures(
+        image="run/image.png", reference="run/reference.png", heat="run/heat.png",
+        width=width, height=height, x=0.75, y=0.25,
+    )  # fmt: skip
+
+
+def item(name: str, board: str = "B1", **changes: Any) -> items.Item:
+    told = {
+        "item_id": name, "image_id": f"image-{name}", "source_uri": f"file:/drop/images/{name}.png",
+        "line": "L1", "lot": "41", "board_id": board, "position": name.upper(),
+        "part_number": "R-0603", "captured_at": "2026-01-05T08:00:00.000000+00:00",
+        "decision": "fail", "review": "decision", "certainty": 0.5, "model_version": "m1",
+        "pictures": pictures(),
+    }  # fmt: skip
+    return items.Item(**{**told, **changes})
+
+
+def entry(item_id: str, state: str, **more: Any) -> Entry:
+    """An entry with an id of its own."""
+    return Entry(entry_id=f"entry-{next(_NUMBERS):06}", item_id=item_id, state=state, **more)
+
+
+def folder(root: Path, found: Sequence[items.Item], name: str = "run") -> Path:
+    """A folder of items as ``pcb-spark review-queue`` writes it: grey, green, red."""
+    place = root / name
+    place.mkdir(parents=True)
+    for which, colour in (("image", "#555"), ("reference", "#363"), ("heat", "#a33")):
+        Image.new("RGB", (40, 30), colour).save(place / f"{which}.png")
+    items.write(place, found)
+    return root
