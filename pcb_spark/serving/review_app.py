@@ -80,7 +80,7 @@ def _add_visits(app: FastAPI, desk: Desk) -> None:
         return review_wire.Setup(
             keys=desk.settings.all_keys(), kinds=list(desk.settings.kinds),
             roles=sorted(visitor.roles), ahead=desk.settings.ahead,
-            lease_seconds=desk.settings.lease_seconds,
+            lease_seconds=desk.settings.lease_seconds, operator=visitor.operator_id,
         )  # fmt: skip
 
 

@@ -92,3 +92,4 @@ class Setup(_Wire):
     roles: list[str]
     ahead: int
     lease_seconds: int
+    operator: str

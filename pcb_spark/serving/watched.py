@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Routes whose lines would drown the others.
+_QUIET = (
+    "/healthz", "/readyz", "/metrics", "/review", "/v1/review/items/{item_id}/{which}",
+)  # fmt: skip
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -63,7 +67,7 @@ class Watched:
         route, details = route_of(scope), scope["state"].get("details", "")
         self._metrics.requests.labels(route, status).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        level = logging.DEBUG if route in ("/healthz", "/readyz", "/metrics") else logging.INFO
+        level = logging.DEBUG if route in _QUIET else logging.INFO
         log.log(level, "%s %d %.1f ms%s", route, status, seconds * 1000, details)
 
 
