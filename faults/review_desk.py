@@ -37,16 +37,21 @@ def make_items(root: Path, count: int) -> None:
     found = []
     for number in range(count):
         item_id = items.item_id(f"image-{number}", "0")
-        files = {}
-        for which, colour in (("image", "#4a4f55"), ("reference", "#38603c"), ("heat", "#7a3a30")):
-            picture = Image.new("RGB", (_SIDE, _SIDE), colour)
-            ImageDraw.Draw(picture).text((200, 60), f"{number} {which}")
-            picture.save(folder / f"{number}-{which}.jpg")
-            files[which] = f"shift/{number}-{which}.jpg"
-        found.append(_item(number, item_id, items.Pictures(
-            **files, width=_SIDE, height=_SIDE, x=0.7, y=0.2
-        )))  # fmt: skip
+        pictures = items.Pictures(
+            image=_draw(folder, number, items.IMAGE, "#4a4f55"),
+            reference=_draw(folder, number, items.REFERENCE, "#38603c"),
+            heat=_draw(folder, number, items.HEAT, "#7a3a30"),
+            width=_SIDE, height=_SIDE, x=0.7, y=0.2,
+        )  # fmt: skip
+        found.append(_item(number, item_id, pictures))
     items.write(folder, found)
+
+
+def _draw(folder: Path, number: int, which: str, colour: str) -> str:
+    picture = Image.new("RGB", (_SIDE, _SIDE), colour)
+    ImageDraw.Draw(picture).text((200, 60), f"{number} {which}")
+    picture.save(folder / f"{number}-{which}.jpg")
+    return f"{folder.name}/{number}-{which}.jpg"
 
 
 def _item(number: int, item_id: str, pictures: items.Pictures) -> items.Item:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _UNDO_EVERY, _UNSURE_EVERY = 9, 7
 #: Kilobytes a second and milliseconds of a slow network: 3G as Chromium's developers have it.
 _SLOW: Final = (180.0, 150.0)
-_MOST_STEPS: Final = 20
+_MOST_IDLE: Final = 6
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Shift:
     def work(self, count: int) -> None:
         """Decide so many items, or until none is left."""
         idle = 0
-        while count and idle < _MOST_STEPS:
+        while count and idle < _MOST_IDLE:
             operator = next(self._turns)
             item = operator.shown(wait=bool(idle))
             if item is None:
@@ -161,13 +161,14 @@ def main() -> int:
         service.start()
         try:
             with browser() as chromium, at_work(service, chromium, slow=options.slow) as shift:
-                share = (options.decide or options.items) // (options.kills + 1)
+                wanted = options.decide or options.items
+                share = wanted // (options.kills + 1)
                 for _ in range(options.kills):
                     shift.work(share)
                     service.kill()
                     shift.work(3)  # what the pages have loaded ahead
                     service.start()
-                shift.work(options.decide or options.items)
+                shift.work(wanted - len(shift.account.pressed))
                 for operator in shift.operators:
                     operator.wait_until_stored()
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -18,7 +19,7 @@ from pyspark.sql import types as t
 from pcb_spark.core import durable, names
 from pcb_spark.core.errors import InputError, PcbSparkError
 from pcb_spark.core.pairs import Reading
-from pcb_spark.lake import arrow, schemas, tables
+from pcb_spark.lake import arrow, schemas, session, tables
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.pipeline import approval, logs, references
@@ -166,10 +167,15 @@ def _made(job: Job, wanted: Sequence[str]) -> Iterator[Row]:
         bit_depth=job.config.ingest.bit_depth,
     )  # fmt: skip
     rows = chosen.select(names.IMAGE_ID, names.IMAGE, names.REFERENCE)
+    spread = rows.repartition(session.task_slots(job.spark), names.IMAGE_ID)
     before = job.spark.conf.get(_RECORDS) or _AT_ONCE
     job.spark.conf.set(_RECORDS, _AT_ONCE)
     try:
-        yield from arrow.map_rows(rows, each, _MADE).toLocalIterator()
+        with contextlib.ExitStack() as caches:
+            # The iterator by itself would ask for one partition after the other.
+            made = tables.cached(arrow.map_rows(spread, each, _MADE), caches)
+            made.count()
+            yield from made.toLocalIterator()
     finally:
         job.spark.conf.set(_RECORDS, before)
         sent.destroy()
