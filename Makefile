@@ -31,6 +31,8 @@ SERVERS = $(STORES)/.installed-$(shell (pwd; cat tests/store/package.json tests/
 WHEELHOUSE = .wheelhouse/.fetched-$(shell cat pyproject.toml constraints.txt | cksum | tr ' ' -)
 
 DATA ?=
+ITEMS ?=
+STORE ?=
 BACKBONE ?=
 OUT ?=
 SET ?=
@@ -67,6 +69,11 @@ preview: venv ## First look at a drop: what can be read, what to set; writes not
 .PHONY: screenshots
 screenshots: venv ## Pictures of the demo's report for docs/pictures/, with headless Chromium
 	$(PY) docs/screenshots.py out/demo/report.html
+
+.PHONY: review-screenshots
+review-screenshots: venv ## Pictures of the review page for docs/pictures/, with headless Chromium: ITEMS=folder
+	@test -n "$(ITEMS)" || { echo 'review-screenshots: say ITEMS=<folder of pcb-spark review-queue>' >&2; exit 2; }
+	$(PY) -m docs.review_screenshots '$(ITEMS)'
 
 # Not --quiet: that would hide dead links from mkdocs's own count of them.
 .PHONY: docs
@@ -174,6 +181,15 @@ kill-watch: venv ## SIGKILL the edge watch 20 times while images arrive, and cou
 .PHONY: kill-nightly
 kill-nightly: jars ## SIGKILL nights at 20 random moments, do them over, and compare with undisturbed ones
 	$(PY) -m faults.kill_nightly --images 1500 --kills 20
+
+.PHONY: review-shift
+review-shift: venv ## A shift of 200 images in Chromium, then 5,000 over a slow network: [STORE=URL]
+	$(PY) -m faults.review_shift --items 200 --kills 3 $(if $(STORE),--store '$(STORE)')
+	$(PY) -m faults.review_shift --items 5000 --decide 60 --kills 0 --slow
+
+.PHONY: kill-review
+kill-review: venv ## SIGKILL the review page's service and PostgreSQL while verdicts are entered, and count
+	$(PY) -m faults.kill_review
 
 .PHONY: prove-stores
 prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]

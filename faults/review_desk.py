@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image, ImageDraw
 
@@ -67,8 +67,9 @@ def _item(number: int, item_id: str, pictures: items.Pictures) -> items.Item:
 class Service:
     """The review page as a process that may be killed and started again at the same port."""
 
-    def __init__(self, folder: Path, *, store: str = "") -> None:
+    def __init__(self, folder: Path, *, store: str = "", items: Path | None = None) -> None:
         self._folder = folder
+        self._items = items or folder / "items"
         self.store = store or f"sqlite:///{folder}/verdicts.db"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
@@ -86,7 +87,7 @@ class Service:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [
-            sys.executable, "-c", _MAIN, "review", "--items", str(self._folder / "items"),
+            sys.executable, "-c", _MAIN, "review", "--items", str(self._items),
             "--store", self.store, "--keys", str(self._folder / "keys.json"),
             "--operator-key", str(self._folder / "operators.key"), "--port", str(self._port),
         ]  # fmt: skip
@@ -117,11 +118,12 @@ class Service:
 class Operator:
     """Somebody at a browser, with nothing but eyes and keys."""
 
-    def __init__(self, chromium: Browser, url: str, name: str, key: str) -> None:
+    def __init__(self, chromium: Browser, url: str, name: str, key: str, **context: Any) -> None:
         self.name = name
         self._key = key
         self._url = url
-        self._context = chromium.new_context(viewport={"width": 1400, "height": 900})
+        shape = {"viewport": {"width": 1400, "height": 900}, **context}
+        self._context = chromium.new_context(**shape)
         self.page = self._context.new_page()
 
     def log_in(self) -> None:

@@ -90,7 +90,7 @@ def test_upkeep_says_which_jobs_go_together(job: str) -> None:
     text = (DOCS / "how-to" / "upkeep.md").read_text(encoding="utf-8").partition("## Leases")[2]
     rows = [row.split("|") for row in re.findall(r"^\|(.*)\|$", text, re.MULTILINE)[2:]]
     (others,) = [others for own, others in rows if f"`{job}`" in own]
-    named = set(JOBS) if "any other" in others else set(re.findall(r"`(\w+)`", others))
+    named = set(JOBS) if "any other" in others else set(re.findall(r"`([\w-]+)`", others))
 
     assert named == {each for each in JOBS if JOBS[job].claim.excludes(JOBS[each].claim)}
 
