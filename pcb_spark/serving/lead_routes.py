@@ -1,4 +1,4 @@
-"""The lead's page: figures of the shift, and its verdicts as a spreadsheet."""
+"""The lead's pages: figures of the shift, its verdicts as a spreadsheet, golden images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import csv
 import io
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Response
 
-from pcb_spark.review import exports, shift, tables
-from pcb_spark.serving import keys
+from pcb_spark.review import approvals, exports, shift, tables, verdicts
+from pcb_spark.serving import keys, review_wire
+from pcb_spark.serving.refusals import Refusal
 from pcb_spark.serving.visitors import Visitor  # noqa: TC001  FastAPI reads it
 
 if TYPE_CHECKING:
@@ -37,6 +39,37 @@ def add(app: FastAPI, desk: Desk) -> None:
         csv.writer(text).writerows(exports.table(desk.engine, _moment(since)))
         headers = {"Content-Disposition": 'attachment; filename="verdicts.csv"'}
         return Response("\ufeff" + text.getvalue(), media_type=_CSV, headers=headers)
+
+
+def add_golden(app: FastAPI, desk: Desk) -> None:
+    """Add the routes by which a lead approves golden images."""
+    may_approve = desk.may(keys.LEAD)
+
+    @app.get("/v1/golden")
+    def candidates(
+        position: str | None = None, visitor: Visitor = may_approve
+    ) -> list[dict[str, Any]]:
+        shift.look(desk.engine, visitor.operator_id, "images found good")
+        shown = ("item_id", "line", "board_id", "position", "part_number", "captured_at")
+        found = approvals.candidates(desk.engine, position)
+        return [{name: row[name] for name in shown} for row in found]
+
+    @app.post("/v1/golden", status_code=HTTPStatus.NO_CONTENT)
+    def approve(told: review_wire.Approving, visitor: Visitor = may_approve) -> None:
+        approval = approvals.Approval(
+            item_id=told.item, valid_from=told.valid_from, valid_until=told.valid_until,
+            why=told.why,
+        )  # fmt: skip
+        try:
+            approvals.approve(desk.engine, visitor.operator_id, approval)
+        except verdicts.Declined as declined:
+            raise Refusal(HTTPStatus.NOT_FOUND, declined.code, declined.what) from None
+
+    @app.get("/v1/golden/references.zip")
+    def archive(_: Visitor = may_approve) -> Response:
+        headers = {"Content-Disposition": 'attachment; filename="references.zip"'}
+        content = approvals.archive(desk.engine, desk.folder)
+        return Response(content, media_type="application/zip", headers=headers)
 
 
 def _moment(since: datetime | None) -> str:

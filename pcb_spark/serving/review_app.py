@@ -54,6 +54,7 @@ def build(desk: Desk) -> FastAPI:
     _add_items(app, desk)
     _add_entries(app, desk)
     lead_routes.add(app, desk)
+    lead_routes.add_golden(app, desk)
     _add_health(app, desk)
     _add_page(app)
     return app

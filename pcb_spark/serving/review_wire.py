@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -93,3 +94,18 @@ class Setup(_Wire):
     ahead: int
     lease_seconds: int
     operator: str
+
+
+class Approving(_Wire):
+    """A verified-good image that is to be a golden image."""
+
+    item: ItemId
+    valid_from: date
+    valid_until: date | None = None
+    why: str = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _begins_first(self) -> Approving:
+        if self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("it ends before it begins")
+        return self

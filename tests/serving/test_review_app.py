@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 
+from pcb_spark.core import times, validity
+from pcb_spark.ingest import window_files
+from pcb_spark.ingest.verdict_form import Form
 from pcb_spark.review import database, pseudonyms
 from pcb_spark.serving import keys, review_app
 from pcb_spark.serving.desk import Desk
@@ -180,6 +186,33 @@ def test_the_lead_sees_the_shift_and_takes_it_away_and_an_operator_does_not(
     sheet = lead.get("/v1/shift/verdicts.csv").text
     assert "'=1+1" in sheet
     assert "op-" not in sheet
+
+
+def test_a_lead_makes_a_good_image_a_golden_one_which_a_drop_can_read(
+    anna: TestClient, opened: Opened, tmp_path: Path
+) -> None:
+    ask(anna)
+    say(anna, "a", "DefectRejected", "entry-01")
+    lead = opened()
+    lead.headers["Authorization"] = f"Bearer {token(tmp_path, 'Lea', keys.LEAD)}"
+    told = {"item": "a", "valid_from": "2026-02-01", "valid_until": "2026-03-01", "why": "ECO 7"}
+
+    assert code(anna.get("/v1/golden")) == (403, "wrong_scope")
+    assert [each["item_id"] for each in lead.get("/v1/golden").json()] == ["a"]
+    assert lead.get("/v1/golden?position=Z").json() == []
+    assert code(lead.post("/v1/golden", json=told | {"item": "b"})) == (404, "unknown_item")
+    backwards = lead.post("/v1/golden", json=told | {"valid_until": "2026-01-01"})
+    assert code(backwards) == (422, "invalid_form")
+    assert lead.post("/v1/golden", json=told).status_code == 204
+
+    with zipfile.ZipFile(io.BytesIO(lead.get("/v1/golden/references.zip").content)) as packed:
+        found = packed.read("references.csv")
+        (window,) = validity.windows(csv.DictReader(found.decode().splitlines()), times.Reader())
+        picture = packed.read(window.reference)
+    parsed = window_files.parse(found, Form(), where="references.csv")
+    assert picture == (tmp_path / "items" / "run" / "image.png").read_bytes()
+    assert window.asked == {"part_number": "R-0603", "position": "A", "line": "L1"}
+    assert [row[-1] for row in parsed.rows] == [None]
 
 
 def test_a_login_lasts_until_the_key_is_revoked_or_somebody_logs_out(

@@ -80,7 +80,7 @@ def test_looking_decides_nothing(service: review_desk.Service, chromium: Browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["", "lead.html", "keys.html", "privacy.html"])
+@pytest.mark.parametrize("name", ["", "lead.html", "golden.html", "keys.html", "privacy.html"])
 def test_axe_finds_nothing(
     service: review_desk.Service, chromium: Browser, name: str, scheme: str
 ) -> None:

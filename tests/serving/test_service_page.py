@@ -12,7 +12,11 @@ from pcb_spark.serving.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "service.md").read_text(encoding="utf-8")
-SOURCES = sorted((ROOT / "pcb_spark" / "serving").glob("*.py"))
+#: Modules of the review page, which has a page of docs/ of its own.
+OF_REVIEW = ("review_app", "desk", "visitors", "lead_routes")
+SOURCES = sorted(
+    path for path in (ROOT / "pcb_spark" / "serving").glob("*.py") if path.stem not in OF_REVIEW
+)
 
 
 def codes() -> set[str]:

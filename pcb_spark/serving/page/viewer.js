@@ -2,7 +2,7 @@
 
 const STEP = 1.4;
 const CLOSEST = 16;
-const OPENING = 3;   // times the whole image, where a place is suspect
+const OPENING = 2;   // times the whole image, where a place is suspect
 const BLINK = 400;   // ms; less than three flashes a second
 
 export class Viewer {
