@@ -1,6 +1,6 @@
 """SIGKILL the review page's service and PostgreSQL while verdicts are entered, and count.
 
-    python -m faults.kill_review [--items 1000] [--kills 10]
+    python -m faults.kill_review [--items 500] [--kills 8]
 
 Clients send verdicts as the page does, each again until it is acknowledged, and know which were.
 Once with SQLite, where the service is killed, and once with PostgreSQL, where service and server
@@ -180,8 +180,8 @@ def _as_nobody(command: list[str]) -> list[str]:
 def main() -> int:
     """Do it with both kinds of store."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--items", type=int, default=1000)
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--items", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=8)
     options = parser.parse_args()
     if not all(map(shutil.which, ("postgres", "initdb"))):
         sys.exit("no PostgreSQL found: apt-get install postgresql, and put its bin/ on the PATH")
