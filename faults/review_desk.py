@@ -67,8 +67,11 @@ def _item(number: int, item_id: str, pictures: items.Pictures) -> items.Item:
 class Service:
     """The review page as a process that may be killed and started again at the same port."""
 
-    def __init__(self, folder: Path, *, store: str = "", items: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, store: str = "", items: Path | None = None
+    ) -> None:
         self._folder = folder
+        self._flags = flags
         self._items = items or folder / "items"
         self.store = store or f"sqlite:///{folder}/verdicts.db"
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -90,6 +93,7 @@ class Service:
             sys.executable, "-c", _MAIN, "review", "--items", str(self._items),
             "--store", self.store, "--keys", str(self._folder / "keys.json"),
             "--operator-key", str(self._folder / "operators.key"), "--port", str(self._port),
+            *self._flags,
         ]  # fmt: skip
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log)

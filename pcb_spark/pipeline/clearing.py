@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from pcb_spark.core.errors import InputError
 from pcb_spark.core.names import LINE
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import CLEARING
+from pcb_spark.review import database, orders
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
 
-    from pcb_spark.lake.run import Run
     from pcb_spark.pipeline.job import Job
-
-STOP: Final = "stop"
-RESUME: Final = "resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +31,51 @@ class Signed:
     why: str
 
 
-def stopped(run: Run) -> frozenset[str | None]:
-    """The lines of which nothing is cleared; None among them stops all."""
-    if not tables.exists(run.spark, run.table(CLEARING)):
-        return frozenset()
-    return of_rows(tables.read(run.spark, run.table(CLEARING), schemas.CLEARING).collect())
+def stopped(job: Job) -> frozenset[str | None]:
+    """The lines of which nothing is cleared; None among them stops all.
+
+    Raises
+    ------
+    StoreUnreachable : the review page's store, where one is configured, doesn't answer.
+    """
+    rows: list[Row | dict[str, Any]] = []
+    if tables.exists(job.spark, job.table(CLEARING)):
+        rows += tables.read(job.spark, job.table(CLEARING), schemas.CLEARING).collect()
+    if job.config.ingest.verdict_store:
+        rows += at_the_page(job.config.ingest.verdict_store)
+    return of_rows(rows)
 
 
-def of_rows(rows: Iterable[Row]) -> frozenset[str | None]:
+def at_the_page(url: str) -> list[dict[str, Any]]:
+    """What leads ordered at the review page, as rows of ``clearing`` are collected.
+
+    Raises
+    ------
+    StoreUnreachable : its store doesn't answer.
+    """
+    engine = database.connect(url)
+    try:
+        with database.reaching(engine):
+            found = orders.given(engine)
+    finally:
+        engine.dispose()
+    # Spark hands out times without a zone, in this machine's.
+    moments = [datetime.fromisoformat(order["said_at"]).astimezone() for order in found]
+    return [
+        order | {"said_at": moment.replace(tzinfo=None)}
+        for order, moment in zip(found, moments, strict=True)
+    ]
+
+
+def of_rows(rows: Iterable[Row | dict[str, Any]]) -> frozenset[str | None]:
     """The same of rows of ``clearing``: what was said last of each line counts."""
     last = {row[LINE]: row["action"] for row in sorted(rows, key=lambda row: row["said_at"])}
-    return frozenset(line for line, action in last.items() if action == STOP)
+    return frozenset(line for line, action in last.items() if action == orders.STOP)
 
 
 def run_stop_clearing(job: Job, *, line: str | None, signed: Signed) -> None:
     """Clear nothing any more, of a line or of all."""
-    _say(job, STOP, line, signed)
+    _say(job, orders.STOP, line, signed)
 
 
 def run_resume_clearing(job: Job, *, line: str | None, signed: Signed) -> None:
@@ -66,7 +92,7 @@ def run_resume_clearing(job: Job, *, line: str | None, signed: Signed) -> None:
             got=_told(now),
             hint="name what was stopped: --line L, or no --line for all",
         )
-    _say(job, RESUME, line, signed)
+    _say(job, orders.RESUME, line, signed)
 
 
 def _say(job: Job, action: str, line: str | None, signed: Signed) -> None:

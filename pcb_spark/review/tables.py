@@ -112,6 +112,17 @@ APPROVALS: Final = sa.Table(
     sa.Column("approved_at", sa.String(32), nullable=False),
 )  # fmt: skip
 
+#: Who stopped clearing of a line, or of all where ``line`` is null, or let it go on.
+ORDERS: Final = sa.Table(
+    "orders", METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("said_at", sa.String(32), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("line", sa.Text),
+    sa.Column("who", _ID, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)  # fmt: skip
+
 
 def text_of(moment: datetime) -> str:
     """Write a time as the tables do."""

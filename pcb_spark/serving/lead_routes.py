@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Response
 
-from pcb_spark.review import approvals, exports, shift, tables, verdicts
+from pcb_spark.review import approvals, exports, orders, shift, tables, verdicts
 from pcb_spark.serving import keys, review_wire
 from pcb_spark.serving.refusals import Refusal
 from pcb_spark.serving.visitors import Visitor  # noqa: TC001  FastAPI reads it
@@ -39,6 +39,21 @@ def add(app: FastAPI, desk: Desk) -> None:
         csv.writer(text).writerows(exports.table(desk.engine, _moment(since)))
         headers = {"Content-Disposition": 'attachment; filename="verdicts.csv"'}
         return Response("\ufeff" + text.getvalue(), media_type=_CSV, headers=headers)
+
+
+def add_brake(app: FastAPI, desk: Desk) -> None:
+    """Add the routes by which a lead stops clearing."""
+    may_look, may_stop = desk.may(keys.LEAD, keys.ENGINEER), desk.may(keys.LEAD)
+
+    @app.get("/v1/clearing")
+    def stopped(_: Visitor = may_look) -> dict[str, Any]:
+        return {"lines": orders.lines(desk.engine), "stopped": orders.stopped(desk.engine)}
+
+    @app.post("/v1/clearing", status_code=HTTPStatus.NO_CONTENT)
+    def order(told: review_wire.Ordering, visitor: Visitor = may_stop) -> None:
+        orders.give(
+            desk.engine, action=told.action, line=told.line, who=visitor.operator_id, why=told.why
+        )
 
 
 def add_golden(app: FastAPI, desk: Desk) -> None:

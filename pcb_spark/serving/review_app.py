@@ -55,6 +55,7 @@ def build(desk: Desk) -> FastAPI:
     _add_entries(app, desk)
     lead_routes.add(app, desk)
     lead_routes.add_golden(app, desk)
+    lead_routes.add_brake(app, desk)
     _add_health(app, desk)
     _add_page(app)
     return app

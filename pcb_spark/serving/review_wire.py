@@ -109,3 +109,11 @@ class Approving(_Wire):
         if self.valid_until is not None and self.valid_until <= self.valid_from:
             raise ValueError("it ends before it begins")
         return self
+
+
+class Ordering(_Wire):
+    """Clearing stops, or goes on, of a line or of all."""
+
+    action: Literal["stop", "resume"]
+    line: str | None = Field(default=None, min_length=1, max_length=200)
+    why: str = Field(min_length=1, max_length=1000)

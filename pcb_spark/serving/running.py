@@ -29,8 +29,9 @@ def serve(app: FastAPI, listening: socket.socket, *, grace_seconds: int) -> None
     """Answer requests until SIGTERM, and then those in progress."""
     import uvicorn
 
+    # No proxy headers: uvicorn would put what a proxy says of its client in the proxy's place.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False,
+        app, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=grace_seconds,
     )  # fmt: skip
     log.info("listening at http://%s:%d", *listening.getsockname()[:2])

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from pcb_spark.core import times, validity
 from pcb_spark.ingest import window_files
 from pcb_spark.ingest.verdict_form import Form
+from pcb_spark.pipeline import clearing
 from pcb_spark.review import database, pseudonyms
 from pcb_spark.serving import keys, review_app
 from pcb_spark.serving.desk import Desk
@@ -213,6 +214,24 @@ def test_a_lead_makes_a_good_image_a_golden_one_which_a_drop_can_read(
     assert picture == (tmp_path / "items" / "run" / "image.png").read_bytes()
     assert window.asked == {"part_number": "R-0603", "position": "A", "line": "L1"}
     assert [row[-1] for row in parsed.rows] == [None]
+
+
+def test_a_lead_stops_clearing_and_the_next_decision_heeds_it(
+    anna: TestClient, opened: Opened, tmp_path: Path
+) -> None:
+    lead = opened()
+    lead.headers["Authorization"] = f"Bearer {token(tmp_path, 'Lea', keys.LEAD)}"
+    url = f"sqlite:///{tmp_path}/verdicts.db"
+    told = {"action": "stop", "line": "L1", "why": "lamp broken"}
+
+    assert code(anna.post("/v1/clearing", json=told)) == (403, "wrong_scope")
+    assert code(lead.post("/v1/clearing", json=told | {"why": ""})) == (422, "invalid_form")
+    for order in (told, {"action": "stop", "why": "audit"}, told | {"action": "resume"}):
+        assert lead.post("/v1/clearing", json=order).status_code == 204
+    found = lead.get("/v1/clearing").json()
+    assert found["lines"] == ["L1"]
+    assert [(each["line"], each["why"]) for each in found["stopped"]] == [(None, "audit")]
+    assert clearing.of_rows(clearing.at_the_page(url)) == {None}
 
 
 def test_a_login_lasts_until_the_key_is_revoked_or_somebody_logs_out(

@@ -96,9 +96,38 @@ async function refresh() {
   }
 }
 
+// --- the brake
+
+function called(line) { return line === null ? "all lines" : `line ${line}`; }
+
+async function showBrake() {
+  const { lines, stopped } = await ask("GET", "/v1/clearing");
+  const chosen = $("#line").value;
+  $("#line").replaceChildren(new Option("all lines", ""), ...lines.map((line) => new Option(line, line)));
+  $("#line").value = chosen;
+  $("#stopped").textContent = stopped.length
+    ? stopped.map(({ line, why, said_at }) => `Nothing is cleared of ${called(line)} since ${said_at.slice(0, 16)}: ${why}.`).join(" ")
+    : "Clearing isn't stopped here.";
+}
+
+$("#brake").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("POST", "/v1/clearing", {
+      action: event.submitter.value, line: $("#line").value || null, why: $("#why").value,
+    });
+    $("#why").value = "";
+    await showBrake();
+    $("#state").textContent = "It holds from the next decision on.";
+  } catch (error) {
+    $("#state").textContent = `${error.message}.`;
+  }
+});
+
 $("#since").value = local(new Date(Date.now() - A_SHIFT));
 $("#since").addEventListener("change", refresh);
 $("#since-form").addEventListener("submit", (event) => event.preventDefault());
 setInterval(refresh, AGAIN);
 await refresh();
+await showBrake().catch((error) => { $("#state").textContent = `${error.message}.`; });
 document.body.dataset.ready = "true";

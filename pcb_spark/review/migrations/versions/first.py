@@ -23,6 +23,7 @@ def upgrade() -> None:
     _make_showings()
     _make_sessions_and_looks()
     _make_approvals()
+    _make_orders()
 
 
 def _make_images(name: str) -> None:
@@ -120,4 +121,16 @@ def _make_approvals() -> None:
         sa.Column("operator_id", _ID, nullable=False),
         sa.Column("why", sa.Text, nullable=False),
         sa.Column("approved_at", _TIME, nullable=False),
+    )
+
+
+def _make_orders() -> None:
+    op.create_table(
+        "orders",
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("said_at", _TIME, nullable=False),
+        sa.Column("action", sa.String(16), nullable=False),
+        sa.Column("line", sa.Text),
+        sa.Column("who", _ID, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
     )
