@@ -71,7 +71,8 @@ def run_review_queue(job: Job, *, to: Path, known_defects: int = 0, again: bool 
         asked = asked.join(judged.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
     wanted = asked.withColumn(_KNOWN, F.lit(False))
     if known_defects:
-        wanted = wanted.unionByName(_known(scores, verdicts, known_defects))
+        others = scores.join(asked.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
+        wanted = wanted.unionByName(_known(others, verdicts, known_defects))
     found = _described(job, wanted, there)
     with logs.progress(job.spark, "review-queue"):
         written = _write(job, found, to) if found else []
@@ -113,7 +114,7 @@ def _described(job: Job, wanted: DataFrame, there: set[str]) -> dict[str, items.
     """Items by their image's id, without pictures; those that are there already are left out."""
     images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
     hashes = images.select(names.IMAGE_ID, names.CONTENT_SHA256)
-    rows = wanted.join(hashes, names.IMAGE_ID).orderBy(F.desc(_KNOWN)).collect()
+    rows = wanted.join(hashes, names.IMAGE_ID).collect()
     found = {row[names.IMAGE_ID]: _item(row) for row in rows}
     return {key: item for key, item in found.items() if item.item_id not in there}
 

@@ -14,7 +14,7 @@ from faults import review_desk, review_shift, servers
 from pcb_spark.serving import keys
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 AXE = servers.HOME / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = pytest.mark.skipif(
@@ -80,23 +80,26 @@ def test_looking_decides_nothing(service: review_desk.Service, chromium: Browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["", "lead.html", "golden.html", "keys.html", "privacy.html"])
-def test_axe_finds_nothing(
-    service: review_desk.Service, chromium: Browser, name: str, scheme: str
-) -> None:
+def test_axe_finds_nothing(service: review_desk.Service, chromium: Browser, scheme: str) -> None:
     assert AXE.exists(), "make stores fetches axe-core"
-    context = chromium.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
-    page = context.new_page()
     key = service.token("lea", keys.OPERATOR, keys.LEAD)
-    page.goto(service.url)
-    page.fill("#key", key)
-    page.press("#key", "Enter")
-    page.wait_for_selector("body[data-item]")
-    if name:
-        page.goto(f"{service.url}/review/{name}")
+    lea = review_desk.Operator(
+        chromium, service.url, "lea", key, color_scheme=scheme, bypass_csp=True
+    )
+    lea.log_in()
+    assert lea.shown(wait=True)
+    found = {"review": violations(lea.page)}
+    for name in ("lead", "golden", "keys", "privacy"):
+        lea.page.goto(f"{service.url}/review/{name}.html")
+        found[name] = violations(lea.page)
+    lea.close()
+
+    assert found == {"review": [], "lead": [], "golden": [], "keys": [], "privacy": []}
+
+
+def violations(page: Page) -> list[str]:
     page.wait_for_load_state("networkidle")
     page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run().then(({violations}) => violations.map((each) => each.id))")
-    context.close()
-
-    assert found == []
+    run = "axe.run().then(({violations}) => violations.map((each) => each.id))"
+    found: list[str] = page.evaluate(run)
+    return found
