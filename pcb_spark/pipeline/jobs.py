@@ -108,16 +108,9 @@ _EXPORT: Final = Claim(
     ),
     appends=_tables(catalogue.REGISTRY, catalogue.SHARE_CAPS),
 )
+_MODELS: Final = _tables(catalogue.BUNDLE, catalogue.REGISTRY, catalogue.PROMOTIONS)
 _REVIEW_QUEUE: Final = Claim(
-    reads=_JUDGED
-    | _tables(
-        catalogue.SCORES,
-        catalogue.GOLDENS,
-        catalogue.BUNDLE,
-        catalogue.REGISTRY,
-        catalogue.PROMOTIONS,
-    ),
-    appends=_BOOKS,
+    reads=_JUDGED | _MODELS | _tables(catalogue.SCORES, catalogue.GOLDENS), appends=_BOOKS
 )
 _REGISTER: Final = Claim(
     reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),
