@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.golden_pairs import Seen, day_of
+from pcb_spark.learning import lightgbm_on_driver
 from pcb_spark.learning.judged import Judged
 from pcb_spark.learning.promise import Promise
 from pcb_spark.learning.settings import ClassifierConfig
@@ -22,35 +22,6 @@ if TYPE_CHECKING:
     Row = dict[str, str]
 
 PROMISE = Promise(max_slip_rate=0.05)
-
-
-class Seen(NamedTuple):
-    """Features (n, F) of the rows that have any, ``there`` (n,) says which."""
-
-    there: NDArray[np.bool_]
-    values: NDArray[np.float32]
-
-
-def day_of(row: Row) -> date:
-    """The day of an image."""
-    return date.fromisoformat(row["captured_at"][:10])
-
-
-def scores_of(
-    seen: Seen,
-    fails: NDArray[np.bool_],
-    train: NDArray[np.bool_],
-    test: NDArray[np.bool_],
-    *,
-    difference: bool,
-) -> NDArray[np.float64]:
-    """Scores of ``test`` by trees that were fitted on ``train``, both (n,) of bool."""
-    settings = ClassifierConfig().for_reference_mode(difference=difference)
-    wanted = settings.model_dump(exclude={"num_tasks", "num_iterations"})
-    wanted |= {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 0}
-    data = lightgbm.Dataset(seen.values[train], fails[train])
-    model = lightgbm.train(wanted, data, settings.num_iterations)
-    return np.asarray(model.predict(seen.values[test], num_threads=1), dtype=np.float64)
 
 
 def say_nights(
@@ -69,9 +40,9 @@ def say_nights(
         now = np.isin(days, period)
         before, test = seen.there & (days < period[0]), seen.there & now
         if fails[before].any() and not fails[before].all() and test.any():
-            scores[test] = scores_of(seen, fails, before, test, difference=True)
+            scores[test] = _scores(seen, fails, before, test)
         known = ~np.isnan(scores) & (days < period[0])
-        threshold = choose_threshold(_judged(rows, fails, scores, known), PROMISE).value
+        threshold = choose_threshold(judged_of(rows, fails, scores, known), PROMISE).value
         cleared = scores < threshold
         judged = ~np.isnan(scores) & now
         mixed = 0 < fails[judged].sum() < judged.sum()
@@ -85,24 +56,37 @@ def say_nights(
         )
 
 
+def _scores(
+    seen: Seen, fails: NDArray[np.bool_], before: NDArray[np.bool_], test: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Scores of ``test`` by a classifier as it is served, fitted on ``before``, both (n,)."""
+    windows = [(np.flatnonzero(before), np.flatnonzero(test))]
+    settings = ClassifierConfig().for_reference_mode(difference=True)
+    return lightgbm_on_driver.predict_forward(
+        seen.values, fails, windows, settings, seed=0, threads=1
+    )[0]
+
+
 def _periods(days: NDArray[np.datetime64], nights: int) -> Iterator[NDArray[np.datetime64]]:
     for start in range(0, len(days), nights):
         yield days[start : start + nights]
 
 
-def _judged(
+def judged_of(
     rows: Sequence[Row],
     fails: NDArray[np.bool_],
     scores: NDArray[np.float64],
     known: NDArray[np.bool_],
+    fold: NDArray[np.int64] | None = None,
 ) -> Judged:
+    """The rows that are ``known`` (n,) with their scores, of one fold where none is named."""
     chosen = [row for row, wanted in zip(rows, known, strict=True) if wanted]
     return Judged.of(
         image_id=[row["image"] for row in chosen],
         board_id=[row["board_id"] for row in chosen],
         is_fail=fails[known],
         score=scores[known],
-        fold=np.ones(len(chosen)),
+        fold=np.ones(len(chosen)) if fold is None else fold[known],
         defects=[row.get("defects") for row in chosen],
         labels={},
         capture_date=[day_of(row) for row in chosen],

@@ -1,36 +1,41 @@
 """What golden images of the line's own boards are worth, and how a line begins without any.
 
-    python -m benchmarks.goldens --data DROP --weights RESNET50.onnx --scratch DIR
+    python -m benchmarks.goldens --weights RESNET50.onnx --scratch DIR [--data DROP] [--jobs N]
 
-The drop is gone through day by day: each image is compared with the golden image that earlier days
-made of what was found good, by the rules of ``pcb_spark.golden``. AUC of LightGBM, folds forward in
-time, with the references of the drop, with own golden images, with own ones for which every tenth
-defect was taken for good, and without any; on the images that all of them can judge. Then the line
-begins: every few nights a classifier of the days before, and the threshold of the nights before.
-What is in DIR already is not computed again. One thread; some 10 minutes for 1,500 images.
+Two sets of 1,500 images are rendered: four designs that name their positions alike, a camera that
+drifts, and a process that is steady in one of them and uses all of its tolerance in the other. For
+each: AUC of the classifier as it is served, folds forward in time, with the references of the drop,
+with own golden images, with own ones of whose seven images one is a defect, with several of these
+side by side or each judged by a classifier of its own, and without any; on the images that all of
+them can judge. Then the line begins: every few nights a classifier of the days before, and the
+threshold of the nights before. ``--data`` takes another drop in place of the sets. What is in DIR
+already is not computed again. Some 15 minutes of one core a set.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy.special import expit, logit
 
 from benchmarks import golden_nights as nights
-from benchmarks import packing, registration
-from pcb_spark.core import batches, images, sketches
-from pcb_spark.core import registration as aligning
-from pcb_spark.core.errors import ImageError
-from pcb_spark.golden.settings import GoldenConfig
-from pcb_spark.golden.views import Good, Position
-from pcb_spark.learning.folds import plan_folds
+from benchmarks import golden_pairs as pairs
+from benchmarks import golden_tables as tables
+from benchmarks.golden_pairs import HANDED_OVER, NONE, OWN, WRONG, Seen, Task
+from benchmarks.golden_tables import Drop
+from benchmarks.registration import read_rows
+from pcb_spark.demo.camera_drop import render_drop
+from pcb_spark.demo.units import STEADY, WILD
+from pcb_spark.learning import lightgbm_on_driver
+from pcb_spark.learning.settings import ClassifierConfig
 from pcb_spark.network import backbone, features, graphs
 from pcb_spark.network.settings import FeaturesConfig
 
@@ -38,196 +43,145 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Row = dict[str, str]
-    Pixels = NDArray[np.uint8]
-    Key = tuple[str, str, str]
+    Scores = NDArray[np.float64]
+    from benchmarks.golden_tables import Judgement
 
-RULE = GoldenConfig()
-#: An image is compared up to so many times ``max_misfit``, as ``golden.choosing`` has it.
-_MOST = 2.0
+#: Rendered sets: the seed, and how much good images differ.
+SETS = {"steady": (0, STEADY), "wild": (1, WILD)}
+#: What is computed, and what stands beside one another in a judgement.
+WAYS = {
+    HANDED_OVER: (HANDED_OVER,),
+    OWN: (OWN,),
+    WRONG: (WRONG,),
+    NONE: (NONE,),
+    "both": (HANDED_OVER, OWN),
+    "handed over and the image itself": (HANDED_OVER, NONE),
+    "own and the image itself": (OWN, NONE),
+    "both and the image itself": (HANDED_OVER, OWN, NONE),
+}
+#: Ways that are judged each by a classifier of its own, and how much its log-odds count.
+APART = {
+    "both, apart": {HANDED_OVER: 0.5, OWN: 0.5},
+    "handed over and the image itself, apart": {HANDED_OVER: 0.75, NONE: 0.25},
+    "own and the image itself, apart": {OWN: 0.75, NONE: 0.25},
+}
+SEEDS = 3
+_LEAST = 1e-9  # of a score that has log-odds
 
 
 def main() -> int:
-    """Run the benchmark and write two tables to standard output."""
+    """Run the benchmark and write two tables a set to standard output."""
     options = _parser().parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
-    rows = registration.read_rows(options.data)
-    pixels = {
-        row["image"]: images.decode((options.data / row["image"]).read_bytes()) for row in rows
+    kinds = {
+        way: _graph(options.weights, options.scratch, difference=way != NONE)
+        for way in (HANDED_OVER, OWN, WRONG, NONE)
     }
-    fails, days = _verdicts(rows), _days(rows)
-    own = compared(rows, pixels, wrong=0.0)
-    ways: dict[str, Mapping[str, Pixels] | None] = {
-        "handed over": _handed_over(rows, options.data),
-        "own": own,
-        "own, a tenth of the defects taken for good": compared(rows, pixels, wrong=0.1),
-        "none": None,
-    }
-    seen = {
-        name: _cached(options.scratch / f"{number}.npz", rows, pixels, way, options.weights)
-        for number, (name, way) in enumerate(ways.items())
-        if way is None or way
-    }
-    _say_ways(seen, fails, days)
-    nights.say_nights(rows, seen["own"], fails, days, options.nights)
+    drops = {"": options.data} if options.data else _rendered(options.scratch)
+    # forked processes would wait for threads of OpenMP that they haven't got
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        for name, folder in drops.items():
+            scratch = options.scratch / f"pairs_{name}"
+            scratch.mkdir(exist_ok=True)
+            seen = _seen(pool, kinds, Task(folder, scratch, OWN, kinds[OWN], 0, options.jobs))
+            drop = Drop.of(read_rows(folder))
+            sys.stdout.write(f"\n{name or folder}\n\n")
+            tables.say_ways(drop, _judged(pool, drop, seen))
+            sys.stdout.write("\n")
+            nights.say_nights(drop.rows, seen[OWN], drop.fails, drop.days, options.nights)
     return 0
 
 
-def compared(
-    rows: Sequence[Row], pixels: Mapping[str, Pixels], *, wrong: float
-) -> dict[str, Pixels]:
-    """The golden image of each image that has one, made of earlier days.
+def _rendered(scratch: Path) -> dict[str, Path]:
+    for name, (seed, process) in SETS.items():
+        if not (scratch / name / "verdicts.csv").exists():
+            render_drop(scratch / name, seed=seed, process=process)
+    return {name: scratch / name for name in SETS}
 
-    Parameters
-    ----------
-    wrong : share of the defects that are taken for good.
-    """
-    rng = np.random.default_rng(0)
-    positions: dict[str, Position] = {}
-    made: dict[tuple[str, int], Pixels] = {}
-    found: dict[str, Pixels] = {}
-    for day, of_day in groupby(rows, key=nights.day_of):
-        today = list(of_day)
-        for row in today:
-            golden = _nearest(_place(row), pixels[row["image"]], positions, made)
-            if golden is not None:
-                found[row["image"]] = golden
-        good = [row for row in today if row["verdict"] == "pass" or rng.random() < wrong]
-        for row in good:
-            position = positions.setdefault(_place(row), Position(RULE))
-            for _ in position.add(_good(row, pixels[row["image"]], day)):
-                pass
-        for place, position in positions.items():
-            for new in position.close_day():
-                if new.png is not None:
-                    made[place, new.view] = images.decode(new.png)
+
+def _graph(weights: Path, scratch: Path, *, difference: bool) -> Path:
+    path = scratch / f"{'difference' if difference else 'alone'}.onnx"
+    if not path.exists():
+        source = backbone.load(str(weights), cache_dir=weights.parent)
+        spec = features.spec_of(FeaturesConfig(), difference=difference)
+        graph = graphs.with_threads(features.build(source, spec).graph, 1)
+        path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def _seen(pool: ProcessPoolExecutor, kinds: Mapping[str, Path], first: Task) -> dict[str, Seen]:
+    """Features of every way that has any; ``kinds`` names the graph of each."""
+    tasks = {way: first._replace(way=way, graph=graph).all_parts for way, graph in kinds.items()}
+    every = [task for some in tasks.values() for task in some]
+    list(pool.map(pairs.keep_goldens, every))
+    list(pool.map(pairs.keep_features, every))
+    found = {way: pairs.read_features(some) for way, some in tasks.items()}
+    return {way: seen for way, seen in found.items() if seen.there.any()}
+
+
+def _judged(
+    pool: ProcessPoolExecutor, drop: Drop, seen: Mapping[str, Seen]
+) -> dict[str, Judgement]:
+    """What each way makes of the rows."""
+    joined = {
+        name: Seen(
+            np.all([seen[way].there for way in ways], axis=0),
+            np.hstack([seen[way].values for way in ways]),
+        )
+        for name, ways in WAYS.items()
+        if set(ways) <= seen.keys()
+    }
+    wanted = list(product(joined, range(SEEDS)))
+    scores = pool.map(
+        scores_forward,
+        [drop] * len(wanted),
+        [joined[name] for name, _ in wanted],
+        [name != NONE for name, _ in wanted],
+        [seed for _, seed in wanted],
+    )
+    by_way = dict(zip(wanted, scores, strict=True))
+    return {
+        name: (joined[name].there, [by_way[name, seed] for seed in range(SEEDS)]) for name in joined
+    }
+
+
+def apart(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
+    """Mean log-odds of several classifiers, by the names of ``APART``."""
+    found = {}
+    for name, weights in APART.items():
+        if weights.keys() <= judged.keys():
+            odds = sum(
+                weight * logit(np.clip(judged[way][1], _LEAST, 1 - _LEAST))
+                for way, weight in weights.items()
+            )
+            there = np.all([judged[way][0] for way in weights], axis=0)
+            found[name] = (there, list(expit(odds)))
     return found
 
 
-def _nearest(
-    place: str,
-    image: Pixels,
-    positions: Mapping[str, Position],
-    made: Mapping[tuple[str, int], Pixels],
-) -> Pixels | None:
-    own = sketches.sketch(image)
-    apart = [
-        (sketches.misfit(own, view.sketch), view.number)
-        for view in (positions[place].views if place in positions else ())
-        if view.sketch is not None
-    ]
-    best = min(apart, default=None)
-    if best is None or best[0] > _MOST * RULE.max_misfit:
-        return None
-    return made[place, best[1]]
-
-
-def _good(row: Row, pixels: Pixels, day: date) -> Good:
-    return Good(
-        image_id=row["image"],
-        board_id=row["board_id"],
-        captured_at=datetime.combine(day, datetime.min.time(), UTC),
-        known_from=day + timedelta(days=1),
-        pixels=pixels,
+def scores_forward(drop: Drop, seen: Seen, difference: bool, seed: int) -> Scores:
+    """Out-of-fold scores (n,) by the classifier as it is served; NaN where there is none."""
+    windows = []
+    for fold in drop.folds:
+        train = seen.there & (drop.days < np.datetime64(fold.train_before))
+        windows.append((np.flatnonzero(train), np.flatnonzero(drop.fold == fold.index)))
+    settings = ClassifierConfig().for_reference_mode(difference=difference)
+    found = lightgbm_on_driver.predict_forward(
+        seen.values, drop.fails, windows, settings, seed=seed, threads=1
     )
-
-
-def _place(row: Row) -> str:
-    return " ".join(row.get(name) or "" for name in ("line", "part_number", "position"))
-
-
-def _days(rows: Sequence[Row]) -> NDArray[np.datetime64]:
-    return np.array([nights.day_of(row) for row in rows], dtype="datetime64[D]")
-
-
-def _verdicts(rows: Sequence[Row]) -> NDArray[np.bool_]:
-    return np.array([row["verdict"] == "fail" for row in rows])
-
-
-def _handed_over(rows: Sequence[Row], drop: Path) -> dict[str, Pixels]:
-    """References of the drop by image; none where it has none."""
-    files = {row["reference"] for row in rows if row.get("reference")}
-    read = {
-        name: images.decode((drop / name).read_bytes()) for name in files if (drop / name).is_file()
-    }
-    return {row["image"]: read[row["reference"]] for row in rows if row.get("reference") in read}
-
-
-def _cached(
-    path: Path,
-    rows: Sequence[Row],
-    pixels: Mapping[str, Pixels],
-    golden: Mapping[str, Pixels] | None,
-    weights: Path,
-) -> nights.Seen:
-    if not path.exists():
-        found = _features(rows, pixels, golden, weights)
-        np.savez(path, there=found.there, values=found.values)
-    kept = np.load(path)
-    return nights.Seen(kept["there"], kept["values"])
-
-
-def _features(
-    rows: Sequence[Row],
-    pixels: Mapping[str, Pixels],
-    golden: Mapping[str, Pixels] | None,
-    weights: Path,
-) -> nights.Seen:
-    spec = features.spec_of(FeaturesConfig(), difference=golden is not None)
-    source = backbone.load(str(weights), cache_dir=weights.parent)
-    graph = features.build(source, spec).graph
-    session = packing.one_thread_session(graphs.with_threads(graph, 1).SerializeToString())
-    found = np.zeros((len(rows), spec.width), dtype=np.float32)
-    there = np.zeros(len(rows), dtype=bool)
-    for number, row in enumerate(rows):
-        feed = _feed(pixels[row["image"]], golden, row["image"], spec.reading.max_offset)
-        if feed is not None:
-            found[number] = session.run([batches.FEATURES], feed)[0][0, 0]
-            there[number] = True
-    return nights.Seen(there, found)
-
-
-def _feed(
-    image: Pixels, golden: Mapping[str, Pixels] | None, name: str, limit: float
-) -> dict[str, NDArray[np.int64]] | None:
-    """What the graph is fed with; None where the image can't be compared."""
-    if golden is None:
-        return batches.feed([image], None, ())
-    if name not in golden:
-        return None
-    try:
-        one, other = aligning.align(image, golden[name], limit=limit)
-    except ImageError:
-        return None
-    return batches.feed([one], [other], [0])
-
-
-def _say_ways(
-    seen: Mapping[str, nights.Seen], fails: NDArray[np.bool_], days: NDArray[np.datetime64]
-) -> None:
-    say = sys.stdout.write
-    everywhere = np.all([each.there for each in seen.values()], axis=0)
-    folds = plan_folds(days.astype(object).tolist())
-    tested = days >= np.datetime64(folds[0].test_from)
-    say(f"n = {(everywhere & tested).sum()} of {tested.sum()} images of the test periods\n")
-    say("| compared with | AUC, mean of folds | judged |\n| --- | --- | --- |\n")
-    for name, each in seen.items():
-        aucs = []
-        for fold in folds:
-            train = each.there & (days < np.datetime64(fold.train_before))
-            test = everywhere & (days >= np.datetime64(fold.test_from))
-            test &= days <= np.datetime64(fold.test_until)
-            scores = nights.scores_of(each, fails, train, test, difference=name != "none")
-            aucs.append(roc_auc_score(fails[test], scores))
-        judged = each.there[tested].mean()
-        say(f"| {name} | {np.mean(aucs):.4f} | {judged:.1%} |\n")
+    scores = np.full(len(drop.rows), np.nan)
+    for (_, test), values in zip(windows, found, strict=True):
+        scores[test] = values
+    return np.where(seen.there, scores, np.nan)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="camera drop with verdicts.csv")
+    parser.add_argument("--data", type=Path, help="camera drop with verdicts.csv")
     parser.add_argument("--weights", type=Path, required=True, help="ResNet-50 in ONNX")
     parser.add_argument("--scratch", type=Path, required=True, help="keeps what is computed")
     parser.add_argument("--nights", type=int, default=3, help="nights between retrainings")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
 
 

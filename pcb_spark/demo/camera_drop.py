@@ -20,6 +20,7 @@ from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import RenderedPair, render_on_site, render_reference
 from pcb_spark.demo.schedule import LINES, POSITIONS, PRODUCTS, Board, plan_boards
 from pcb_spark.demo.sites import Site, make_site
+from pcb_spark.demo.units import STEADY, Process
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -70,7 +71,8 @@ class _Lot:
 class _Product:
     """One board design: its sites and references, its lots."""
 
-    def __init__(self, rng: np.random.Generator, *, mask: str) -> None:
+    def __init__(self, rng: np.random.Generator, *, mask: str, process: Process) -> None:
+        self.process = process
         site_rng, self._lot_rng = rng.spawn(2)
         self.sites: tuple[Site, ...] = tuple(
             make_site(site_rng, PARTS[part], refdes=refdes, mask=mask) for refdes, part in POSITIONS
@@ -85,7 +87,9 @@ class _Product:
             # Most lots come from the supplier whose part is on the golden board.
             self._lots[name] = _Lot(
                 suppliers=tuple(
-                    int(self._lot_rng.integers(n)) if self._lot_rng.random() < 0.3 else 0
+                    int(self._lot_rng.integers(n))
+                    if self._lot_rng.random() < self.process.changes
+                    else 0
                     for n in looks
                 ),
                 mask_tone=float(self._lot_rng.normal(1.0, 0.05)),
@@ -101,6 +105,7 @@ def render_drop(
     weeks: int = 6,
     fail_rate: float = 0.3,
     unverified: float = 0.0,
+    process: Process = STEADY,
 ) -> DropSummary:
     """Write a camera drop of two lines and four board designs over working days from 2026-01-05 on.
 
@@ -112,6 +117,7 @@ def render_drop(
     weeks : of five working days, 1 or more.
     fail_rate : share of images with a defect, 0..1, in expectation.
     unverified : share of images whose verdict is left empty, 0..1, in expectation.
+    process : how much good images of a position differ.
 
     Raises
     ------
@@ -125,7 +131,7 @@ def render_drop(
     _start_afresh(folder)
     rng = np.random.default_rng(seed)
     product_rng, camera_rng, image_rng, verdict_rng = rng.spawn(4)
-    products = [_Product(product_rng, mask=mask) for _, mask in PRODUCTS]
+    products = [_Product(product_rng, mask=mask, process=process) for _, mask in PRODUCTS]
     cameras = [[camera_on_day(camera_rng, day) for day in range(5 * weeks)] for _ in LINES]
     _write_references(folder, products)
     rows: list[_Row] = []
@@ -180,6 +186,7 @@ def _render(
         camera=camera,
         supplier=lot.suppliers[position],
         mask_tone=lot.mask_tone,
+        process=product.process,
         defect=defect,
         severity=float(rng.beta(1.1, 1.8)),
     )

@@ -13,7 +13,7 @@ from pcb_spark.demo.defects import damage
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.scene import draw_scene
 from pcb_spark.demo.sites import MASKS, Site, make_site
-from pcb_spark.demo.units import golden_unit, good_unit
+from pcb_spark.demo.units import STEADY, Process, golden_unit, good_unit
 
 Box = tuple[int, int, int, int]
 
@@ -87,12 +87,13 @@ def render_on_site(
     camera: Camera,
     supplier: int,
     mask_tone: float = 1.0,
+    process: Process = STEADY,
     defect: str | None = None,
     severity: float = 0.5,
 ) -> RenderedPair:
     """Render a unit on a known site; ``supplier`` is an index into the part's looks."""
     unit_rng, defect_rng, camera_rng = rng.spawn(3)
-    good = good_unit(unit_rng, site.part, supplier=supplier, mask_tone=mask_tone)
+    good = good_unit(unit_rng, site.part, supplier=supplier, mask_tone=mask_tone, process=process)
     shot = aimed(camera_rng, camera)
     box: Box | None = None
     clean = expose(draw_scene(site, good), shot)

@@ -17,6 +17,28 @@ _DUST_COLOURS: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """How much good units differ, all of them within tolerance.
+
+    ``solder`` is the standard deviation of its volume (1: nominal), of a board and of each joint;
+    ``placement`` that of a part's offset (pixels) and turn (degrees), ``tone`` that of its
+    brightness; ``specks`` the mean number of specks on an image; ``changes`` the share of lots
+    whose part comes from another supplier than the golden board's may.
+    """
+
+    solder: float = 0.05
+    placement: float = 0.8
+    tone: float = 0.05
+    specks: float = 0.5
+    changes: float = 0.3
+
+
+STEADY = Process()
+WILD = Process(solder=0.1, placement=1.4, tone=0.1, specks=1.5, changes=0.7)
+"""A process that uses all of its tolerance, with parts from whoever has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Speck:
     """Dust or a fibre on the board: where (canvas pixels from the centre), how long, how wide."""
 
@@ -67,23 +89,30 @@ def golden_unit(part: Part) -> Unit:
     return Unit(part=part, look=part.looks[0], volumes=(1.0,) * len(part.joints))
 
 
-def good_unit(rng: np.random.Generator, part: Part, *, supplier: int, mask_tone: float) -> Unit:
+def good_unit(
+    rng: np.random.Generator,
+    part: Part,
+    *,
+    supplier: int,
+    mask_tone: float,
+    process: Process = STEADY,
+) -> Unit:
     """A unit within tolerance; ``supplier`` is an index into the part's looks."""
-    paste = float(rng.normal(1.0, 0.05))
-    scatter = rng.normal(0.0, 0.05, len(part.joints))
+    paste = float(rng.normal(1.0, process.solder))
+    scatter = rng.normal(0.0, process.solder, len(part.joints))
     return Unit(
         part=part,
         look=part.looks[supplier],
-        dx=_within(rng, sd=0.8, bound=2.2),
-        dy=_within(rng, sd=0.8, bound=2.2),
-        turn=_within(rng, sd=0.8, bound=2.0),
+        dx=_within(rng, sd=process.placement, bound=2.2),
+        dy=_within(rng, sd=process.placement, bound=2.2),
+        turn=_within(rng, sd=process.placement, bound=2.0),
         # Two-ended parts without polarity come out of the tape either way round.
         flipped=bool(rng.random() < 0.5 and part.style == "chip"),
-        tone=float(rng.normal(1.0, 0.05)),
+        tone=float(rng.normal(1.0, process.tone)),
         mask_tone=mask_tone * float(rng.normal(1.0, 0.02)),
         ink=float(rng.uniform(0.7, 1.0)),
         volumes=tuple(float(np.clip(paste + s, 0.82, 1.2)) for s in scatter),
-        specks=tuple(_speck(rng) for _ in range(int(rng.poisson(0.5)))),
+        specks=tuple(_speck(rng) for _ in range(int(rng.poisson(process.specks)))),
     )
 
 

@@ -18,6 +18,7 @@ from pcb_spark.demo.camera_drop import DropSummary, render_drop
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import RenderedPair, render_pair
 from pcb_spark.demo.schedule import plan_boards
+from pcb_spark.demo.units import STEADY, WILD, good_unit
 
 Rows = list[dict[str, str]]
 
@@ -275,3 +276,25 @@ def test_somebody_elses_drop_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="files that were not rendered"):
         render_drop(tmp_path, images=2, weeks=1)
     assert [path.name for path in tmp_path.iterdir()] == ["verdicts.csv"]
+
+
+def test_a_wild_process_spreads_good_units_within_the_same_tolerance() -> None:
+    rng = np.random.default_rng(0)
+    steady, wild = (
+        [good_unit(rng, PARTS["soic8"], supplier=0, mask_tone=1.0, process=process)
+         for _ in range(200)]
+        for process in (STEADY, WILD)
+    )  # fmt: skip
+    assert np.std([unit.dx for unit in wild]) > 1.2 * np.std([unit.dx for unit in steady])
+    assert np.std([unit.volumes for unit in wild]) > 1.2 * np.std([unit.volumes for unit in steady])
+    assert all(abs(unit.dx) <= 2.2 and abs(unit.turn) <= 2.0 for unit in wild)
+    assert all(0.82 <= volume <= 1.2 for unit in wild for volume in unit.volumes)
+
+
+def test_a_process_changes_images_and_neither_references_nor_the_plan(tmp_path: Path) -> None:
+    for name, process in (("steady", STEADY), ("wild", WILD)):
+        render_drop(tmp_path / name, images=20, weeks=1, fail_rate=0.0, process=process)
+    steady, wild = files(tmp_path / "steady"), files(tmp_path / "wild")
+    assert steady.pop("verdicts.csv") == wild.pop("verdicts.csv")
+    assert all(wild[path] != steady[path] for path in steady if path.startswith("images/"))
+    assert all(wild[path] == steady[path] for path in steady if path.startswith("references/"))
