@@ -40,11 +40,7 @@ from pcb_spark.network import backbone, features, graphs
 from pcb_spark.network.settings import FeaturesConfig
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Row = dict[str, str]
-    Scores = NDArray[np.float64]
-    from benchmarks.golden_tables import Judgement
+    from benchmarks.golden_tables import Judgement, Scores
 
 #: Rendered sets: the seed, and how much good images differ.
 SETS = {"steady": (0, STEADY), "wild": (1, WILD)}
@@ -86,6 +82,9 @@ def main() -> int:
             seen = _seen(pool, kinds, Task(folder, scratch, OWN, kinds[OWN], 0, options.jobs))
             drop = Drop.of(read_rows(folder))
             sys.stdout.write(f"\n{name or folder}\n\n")
+            if OWN not in seen:
+                sys.stdout.write("no image has a golden image of its position\n")
+                continue
             tables.say_ways(drop, _judged(pool, drop, seen))
             sys.stdout.write("\n")
             nights.say_nights(drop.rows, seen[OWN], drop.fails, drop.days, options.nights)
@@ -140,9 +139,10 @@ def _judged(
         [seed for _, seed in wanted],
     )
     by_way = dict(zip(wanted, scores, strict=True))
-    return {
+    judged = {
         name: (joined[name].there, [by_way[name, seed] for seed in range(SEEDS)]) for name in joined
     }
+    return judged | apart(judged)
 
 
 def apart(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
