@@ -10,7 +10,8 @@ from typing import Final
 
 from pcb_spark.core import durable
 from pcb_spark.core.errors import ConfigError, EnvironmentFault, InputError
-from pcb_spark.serving import keys, running
+from pcb_spark.serving import keys
+from pcb_spark.serving.settings import add_address
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def add_review(parser: argparse.ArgumentParser) -> None:
         "--settings", type=Path, metavar="FILE",
         help="TOML: kinds of defect, keys of the page, a reverse proxy",
     )  # fmt: skip
-    running.add_address(parser, port=8081)
+    add_address(parser, port=8081)
     parser.add_argument("--verbose", action="store_true", help="log details")
     parser.set_defaults(command=_review)
 
@@ -59,8 +60,10 @@ def add_verdicts(parser: argparse.ArgumentParser) -> None:
 
 def _review(options: argparse.Namespace) -> None:
     try:
+        import uvicorn  # noqa: F401  what runs it
+
         from pcb_spark.review import database, pseudonyms
-        from pcb_spark.serving import review_app, review_settings
+        from pcb_spark.serving import review_app, review_settings, running
         from pcb_spark.serving.desk import Desk
     except ImportError as error:
         raise _missing(error) from None

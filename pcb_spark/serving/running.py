@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import signal
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import uvicorn
 
 from pcb_spark.core.errors import ConfigError
 
@@ -18,17 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
-    """Add the flags that say where a service listens."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
-    text = f"port; 0: any that is free ({port})"
-    parser.add_argument("--port", type=int, default=port, help=text)
-
-
 def serve(app: FastAPI, listening: socket.socket, *, grace_seconds: int) -> None:
     """Answer requests until SIGTERM, and then those in progress."""
-    import uvicorn
-
     # No proxy headers: uvicorn would put what a proxy says of its client in the proxy's place.
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, proxy_headers=False,

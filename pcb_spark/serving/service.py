@@ -19,8 +19,8 @@ from pathlib import Path
 import pcb_spark
 from pcb_spark.core import signatures
 from pcb_spark.core.errors import ConfigError, EnvironmentFault, PcbSparkError
-from pcb_spark.serving import keys, logs, review_service, running
-from pcb_spark.serving.settings import Settings, add_flags
+from pcb_spark.serving import keys, logs, review_service
+from pcb_spark.serving.settings import Settings, add_address, add_flags
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
     who.add_argument("--without-keys", action="store_true", help="let everybody do everything")
-    running.add_address(parser, port=8080)
+    add_address(parser, port=8080)
     add_flags(parser)
     parser.add_argument("--verbose", action="store_true", help="log details")
     parser.set_defaults(command=_start)
@@ -106,7 +106,9 @@ def _key(options: argparse.Namespace) -> None:
 
 def _start(options: argparse.Namespace) -> None:
     try:
-        from pcb_spark.serving import app, served
+        import uvicorn  # noqa: F401  what runs it
+
+        from pcb_spark.serving import app, running, served
     except ImportError as error:
         raise EnvironmentFault(
             "the service's libraries are missing", got=error,

@@ -82,3 +82,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             flag(each.name), dest=each.name, type=type(default), default=default, metavar="N",
             help=f"{each.metadata['help']} ({default:,})",
         )  # fmt: skip
+
+
+def add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
+    """Add the flags that say where a service listens."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
+    text = f"port; 0: any that is free ({port})"
+    parser.add_argument("--port", type=int, default=port, help=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -31,6 +32,15 @@ def setup(url: str, headers: dict[str, str]) -> dict[str, Any]:
     with urllib.request.urlopen(asking, timeout=30) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
+
+
+def test_a_missing_extra_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    assert review(tmp_path) == 3
+    assert "pip install 'pcb-spark[service]'" in capsys.readouterr().err
 
 
 def test_nobody_could_log_in_and_that_is_told(
