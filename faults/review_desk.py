@@ -165,6 +165,10 @@ class Operator:
             changed = f"body:not([data-item='{before}'])"
             self.page.wait_for_selector(changed, timeout=6 * _WAIT_MS)
 
+    def wait_until_loaded(self) -> None:
+        """Wait until the page has the pictures of all the items that it holds."""
+        self.page.wait_for_selector("body[data-loading='0']", timeout=6 * _WAIT_MS)
+
     def wait_until_stored(self) -> None:
         """Wait until the service has acknowledged everything."""
         self.page.wait_for_selector("#unsent", state="hidden", timeout=6 * _WAIT_MS)

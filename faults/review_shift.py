@@ -77,6 +77,11 @@ class Shift:
             self._look(operator, item)
             count -= self._decide(operator, item)
 
+    def wait_until_loaded(self) -> None:
+        """Wait until the pages can go on for a while without the service."""
+        for operator in self.operators:
+            operator.wait_until_loaded()
+
     def _look(self, operator: Operator, item: str) -> None:
         others = {
             other.name: shown
@@ -165,6 +170,7 @@ def main() -> int:
                 share = wanted // (options.kills + 1)
                 for _ in range(options.kills):
                     shift.work(share)
+                    shift.wait_until_loaded()
                     service.kill()
                     shift.work(3)  # what the pages have loaded ahead
                     service.start()

@@ -49,6 +49,7 @@ def test_two_operators_say_everything_once_though_the_service_is_killed(
 ) -> None:
     with started(tmp_path) as service, review_shift.at_work(service, chromium) as shift:
         shift.work(10)
+        shift.wait_until_loaded()
         service.kill()
         shift.work(3)  # of what the pages have loaded ahead
         service.start()

@@ -45,6 +45,7 @@ async function fetchMore() {
   const lost = held.filter((each) => asked.has(each) && !mine.has(each.item.item_id));
   if (lost.length) drop(lost);
   for (const item of answer.items) held.push(load(item));
+  countLoading();
   $("#waiting").textContent = `${answer.waiting} waiting`;
 }
 
@@ -66,8 +67,13 @@ function load(item) {
   const entry = { item, files, ready: false };
   const needed = ["image", "reference"].filter((which) => files[which]);
   entry.loading = Promise.all(needed.map((which) => files[which].decode()))
-    .then(() => { entry.ready = true; });
+    .then(() => { entry.ready = true; countLoading(); });
   return entry;
+}
+
+// How many of the items that are held have no pictures yet.
+function countLoading() {
+  document.body.dataset.loading = held.filter((each) => !each.ready).length;
 }
 
 // Waits until there is an item to show.
