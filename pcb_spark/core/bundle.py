@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -40,7 +40,9 @@ class Manifest:
     ``thresholds.Thresholds.evidence``; ``precision_comparison`` holds ``precision.Comparison``
     where int8 was put to the test; ``metrics`` the pooled and fold figures at training time.
     ``lineage.classifier`` is what the trees were fitted with. ``difference``,
-    ``max_offset``, ``alignment``, ``bit_depth`` and ``references`` are the ``reading``.
+    ``max_offset``, ``alignment``, ``bit_depth`` and ``references`` are the ``reading``. ``known``
+    are the values of ``policy.KNOWN`` that it was trained on, empty where what is new may be
+    cleared.
     """
 
     format: int
@@ -66,6 +68,7 @@ class Manifest:
     alignment: str = registration.FILL
     bit_depth: int = 16
     references: str = names.HANDED_OVER
+    known: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:
@@ -102,8 +105,11 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     own = {"format": 2 if LINEAR in parts else 1, "model_sha256": files[GRAPH], "files": files}
     complete = Manifest(**{**manifest, **own})
     told = asdict(complete)
+    # Which earlier versions don't know; where it counts, they are to refuse the bundle.
     if complete.references == names.HANDED_OVER:
-        del told["references"]  # which earlier versions don't know
+        del told["references"]
+    if not complete.known:
+        del told["known"]
     text = json.dumps(told, indent=2, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return Bundle(manifest=complete, parts=dict(parts))

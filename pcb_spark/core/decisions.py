@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pcb_spark.core import images, names, policy, review
 from pcb_spark.core.scorer import Score, Scorer
@@ -13,9 +13,6 @@ from pcb_spark.core.scorer import Score, Scorer
 if TYPE_CHECKING:
     from pcb_spark.core.edge_bundle import EdgeBundle
     from pcb_spark.core.layouts import Traits
-
-#: What a bundle lists the known values of.
-_KNOWN: Final = (names.LINE, names.PART_NUMBER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +93,7 @@ class Decider:
         now: datetime,
     ) -> Decision:
         """Score one image, decide, and say who still looks at it."""
-        told = {name: getattr(traits, name) for name in _KNOWN}
+        told = {name: getattr(traits, name) for name in policy.KNOWN}
         score = self.scorer.score(image, reference, traceability=told)
         looked = self.review(score, told, image_id=image_id, board_id=traits.board_id)
         return Decision(
@@ -125,9 +122,10 @@ class Decider:
         return review.review(
             score.decision, score.probability, image_id=image_id, board_id=board_id,
             high_from=float(high_from), shares=self.manifest.shares,
+            unseen=bool(policy.unseen(self.manifest.model.known, told)),
         )  # fmt: skip
 
     def unseen(self, told: Mapping[str, str | None]) -> tuple[str, ...]:
         """Name the columns whose value the model was trained without."""
         known = self.manifest.known
-        return tuple(n for n in _KNOWN if (v := told.get(n)) and v not in known.get(n, ()))
+        return tuple(n for n in policy.KNOWN if (v := told.get(n)) and v not in known.get(n, ()))

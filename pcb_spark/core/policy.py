@@ -8,10 +8,12 @@ float32 first, so that an image gets one decision whichever of the two carries i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+
+from pcb_spark.core import names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 PASS = "pass"
 FAIL = "fail"
 UNSCORABLE = "unscorable"
+
+#: Columns whose values a model knows those of that it was trained on: a line is a camera.
+KNOWN: Final = (names.LINE, names.PART_NUMBER)
 
 
 class SegmentThresholds(NamedTuple):
@@ -69,6 +74,40 @@ def decide(probability: ArrayLike, threshold: ArrayLike) -> NDArray[np.str_]:
     scores = round_scores(probability)
     cleared = scores < np.asarray(threshold, dtype=np.float32)
     return np.where(cleared, PASS, np.where(np.isnan(scores), UNSCORABLE, FAIL))
+
+
+def unseen(
+    known: Mapping[str, Collection[str]], traceability: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Name the columns of an image whose value the model has never seen: nothing bounds its slips.
+
+    Such an image is held against threshold 0. A value that nobody told is none that is new, and a
+    column that was empty in training tells nothing.
+
+    Parameters
+    ----------
+    known : a manifest's; empty where what is new is cleared as all else.
+    """
+    told = {name: traceability.get(name) for name in known}
+    return tuple(
+        name for name, values in known.items() if values and told[name] and told[name] not in values
+    )
+
+
+def unseen_sql(known: Mapping[str, Collection[str]]) -> str:
+    """Give whether ``unseen`` names a column as an expression of Spark SQL."""
+    lists = {name: ", ".join(map(_quoted, sorted(values))) for name, values in known.items()}
+    each = [
+        f"coalesce({name} != '' AND {name} NOT IN ({values}), false)"
+        for name, values in lists.items()
+        if values
+    ]
+    return " OR ".join(each) or "false"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def decision_sql(probability: str, threshold: str) -> str:

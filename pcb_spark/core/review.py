@@ -6,6 +6,8 @@ nobody would ever learn what slips otherwise:
 * **control** boards: every image of a small share of boards, whatever its score. Only their
   verdicts don't depend on scores, so only they say what the rule lets slip; nothing may tell the
   operator which boards they are.
+* **unseen** is no draw: the model was trained without this part number or line, so that it clears
+  none of it.
 * **audit**: one half of the audit is drawn from all cleared images.
 * **audit_high**: the other half is drawn from the highest tenth of the cleared scores, where most
   of what slips lies.
@@ -26,10 +28,11 @@ from pcb_spark.core import policy
 
 DECISION: Final = "decision"
 UNSCORABLE: Final = "unscorable"
+UNSEEN: Final = "unseen"
 CONTROL: Final = "control"
 AUDIT: Final = "audit"
 AUDIT_HIGH: Final = "audit_high"
-REASONS: Final = (DECISION, UNSCORABLE, CONTROL, AUDIT, AUDIT_HIGH)
+REASONS: Final = (DECISION, UNSCORABLE, UNSEEN, CONTROL, AUDIT, AUDIT_HIGH)
 
 #: Share of the cleared images whose scores are their highest.
 HIGHEST: Final = 0.1
@@ -107,6 +110,7 @@ def review(
     board_id: str,
     high_from: float,
     shares: Shares,
+    unseen: bool = False,
 ) -> Review:
     """Say why one image goes to an operator.
 
@@ -114,6 +118,7 @@ def review(
     ----------
     decision, probability : the rule's, and the score that it saw.
     high_from : the highest tenth of the cleared scores begins here.
+    unseen : the rule held it against 0, since the model has never seen its part number or line.
     """
     high = probability is not None and bool(
         policy.round_scores([probability])[0] >= np.float32(high_from)
@@ -122,13 +127,19 @@ def review(
     if unit(shares.seed, CONTROL, board_id) < shares.control:
         return Review(CONTROL, likely)
     if decision != policy.PASS:
-        return Review(UNSCORABLE if decision == policy.UNSCORABLE else DECISION, likely)
+        return Review(_why(decision, unseen=unseen), likely)
     drawn = unit(shares.seed, AUDIT, image_id)
     if drawn < shares.low_audit:
         return Review(AUDIT, likely)
     if high and drawn < shares.high_audit:
         return Review(AUDIT_HIGH, likely)
     return Review(None, likely)
+
+
+def _why(decision: str, *, unseen: bool) -> str:
+    if decision == policy.UNSCORABLE:
+        return UNSCORABLE
+    return UNSEEN if unseen else DECISION
 
 
 def reason_sql(
@@ -139,13 +150,18 @@ def reason_sql(
     board_id: str,
     high_from: str,
     shares: Shares,
+    unseen: str = "false",
 ) -> str:
-    """Give the reason of ``review`` as an expression of Spark SQL over columns, by their names."""
+    """Give the reason of ``review`` as an expression of Spark SQL over columns, by their names.
+
+    ``unseen`` is an expression itself, as ``policy.unseen_sql`` gives it.
+    """
     drawn, high = unit_sql(shares.seed, AUDIT, image_id), _high_sql(probability, high_from)
     return (
         f"CASE WHEN {unit_sql(shares.seed, CONTROL, board_id)} < {shares.control!r}D"
         f" THEN '{CONTROL}'"
         f" WHEN {decision} = '{policy.UNSCORABLE}' THEN '{UNSCORABLE}'"
+        f" WHEN {decision} != '{policy.PASS}' AND ({unseen}) THEN '{UNSEEN}'"
         f" WHEN {decision} != '{policy.PASS}' THEN '{DECISION}'"
         f" WHEN {drawn} < {shares.low_audit!r}D THEN '{AUDIT}'"
         f" WHEN {high} AND {drawn} < {shares.high_audit!r}D THEN '{AUDIT_HIGH}' END"

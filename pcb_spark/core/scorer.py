@@ -125,5 +125,7 @@ class Scorer:
         )
 
     def _threshold(self, traceability: Mapping[str, str | None]) -> float:
+        if policy.unseen(self.manifest.known, traceability):
+            return 0.0
         segment = traceability.get(self.thresholds.column or "")
         return float(self.thresholds.values([segment])[0])

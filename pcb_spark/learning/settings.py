@@ -123,6 +123,11 @@ class PolicyConfig(Section):
     """Whether a night clears no larger share of its images than the promise was judged by, and a
     margin for chance: by the scores of the night before. `nightly` alone has nights.
     """
+    new_part: Literal["review", "clear"] = "review"
+    """``review`` clears nothing of part numbers and lines that the model wasn't trained on, since
+    no bound holds for what was never seen; ``clear`` decides them as all others. Training writes
+    it into the bundle.
+    """
     bootstrap_resamples: int = Field(default=500, ge=0)
     """How often boards are drawn anew for the intervals of AUC."""
     caught_ppm: float | None = Field(default=None, ge=0, le=1_000_000)

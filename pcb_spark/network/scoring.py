@@ -103,11 +103,12 @@ def decide(
     thresholds = _of_dates(policy.SegmentThresholds.of(manifest.threshold), by_date or {})
     high_from = policy.SegmentThresholds.of(manifest.threshold, review.HIGH_FROM)
     columns = {"decision": names.DECISION, "probability": names.PROBABILITY}
+    unseen = policy.unseen_sql(manifest.known)
     return scored.withColumns({
         names.PROBABILITY: F.col(names.PROBABILITY).cast("double"),
         names.STATUS: F.when(F.col(names.REASON).isNull(), names.STATUS_OK)
         .otherwise(names.STATUS_UNSCORABLE),
-        names.THRESHOLD: _unless(stopped, thresholds),
+        names.THRESHOLD: F.when(F.expr(unseen), 0.0).otherwise(_unless(stopped, thresholds)),
         review.HIGH_FROM: _threshold(high_from),
     }).withColumns({
         names.DECISION: F.expr(policy.decision_sql(names.PROBABILITY, names.THRESHOLD)),
@@ -119,6 +120,7 @@ def decide(
                 board_id=names.BOARD_ID,
                 high_from=review.HIGH_FROM,
                 shares=shares,
+                unseen=unseen,
             )
         ),
         names.REVIEW_PROBABILITY: F.expr(

@@ -159,6 +159,9 @@ def _judged(rows: pd.DataFrame, score: pd.Series, model: Contender) -> Judged:
     segments: Sequence[str | None] = (
         [*rows[thresholds.column]] if thresholds.column else [None] * len(rows)
     )
+    known = model.bundle.manifest.known
+    told = rows[[*policy.KNOWN]].to_dict("records")
+    new = [bool(policy.unseen(known, row)) for row in told]
     return Judged.of(
         image_id=rows[names.IMAGE_ID],
         board_id=rows[names.BOARD_ID],
@@ -167,7 +170,7 @@ def _judged(rows: pd.DataFrame, score: pd.Series, model: Contender) -> Judged:
         fold=np.zeros(len(rows)),
         defects=[None] * len(rows),
         labels={},
-        threshold=thresholds.values(segments),
+        threshold=np.where(new, 0.0, thresholds.values(segments)),
         weight=_weights(rows),
     )
 

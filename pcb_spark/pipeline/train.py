@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, names
+from pcb_spark.core import bundle, names, policy
 from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import (
@@ -219,6 +219,7 @@ def _write_bundle(
             "sha256": feature_set.backbone_sha256,
         },
         "threshold": thresholds.evidence(),
+        "known": _known(rows) if job.config.policy.new_part == "review" else {},
         "metrics": summary,
         "training_window": window,
         "lineage": {
@@ -232,6 +233,12 @@ def _write_bundle(
         "created_at": job.started_at.isoformat(timespec="seconds"),
     }
     return write_bundle(job, manifest, parts)
+
+
+def _known(rows: DataFrame) -> dict[str, list[str]]:
+    """The lines and part numbers that the model was trained on."""
+    found = rows.agg(*(F.sort_array(F.collect_set(each)).alias(each) for each in policy.KNOWN))
+    return {} if (row := found.first()) is None else row.asDict()
 
 
 def _training_window(rows: DataFrame) -> dict[str, Any]:

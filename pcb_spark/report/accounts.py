@@ -60,6 +60,7 @@ def _decided(night: Night, name: str, where: dict[str, Any]) -> dict[str, Any]:
         "cleared": f"{cleared:,}",
         "share": percent(cleared / total if total else None),
         "fail": f"{night.total(review=review.DECISION, **where):,}",
+        "unseen": f"{night.total(review=review.UNSEEN, **where):,}",
         "unscorable": f"{night.total(review=review.UNSCORABLE, **where):,}",
         "control": f"{night.total(review=review.CONTROL, **where):,}",
         "audit": f"{audited:,}",

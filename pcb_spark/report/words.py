@@ -142,6 +142,8 @@ def _worst(broken: list[dict[str, Any]], threshold: dict[str, Any]) -> str:
 def _of_night(night: Night) -> Headline:
     total, cleared = night.total(), night.total(review=None)
     audited = night.total(review=review.AUDIT) + night.total(review=review.AUDIT_HIGH)
+    unseen = night.total(review=review.UNSEEN)
+    new = f"{unseen:,} of parts or lines that the model has never seen, " if unseen else ""
     days = night.counts[names.CAPTURE_DATE]
     if not total:
         return Headline("Scoring run", "No image was scored", f"Run {night.run_id}.")
@@ -150,7 +152,7 @@ def _of_night(night: Night) -> Headline:
         f"Scoring run · images of {when}",
         f"{percent(cleared / total, 0)} of {total:,} flags need no operator",
         f"The others go to one: {night.total(review=review.DECISION):,} by their scores, "
-        f"{night.total(review=review.UNSCORABLE):,} unscorable, "
+        f"{new}{night.total(review=review.UNSCORABLE):,} unscorable, "
         f"{night.total(review=review.CONTROL):,} of control boards, whatever their scores, and "
         f"{audited:,} as an audit of what is cleared. Model {night.model_version}.",
     )

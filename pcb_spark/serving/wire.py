@@ -80,9 +80,9 @@ class Result(BaseModel):
     )
     review: str | None = Field(
         default=None,
-        description="Why an operator looks: `decision`, `unscorable`, `control`, `audit`, "
-        "`audit_high`. Told to keys with the scope `review` alone: nothing may show an operator "
-        "which boards are for control.",
+        description="Why an operator looks: `decision`, `unscorable`, `unseen`, `control`, "
+        "`audit`, `audit_high`. Told to keys with the scope `review` alone: nothing may show an "
+        "operator which boards are for control.",
     )
     review_probability: float | None = Field(default=None, description="How likely that was, 0..1.")
 

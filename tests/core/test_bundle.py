@@ -194,3 +194,12 @@ def test_a_bundle_says_where_its_references_come_from(tmp_path: Path) -> None:
     (tmp_path / "own/manifest.json").write_text(json.dumps(told))
     with pytest.raises(BundleError, match=r"(?s)source of references.*handed_over or own"):
         bundle.read(tmp_path / "own")
+
+
+def test_a_bundle_that_clears_nothing_new_is_none_of_an_earlier_version(tmp_path: Path) -> None:
+    bundle.write(tmp_path / "all", {**MANIFEST, "known": {}}, PARTS)
+    assert "known" not in json.loads((tmp_path / "all/manifest.json").read_text())
+    known = {"line": ["L1"], "part_number": []}
+    made = bundle.write(tmp_path / "known", {**MANIFEST, "known": known}, PARTS)
+    assert bundle.read(tmp_path / "known") == made
+    assert made.manifest.known == known

@@ -34,11 +34,20 @@ def decide(decider: Decider, pair: tuple[bytes, bytes | None], row: dict[str, An
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("cap", [None, CAP], ids=["chosen", "capped"])
+@pytest.mark.parametrize(
+    ("cap", "known", "least"),
+    [(None, {}, 4), (CAP, {}, 4), (CAP, {"line": ["L2"]}, 2)],
+    ids=["chosen", "capped", "unseen"],
+)
 def test_every_column_of_scores_is_the_one_that_spark_writes(
-    spark: SparkSession, cap: Cap | None
+    spark: SparkSession, cap: Cap | None, known: dict[str, list[str]], least: int
 ) -> None:
-    edge = made.sealed(shares=Shares(control=0.3, audit=0.4, seed=3), cap=cap)
+    whole = made.model()
+    manifest = dataclasses.replace(whole.manifest, known=known)
+    edge = made.sealed(
+        shares=Shares(control=0.3, audit=0.4, seed=3), cap=cap,
+        made=bundle.Bundle(manifest=manifest, parts=whole.parts),
+    )  # fmt: skip
     pairs: list[tuple[bytes, bytes | None]] = [*rendered_pairs(20)]
     pairs += [(NO_IMAGE, pairs[0][1]), (pairs[1][0], None)]
     model = edge.model
@@ -67,7 +76,8 @@ def test_every_column_of_scores_is_the_one_that_spark_writes(
     assert thresholds.pooled == (chosen if cap is None else cap.value)
     assert CAP.value < chosen
     assert {names.DECISION, names.REVIEW, names.REVIEW_PROBABILITY, names.THRESHOLD} <= columns
-    assert len(reviews) >= 4
+    assert len(reviews) >= least
+    assert ("unseen" in reviews) is bool(known)
 
 
 def _any() -> dict[str, Any]:
@@ -76,9 +86,18 @@ def _any() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_what_training_never_saw_is_named_and_decided_all_the_same() -> None:
+def test_what_training_never_saw_is_named_and_not_cleared_if_the_model_says_so() -> None:
     edge = made.sealed()
     (pair,) = rendered_pairs(1)
+    known = {"line": ["L1"], "part_number": []}
+    manifest = dataclasses.replace(
+        edge.manifest.model, known=known, threshold={"value": 1.0, "audit_high_from": 1.0}
+    )
+    strict = made.sealed(made=bundle.Bundle(manifest=manifest, parts=edge.parts))
+    own, other = (decide(Decider(strict), pair, {**_any(), "line": line}) for line in ("L1", "L3"))
+    assert (own.threshold, own.decision, own.review) == (1.0, "pass", None)
+    assert (other.threshold, other.decision, other.review) == (0.0, "fail", "unseen")
+    assert other.probability == own.probability
     seen = decide(Decider(edge), pair, {**_any(), "line": "L1"})
     strange = decide(Decider(edge), pair, {**_any(), "line": "L3", "part_number": "C0402"})
     assert seen.unseen == ()

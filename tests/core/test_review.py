@@ -113,17 +113,21 @@ def test_spark_reviews_as_python_does(spark: SparkSession) -> None:
         "high_from double",
     )  # fmt: skip
 
+    unseen = "conv(substring(sha1(image_id), 1, 1), 16, 10) < 8"
     found = table.selectExpr(
         "image_id",
-        f"{review.reason_sql(**columns, **ids, shares=shares)} AS reason",
+        f"{unseen} AS unseen",
+        f"{review.reason_sql(**columns, **ids, shares=shares, unseen=unseen)} AS reason",
         f"{review.probability_sql(**columns, shares=shares)} AS likely",
     ).collect()
 
+    new = {row.image_id: row.unseen for row in found}
     by_python = {
         image: review.review(
-            decision, score, image_id=image, board_id=board, high_from=high, shares=shares
+            decision, score, image_id=image, board_id=board, high_from=high, shares=shares,
+            unseen=new[image],
         )
         for image, board, decision, score, high in rows
-    }
+    }  # fmt: skip
     assert {row.image_id: Review(row.reason, row.likely) for row in found} == by_python
     assert {each.reason for each in by_python.values()} == {None, *review.REASONS}

@@ -102,7 +102,9 @@ def test_control_and_audit_are_drawn_as_core_draws_them(asking: TestClient) -> N
     scores = services.told_by_core(services.deciding(), PAIRS)
     high_from = services.deciding().manifest.threshold["audit_high_from"]
     expected = [
-        review.review(decision, score, high_from=high_from, shares=services.SHARES, **trace)
+        review.review(
+            decision, score, high_from=high_from, shares=services.SHARES, unseen=False, **trace
+        )
         for (score, decision), trace in zip(scores, traces, strict=True)
     ]
 
