@@ -30,7 +30,9 @@ from pcb_spark.lake.catalogue import (
     RUNS,
     SCORES,
     SUSPECTS,
+    VERDICTS,
 )
+from pcb_spark.monitor import trend
 from pcb_spark.pipeline import references
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.notice import look
@@ -56,7 +58,7 @@ def run_report(job: Job) -> str:
     ------
     InputError : no job has written anything yet.
     """
-    evidence = collect(job)
+    evidence = with_trend(job, collect(job))
     wanted = report.wanted(evidence) if evidence.gallery else {}
     shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted, evidence.manifest))
     _write(job, report.render(shown))
@@ -84,6 +86,20 @@ def collect(job: Job) -> report.Evidence:
         gallery=job.config.report.gallery,
         max_pixels=job.config.ingest.max_pixels,
     )
+
+
+def with_trend(job: Job, evidence: report.Evidence) -> report.Evidence:
+    """Add what became of the nights so far, where there were some."""
+    if not tables.exists(job.spark, job.table(SCORES)):
+        return evidence
+    scores, verdicts = _found(job, SCORES, schemas.SCORES), _found(job, VERDICTS, schemas.VERDICTS)
+    with contextlib.ExitStack() as caches:
+        flags = tables.cached(trend.outcomes(scores, verdicts, job.config.ingest.timezone), caches)
+        nights = trend.by_night(flags)
+        if nights.empty:
+            return evidence
+        paretos = {column: trend.pareto(flags, column) for column in trend.COLUMNS}
+    return dataclasses.replace(evidence, trend=nights, pareto=paretos)
 
 
 def _found(job: Job, name: str, schema: StructType) -> DataFrame:

@@ -11,6 +11,8 @@ from pcb_spark.report.words import NONE, percent
 if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence, Night
 
+#: How many nights the trend shows.
+_NIGHTS = 30
 _ORDER = ("ingest", "featurize", "train", "score", "nightly")
 
 
@@ -75,6 +77,34 @@ def unscorable(night: Night) -> list[dict[str, Any]]:
         {"reason": reason, "count": f"{count:,}"}
         for reason, count in counts.sort_values(ascending=False).items()
     ]
+
+
+def trend(evidence: Evidence) -> list[dict[str, Any]]:
+    """Give a row for each of the last nights, the newest first."""
+    if evidence.trend is None:
+        return []
+    rows = evidence.trend.tail(_NIGHTS).to_dict("records")
+    return [{"of": str(row[names.CAPTURE_DATE]), **_in_ppm(row)} for row in reversed(rows)]
+
+
+def paretos(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
+    """Give the values with most defects, by what they are values of."""
+    return {
+        column.replace("_", " "): [
+            {"of": row[column], "share": percent(row["share"], 0), **_in_ppm(row)}
+            for row in found.to_dict("records")
+        ]
+        for column, found in evidence.pareto.items()
+        if len(found)
+    }
+
+
+def _in_ppm(row: dict[Any, Any]) -> dict[str, str]:
+    counts = {name: f"{row[name]:,}" for name in ("images", "verified")}
+    return counts | {
+        name: f"{row[name]:,.0f}" if row["verified"] else NONE
+        for name in ("false_calls_ppm", "defects_ppm", "slips_ppm")
+    }
 
 
 def thresholds(evidence: Evidence) -> list[dict[str, Any]]:

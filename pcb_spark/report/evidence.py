@@ -82,6 +82,7 @@ class Evidence:
     suspects : verdicts that something contradicts, the worst first.
     pairs : the bytes of image and reference, by ``image_id``, of what the gallery shows.
     noticed : what the defects seen since the gate say of the promise; None before there are any.
+    trend, pareto : of the nights so far, and by column of ``trend.COLUMNS``, as ``monitor.trend``.
     gallery : how many images each group of the gallery shows.
     max_pixels : larger images aren't shown.
     """
@@ -96,6 +97,8 @@ class Evidence:
     rejects: pd.DataFrame
     suspects: pd.DataFrame
     noticed: Noticed | None = None
+    trend: pd.DataFrame | None = None
+    pareto: dict[str, pd.DataFrame] = field(default_factory=dict)
     pairs: dict[str, PairFiles] = field(default_factory=dict)
     gallery: int = 6
     max_pixels: int = images.DEFAULT_MAX_PIXELS

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -333,3 +335,22 @@ def test_nulls_of_parquet_are_no_figures() -> None:
     assert bounds is not None
     assert (bounds.value, bounds.lower, bounds.upper, bounds.n) == (0.9, None, None, 9)
     assert isinstance(found.metrics, pd.DataFrame)
+
+
+def test_nights_are_shown_one_after_the_other_with_what_they_rest_on() -> None:
+    counts = {"images": [2_000, 1], "verified": [30, 0]}
+    ppm = {"false_calls_ppm": [1_234.4, np.nan], "defects_ppm": [9.0, np.nan]}
+    nights = pd.DataFrame({
+        "capture_date": [date(2026, 3, 2), date(2026, 3, 3)], **counts, **ppm,
+        "slips_ppm": [2.0, np.nan],
+    })  # fmt: skip
+    parts = nights.drop(columns="capture_date").assign(part_number=["R0402", "C0201"], share=[1, 0])
+
+    html = render(evidence.full(trend=nights, pareto={"part_number": parts, "line": parts.head(0)}))
+    shown = Page(html)
+
+    assert "2026-03-03 1 0 n/a n/a n/a 2026-03-02 2,000 30 1,234 9 2" in shown.text
+    assert "Most defects by part number" in shown.text
+    assert "R0402 100 % 2,000 30 1,234 9 2" in shown.text
+    assert "Most defects by line" not in shown.text
+    assert "night by night" not in Page(render(evidence.full())).text
