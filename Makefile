@@ -124,6 +124,10 @@ retraining: venv ## What becomes of a promise when the gate chooses its own labe
 alarms: venv ## How often the slip alarm is false, and how soon it is right, simulated
 	$(PY) -m benchmarks.alarms
 
+.PHONY: quiet-nights
+quiet-nights: venv ## How often the monitor's alarms are false in quiet nights, and how soon right, simulated
+	$(PY) -m benchmarks.quiet_nights
+
 .PHONY: bench-edge
 bench-edge: venv ## What a decision costs at the plant, beside bare ONNX Runtime: HOME_DIR=dir DATA=drop
 	@test -n "$(DATA)" -a -n "$(HOME_DIR)" || { echo 'bench-edge: say HOME_DIR=<folder of pcb-edge> and' \

@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from pcb_spark.demo import camera_drop, folder
 from pcb_spark.lake import exchange, failures, folders, leases, session, stores
 from pcb_spark.learning import audit_plan
 from pcb_spark.network.backbone import UNTRAINED
-from pcb_spark.pipeline import arguments, doctor, logs, preview, registry, summary, words
+from pcb_spark.pipeline import arguments, doctor, logs, outcome, preview, registry, summary, words
 from pcb_spark.pipeline import config as configuration
 from pcb_spark.pipeline.job import Job, load_backbone, required
 from pcb_spark.pipeline.jobs import JOBS as JOBS
@@ -43,6 +44,7 @@ _FLAGS: Final = {
     "nightly": arguments.add_days,
     "export": arguments.add_places,
     "review-queue": arguments.add_queue,
+    "retrain": arguments.add_condition,
 }
 #: True defects a night, where nobody says how many there are.
 _A_NIGHT = 100.0
@@ -72,11 +74,18 @@ class Host:
 def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> int:
     """Run one command and return its exit code (see ``errors``)."""
     options = _parser().parse_args(arguments)
-    run_id = logs.new_run_id()
-    logs.configure(run_id, verbose=options.verbose)
+    run_id, began = logs.new_run_id(), time.monotonic()
+    logs.configure(run_id, verbose=options.verbose, as_json=options.log_json)
+    code = _code(options, run_id, host or Host())
+    ended = options.name in JOBS
+    return outcome.tell(options.name, code, began, options.textfile) if ended else code
+
+
+def _code(options: argparse.Namespace, run_id: str, host: Host) -> int:
+    """Run the command; whatever was raised on purpose becomes its exit code."""
     try:
         with failures.of_stores(f"{options.name} can't go on"):
-            return int(options.command(options, run_id, host or Host()))
+            return int(options.command(options, run_id, host))
     except PcbSparkError as error:
         log.error("%s: %s", type(error).__name__, error)
         log.debug("where it was raised", exc_info=True)
@@ -97,15 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     for name, record in JOBS.items():
         command = commands.add_parser(name, help=record.help, description=record.help)
         _add(command, _run_job)
+        arguments.add_textfile(command)
         if name in _FLAGS:
             _FLAGS[name](command)
     text = "versions of the model: which there are, and who made which one champion"
     model = commands.add_parser("model", help=text, description=text)
     helps = {name: record.help for name, record in MODEL.items()}
-    arguments.add_model(model, helps, partial(_add, command=_run_model))
+    arguments.add_model(model, helps, partial(_add, command=_run_words))
     for name, record in ORDERS.items():
         order = commands.add_parser(name, help=record.help, description=record.help)
-        _add(order, _run_order)
+        _add(order, _run_words)
         arguments.add_order(order)
     text = "look at a camera drop, write nothing, and say what to set"
     _add(commands.add_parser("preview", help=text, description=text), _run_preview)
@@ -126,10 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     keys = commands.add_parser("key", help=text, description=text)
     keys.add_argument("action", choices=["new"], help="make one; an old one is never overwritten")
     keys.add_argument("secret", type=Path, metavar="FILE", help="e.g. plant.key; and plant.pub")
-    keys.set_defaults(command=_run_key, verbose=False)
+    keys.set_defaults(command=_run_key, verbose=False, log_json=False)
     text = "say where profiles and Spark's settings lie, for programs that want a path"
     commands.add_parser("conf", help=text, description=text).set_defaults(
-        command=_run_conf, verbose=False
+        command=_run_conf, verbose=False, log_json=False
     )
     text = "render a set of component images and run everything on it"
     demo = commands.add_parser("demo", help=text, description=text)
@@ -149,6 +159,7 @@ def _add(parser: argparse.ArgumentParser, command: Callable[..., int]) -> None:
         help="override one key, e.g. features.levels='[\"layer2\"]'; may be repeated",
     )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="log details")
+    parser.add_argument("--log-json", action="store_true", help="log a line of JSON an event")
     parser.set_defaults(command=command)
 
 
@@ -158,24 +169,21 @@ def _run_job(options: argparse.Namespace, run_id: str, host: Host) -> int:
     night = options.name == "nightly"
     if options.name in ("run", "ingest") or (night and not options.no_ingest):
         required(config.paths.drop, "paths.drop")
-    if night:
+    if night or options.name == "retrain":
         registry.require_place(config)
     _run(config, run_id, words.of_job(options), host)
     return 0
 
 
-def _run_model(options: argparse.Namespace, run_id: str, host: Host) -> int:
+def _run_words(options: argparse.Namespace, run_id: str, host: Host) -> int:
+    """What follows ``pcb-spark model``, and what a person orders."""
     config = configuration.load(options.config, options.overrides)
     required(config.paths.out, "paths.out")
-    registry.require_place(config)
-    _run(config, run_id, words.of_model(options), host)
-    return 0
-
-
-def _run_order(options: argparse.Namespace, run_id: str, host: Host) -> int:
-    config = configuration.load(options.config, options.overrides)
-    required(config.paths.out, "paths.out")
-    _run(config, run_id, words.of_order(options), host)
+    of_model = options.name == "model"
+    if of_model:
+        registry.require_place(config)
+    record = words.of_model(options) if of_model else words.of_order(options)
+    _run(config, run_id, record, host)
     return 0
 
 
@@ -276,6 +284,7 @@ def _run(config: Config, run_id: str, record: JobRecord, host: Host) -> None:
             for step in record.steps:
                 host.perform(step, job)
             sys.stdout.write(host.summarise(job) + "\n")
+        job.require_quiet()
     finally:
         if found is None:
             host.stop_session(spark)

@@ -69,6 +69,7 @@ def test_job_runs_its_stages_in_a_checked_session(
             ["ingest", "golden_if_wanted", "featurize", "train", "score", "report", "register"],
         ),
         ("nightly", ["nightly", "report"]),
+        ("retrain", ["retrain"]),
     ],
 )
 def test_every_job_has_its_stages_in_one_session(

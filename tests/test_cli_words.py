@@ -55,7 +55,9 @@ def test_version_and_help_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"ingest", "featurize", "train", "score", "run", "doctor", "demo"} <= set(words)
 
 
-@pytest.mark.parametrize("name", ["ingest", "featurize", "train", "score", "nightly", "report"])
+@pytest.mark.parametrize(
+    "name", ["ingest", "featurize", "train", "score", "nightly", "retrain", "report"]
+)
 def test_job_file_passes_its_arguments_on_and_ends_with_the_exit_code(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@
     features.onnx     pixels to features
     classifier.txt    LightGBM's own text format
     linear.json       the logistic regression beside its trees; not in bundles of earlier versions
+    training_days.json  what they were like; nights are held against them. Not in all
 
 Nothing is pickled. Hashes are checked before anything is parsed.
 """
@@ -29,6 +30,7 @@ GRAPH = "graph.onnx"
 FEATURES = "features.onnx"
 CLASSIFIER = "classifier.txt"
 LINEAR = "linear.json"
+TRAINING_DAYS = "training_days.json"
 PARTS = (GRAPH, FEATURES, CLASSIFIER)
 
 
@@ -98,7 +100,7 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    wanted = [*PARTS, *([LINEAR] if LINEAR in parts else [])]
+    wanted = [*PARTS, *(name for name in (LINEAR, TRAINING_DAYS) if name in parts)]
     for name in wanted:
         (folder / name).write_bytes(parts[name])
     files = {name: sha256(parts[name]) for name in wanted}
@@ -129,6 +131,7 @@ def read(folder: Path, *, where: str = "") -> Bundle:
     where = where or str(folder)
     manifest = _read_manifest(folder, where)
     wanted = [*PARTS, *([LINEAR] if manifest.format > 1 else [])]
+    wanted += [TRAINING_DAYS] if TRAINING_DAYS in manifest.files else []
     parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in wanted}
     return Bundle(manifest=manifest, parts=parts)
 

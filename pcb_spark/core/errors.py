@@ -17,7 +17,8 @@ wants a person to judge.
     ├── LostLease           10   again   a job that was paused so long that others took its place
     ├── StorageFault        11   repair  a store that is full, or that refuses this identity
     ├── StoreUnreachable    12   again   a store that doesn't answer
-    └── ApprovalError       13   look    a model that nobody promoted, or that may not be promoted
+    ├── ApprovalError       13   look    a model that nobody promoted, or that may not be promoted
+    └── MonitorAlarm        14   look    a night that is done, and is unlike the days of training
 
 Whatever else ends a job is a fault of pcb_spark: it has a traceback, and the exit code 1.
 A message says what is wrong and where, what was expected, what was found, and what to do next.
@@ -163,3 +164,9 @@ class ApprovalError(PcbSparkError):
     """A model that nobody promoted, or that the gate of promotion refuses."""
 
     exit_code = 13
+
+
+class MonitorAlarm(PcbSparkError):
+    """A night is done, scores and decisions are published, and the monitor raised an alarm."""
+
+    exit_code = 14

@@ -29,6 +29,7 @@ DECISIONS: Final = "decisions"
 PROMOTIONS: Final = "promotions"
 CLEARING: Final = "clearing"
 SHARE_CAPS: Final = "share_caps"
+MONITOR: Final = "monitor"
 TRIALS: Final = "trials"
 METRICS: Final = "metrics"
 RUNS: Final = "runs"
@@ -80,6 +81,7 @@ TABLES: Final = (
     Table(name=PROMOTIONS, schema=schemas.PROMOTIONS, compacted=True),
     Table(name=CLEARING, schema=schemas.CLEARING, compacted=True),
     Table(name=SHARE_CAPS, schema=schemas.SHARE_CAPS, compacted=True),
+    Table(name=MONITOR, schema=schemas.MONITOR, compacted=True),
     Table(name=TRIALS, schema=schemas.TRIALS, compacted=True),
     Table(name=METRICS, schema=schemas.METRICS, compacted=True),
     Table(name=RUNS, schema=schemas.RUNS, compacted=True),

@@ -20,6 +20,10 @@ _LONG = t.LongType()
 _DOUBLE = t.DoubleType()
 _STRINGS = t.ArrayType(_STRING, containsNull=False)
 
+#: What a figure is of, see ``scopes``.
+SCOPE_KIND: Final = "scope_kind"
+SCOPE_VALUE: Final = "scope_value"
+
 _TRACEABILITY = (
     (names.IMAGE_ID, _STRING, False),
     (names.SOURCE_URI, _STRING, False),
@@ -202,6 +206,24 @@ SHARE_CAPS: Final = _struct(
     ("made_at", _TIME, False),
 )
 
+#: Every number of every night, held against the days that its model was trained on; of a date that
+#: was watched twice the last run counts.
+MONITOR: Final = _struct(
+    (names.CAPTURE_DATE, _DATE, False),
+    (names.MODEL_VERSION, _STRING, False),
+    (SCOPE_KIND, _STRING, False),
+    (SCOPE_VALUE, _STRING, True),
+    (names.LINE, _STRING, True),
+    ("number", _STRING, False),
+    ("statistic", _STRING, False),
+    ("family", _STRING, False),
+    *((name, _DOUBLE, False) for name in ("value", "expected", "effect", "p_value", "p_night")),
+    ("n", _LONG, False),
+    ("level", _STRING, False),
+    (names.RUN_ID, _STRING, False),
+    ("computed_at", _TIME, False),
+)
+
 #: Who stopped clearing, or let it go on, of a line, or of all where ``line`` is null.
 CLEARING: Final = _struct(
     ("said_at", _TIME, False),
@@ -246,10 +268,6 @@ TRIALS: Final = _struct(
     ("feature_count", t.IntegerType(), False),
     ("milliseconds", _DOUBLE, False),
 )
-
-#: What a figure is of, see ``scopes``.
-SCOPE_KIND: Final = "scope_kind"
-SCOPE_VALUE: Final = "scope_value"
 
 METRICS: Final = _struct(
     (names.RUN_ID, _STRING, False),

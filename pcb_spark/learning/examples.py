@@ -36,6 +36,15 @@ def training_rows(features: DataFrame, images: DataFrame, verdicts: DataFrame) -
     return labelled.withColumn(LABEL, (F.col(names.VERDICT) == names.VERDICT_FAIL).cast("int"))
 
 
+def newest(rows: DataFrame, days: int) -> DataFrame:
+    """The rows of the last so many capture dates that have any; all of them for 0."""
+    if not days:
+        return rows
+    dates = rows.select(names.CAPTURE_DATE).distinct().sort(F.desc(names.CAPTURE_DATE))
+    wanted = [row[0] for row in dates.limit(days).collect()]
+    return rows.where(F.col(names.CAPTURE_DATE).isin(wanted))
+
+
 def with_group_date(rows: DataFrame, group: str) -> DataFrame:
     """Date each row by its group's last image, so that a group is never split by a fold's border.
 

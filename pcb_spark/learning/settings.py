@@ -40,6 +40,9 @@ class FoldsConfig(Section):
     """Share of the days before the first test window."""
     group: Literal["board", "lot"] = "board"
     """What is never split between training and test."""
+    window_days: int = Field(default=0, ge=0)
+    """Trains on the last so many days with verdicts, a window that rolls on with each training; 0
+    is all there are, a window that grows."""
     gap_days: int = Field(default=0, ge=0)
     """Days left out between training and test."""
     learning_curve: int = Field(default=3, ge=0, le=10)

@@ -100,6 +100,21 @@ def add_days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-ingest", action="store_true", help="take nothing in: a service does")
 
 
+def add_textfile(parser: argparse.ArgumentParser) -> None:
+    """Where a job says how it ended."""
+    parser.add_argument(
+        "--textfile", type=Path, metavar="FILE", help="write how it ended, for Prometheus"
+    )
+
+
+def add_condition(parser: argparse.ArgumentParser) -> None:
+    """When to train again."""
+    parser.add_argument(
+        "--if-alarmed", action="store_true",
+        help="only where the monitor raised an alarm in a night of the champion",
+    )  # fmt: skip
+
+
 def add_model(
     parser: argparse.ArgumentParser,
     actions: dict[str, str],

@@ -26,6 +26,7 @@ from pcb_spark.ingest.settings import IngestConfig
 from pcb_spark.lake import folders, stores
 from pcb_spark.lake.settings import CompactConfig, PathsConfig, Section, SparkConfig
 from pcb_spark.learning.settings import ClassifierConfig, FoldsConfig, PolicyConfig, TuneConfig
+from pcb_spark.monitor.settings import MonitorConfig
 from pcb_spark.network.settings import BackboneConfig, FeaturesConfig, InferenceConfig
 from pcb_spark.pipeline.settings import RegistryConfig, ReportConfig, ScoringConfig
 
@@ -62,6 +63,7 @@ class Config(Section):
     classifier: ClassifierConfig = ClassifierConfig()
     policy: PolicyConfig = PolicyConfig()
     scoring: ScoringConfig = ScoringConfig()
+    monitor: MonitorConfig = MonitorConfig()
     registry: RegistryConfig = RegistryConfig()
     report: ReportConfig = ReportConfig()
     tune: TuneConfig = TuneConfig()
@@ -115,6 +117,7 @@ def load(path: Path | None, overrides: Iterable[str] = ()) -> Config:
         raise _readable(error, path) from None
     stores.check(config.places(), config.spark.conf)
     stores.refuse_password("registry.uri", config.registry.uri)
+    stores.refuse_password("monitor.webhook", config.monitor.webhook)
     return config
 
 

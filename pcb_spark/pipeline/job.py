@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pcb_spark.core.errors import (
     BackboneError,
     ConfigError,
+    MonitorAlarm,
 )
 from pcb_spark.lake import schemas, session, tables
 from pcb_spark.lake.catalogue import METRICS
@@ -28,7 +29,7 @@ class Job:
     """What every job needs: a ``lake.run.Run`` with the configuration.
 
     ``notes`` are lines for the summary, of what no table counts; ``promises`` what training
-    promised, which goes before all figures.
+    promised, which goes before all figures; ``alarms`` what the monitor raised.
     """
 
     spark: SparkSession
@@ -38,6 +39,7 @@ class Job:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     notes: list[str] = field(default_factory=list)
     promises: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
 
     @property
     def out(self) -> str:
@@ -52,6 +54,20 @@ class Job:
     def table(self, name: str) -> str:
         """Return the URI of a table of this run's output."""
         return tables.locate(self.out, name)
+
+    def require_quiet(self) -> None:
+        """End with an exit code of its own where the monitor raised an alarm.
+
+        Raises
+        ------
+        MonitorAlarm : it did.
+        """
+        if self.alarms:
+            raise MonitorAlarm(
+                f"the night is done, and unlike the days of training: {self.alarms[0]}",
+                got=f"{len(self.alarms)} alarm(s); the summary and the table monitor have all",
+                hint="look at these images; docs/how-to/monitor.md says what may be behind it",
+            )
 
     def plan(self, count: int) -> inference.InferencePlan:
         """Derive batches and partitions for ``count`` images on this session."""

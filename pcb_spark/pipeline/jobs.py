@@ -33,6 +33,7 @@ from pcb_spark.pipeline.nightly import run_nightly
 from pcb_spark.pipeline.prune import run_prune
 from pcb_spark.pipeline.register import run_register
 from pcb_spark.pipeline.report import run_report
+from pcb_spark.pipeline.retrain import run_retrain
 from pcb_spark.pipeline.review_queue import run_review_queue
 from pcb_spark.pipeline.score import run_score
 from pcb_spark.pipeline.train import run_train
@@ -88,7 +89,7 @@ _REPORT: Final = Claim(
 )
 #: It makes features anew where int8 doesn't do.
 _TRAIN: Final = Claim(
-    reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS},
+    reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS, catalogue.REJECTS},
     replaces=_TRAINED | {catalogue.FEATURES, catalogue.FEATURE_SET},
     appends=_FIGURES,
 )
@@ -121,13 +122,22 @@ _NIGHT: Final = Claim(
     reads=_JUDGED
     | _tables(
         catalogue.FEATURES,
+        catalogue.REJECTS,
         catalogue.REGISTRY,
         catalogue.PROMOTIONS,
         catalogue.CLEARING,
         catalogue.GOLDENS,
     ),
     replaces=_tables(catalogue.SCORES, catalogue.REVIEWS),
-    appends=_BOOKS | {catalogue.DECISIONS, catalogue.SHARE_CAPS},
+    appends=_FIGURES
+    | {catalogue.DECISIONS, catalogue.SHARE_CAPS, catalogue.MONITOR, catalogue.CLEARING},
+)
+_VERSIONS: Final = Claim(reads=_tables(catalogue.REGISTRY, catalogue.PROMOTIONS))
+_COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS})
+_RETRAIN: Final = reduce(
+    or_,
+    (_GOLDEN, _FEATURIZE, _TRAIN, _REPORT, _REGISTER, _COMPARE),
+    Claim(reads=_tables(catalogue.MONITOR)),
 )
 _DESCRIBE: Final = Claim(reads=_JUDGED | {catalogue.GOLDENS}, appends=_FIGURES)
 _TUNE: Final = Claim(
@@ -226,6 +236,12 @@ JOBS: Final[dict[str, JobRecord]] = {
             (run_nightly, run_report),
             _INGEST | _GOLDEN | _NIGHT | _REPORT,
         ),
+        JobRecord(
+            "retrain",
+            "what has verdicts by now to a challenger, compared with the champion",
+            (run_retrain,),
+            _RETRAIN,
+        ),
     )
 }
 
@@ -240,8 +256,6 @@ SERVICE: Final = JobRecord(
 #: What a night claims where a service takes in what arrives.
 NIGHT_ALONE: Final = _NIGHT | _REPORT
 
-_VERSIONS: Final = Claim(reads=_tables(catalogue.REGISTRY, catalogue.PROMOTIONS))
-_COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS})
 _PROMOTE: Final = Claim(updates=_tables(catalogue.PROMOTIONS))
 
 #: What follows ``pcb-spark model``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import secrets
 import sys
@@ -30,15 +31,36 @@ class _Redacting(logging.Formatter):
         return stores.redacted(super().format(record))
 
 
+class _Json(logging.Formatter):
+    """A line of JSON an event."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "run": self._run_id,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({name: stores.redacted(text) for name, text in told.items()})
+
+
 def new_run_id() -> str:
     """Return a sortable id, e.g. ``20260222T031500Z-9f2c1a``."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def configure(run_id: str, *, verbose: bool = False) -> None:
+def configure(run_id: str, *, verbose: bool = False, as_json: bool = False) -> None:
     """Send pcb_spark's log to stderr, each line marked with ``run_id``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting(_FORMAT.format(run_id=run_id)))
+    text = _Redacting(_FORMAT.format(run_id=run_id))
+    handler.setFormatter(_Json(run_id) if as_json else text)
     logger = logging.getLogger("pcb_spark")
     logger.handlers = [handler]
     logger.propagate = False

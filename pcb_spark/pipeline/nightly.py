@@ -1,4 +1,4 @@
-"""The night: what no night has scored is scored by the champion, and published.
+"""The night: what no night has scored is scored by the champion, watched, and published.
 
 ``decisions`` keeps every decision that a night published, and says by that what is done: an image
 that has none there, of the file that it is now, is scored. It is written last, after ``scores`` and
@@ -23,7 +23,7 @@ from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES, SCORES
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.pipeline import approval, decisions, golden, logs, registry, score, share_caps
+from pcb_spark.pipeline import approval, decisions, golden, logs, registry, score, share_caps, watch
 from pcb_spark.pipeline.ingest import run_ingest
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
@@ -90,8 +90,10 @@ def _score(job: Job, images: DataFrame, champion: Champion, total: int, dates: l
     with logs.progress(job.spark, "nightly"), contextlib.ExitStack() as caches:
         scored = score.probabilities(job, images, champion.bundle, total)
         by_date = {}
-        if job.config.policy.share_cap:
+        if job.config.policy.share_cap or job.config.monitor.enabled:
             scored = tables.computed(scored, caches)
+        watched = watch.watch(job, scored, images, champion.bundle, dates)
+        if job.config.policy.share_cap:
             by_date = share_caps.limit(job, scored, champion.bundle.manifest, dates)
         decided = tables.computed(
             score.decide(job, scored, champion.bundle, by_date).select(schemas.SCORES.names),
@@ -106,6 +108,7 @@ def _score(job: Job, images: DataFrame, champion: Champion, total: int, dates: l
         f"scored {total} images of {_span(dates)}, {told.published} decisions published; "
         f"{told.decided_before} had been decided before, {told.differ} of them differently"
     )
+    job.notes.extend(watched)
 
 
 def _wanted(job: Job, days: Days, caches: contextlib.ExitStack) -> DataFrame:

@@ -38,7 +38,7 @@ from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, plan
 from pcb_spark.learning.learning_curve import learning_curve
 from pcb_spark.network import graphs, trees
-from pcb_spark.pipeline import logs, references
+from pcb_spark.pipeline import logs, references, training_days
 from pcb_spark.pipeline.artifacts import read_feature_set, read_reviews, write_bundle
 from pcb_spark.pipeline.int8 import compare_precision, featurize_again
 from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
@@ -121,7 +121,9 @@ def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: Feature
         raise InputError(what, hint=hint)
     if stale:
         log.warning("%d features are of files or references replaced since: %s", stale, hint)
-    rows = gate.weigh(examples.training_rows(usable, images, verdicts), read_reviews(job))
+    judged = examples.training_rows(usable, images, verdicts)
+    judged = examples.newest(judged, job.config.folds.window_days)
+    rows = gate.weigh(judged, read_reviews(job))
     dated = kept(examples.with_group_date(rows, GROUP_COLUMN[job.config.folds.group]))
     if names.GATED in dated.columns:
         _tell_gated(dated)
@@ -200,6 +202,9 @@ def _write_bundle(
     }
     if beside is not None:
         parts[bundle.LINEAR] = beside.to_json().encode()
+    if job.config.monitor.enabled:
+        days = training_days.learn(job, rows, text, feature_set.spec.reading)
+        parts[bundle.TRAINING_DAYS] = days.to_json().encode()
     window = _training_window(rows)
     summary = {
         f"{row.scope} {row.metric}": row.value for row in found if row.scope.kind in _SUMMARY

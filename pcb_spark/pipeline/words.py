@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _TOLD: Final = {
     "export": ("to", "key", "weights_licence", "version"),
     "review-queue": ("to", "known_defects", "again"),
+    "retrain": ("if_alarmed",),
 }
 
 

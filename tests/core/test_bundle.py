@@ -87,6 +87,17 @@ def test_what_stands_beside_the_trees_is_pinned_too(tmp_path: Path) -> None:
         bundle.read(tmp_path)
 
 
+def test_the_days_of_training_are_pinned_where_they_are_told(tmp_path: Path) -> None:
+    """Earlier versions may pass over them: no decision depends on them."""
+    written = bundle.write(tmp_path, MANIFEST, {**PARTS, bundle.TRAINING_DAYS: b"{}"})
+
+    assert written.manifest.format == 1
+    assert bundle.read(tmp_path) == written
+    (tmp_path / bundle.TRAINING_DAYS).write_bytes(b"[]")
+    with pytest.raises(BundleError, match=r"training_days\.json is not the file"):
+        bundle.read(tmp_path)
+
+
 def test_writing_over_an_older_bundle_replaces_it(folder: Path) -> None:
     bundle.write(folder, MANIFEST, {**PARTS, "classifier.txt": b"tree\nnewer\n"})
     assert bundle.read(folder).parts["classifier.txt"] == b"tree\nnewer\n"

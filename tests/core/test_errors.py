@@ -16,6 +16,7 @@ from pcb_spark.core.errors import (
     ImageError,
     InputError,
     LostLease,
+    MonitorAlarm,
     PcbSparkError,
     StorageFault,
     StoreUnreachable,
@@ -31,6 +32,7 @@ from pcb_spark.core.errors import (
         (TrainingError, 6, "look"), (BundleError, 7, "repair"), (AccountingError, 8, "look"),
         (Busy, 9, "again"), (LostLease, 10, "again"), (StorageFault, 11, "repair"),
         (StoreUnreachable, 12, "again"), (ApprovalError, 13, "look"),
+        (MonitorAlarm, 14, "look"),
     ],
 )  # fmt: skip
 def test_exit_codes_and_remedies_are_those_of_the_docstring(
@@ -45,7 +47,7 @@ def test_exit_codes_and_remedies_are_those_of_the_docstring(
 def test_each_code_has_one_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     found = [kind for kind in kinds if issubclass(kind, PcbSparkError) and kind is not ImageError]
-    assert len(found) == len({kind.exit_code for kind in found}) == 13
+    assert len(found) == len({kind.exit_code for kind in found}) == 14
 
 
 def test_message_names_both_sides_and_the_next_step() -> None:

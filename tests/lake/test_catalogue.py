@@ -20,7 +20,7 @@ def test_compact_writes_anew_what_grows_by_small_files_in_one_folder() -> None:
         "out_of_fold": schemas.OUT_OF_FOLD, "suspects": schemas.SUSPECTS, "trials": schemas.TRIALS,
         "metrics": schemas.METRICS, "runs": schemas.RUNS, "decisions": schemas.DECISIONS,
         "promotions": schemas.PROMOTIONS, "clearing": schemas.CLEARING,
-        "share_caps": schemas.SHARE_CAPS,
+        "share_caps": schemas.SHARE_CAPS, "monitor": schemas.MONITOR,
         "tune_features_difference": schemas.FEATURES_TABLE,
         "tune_features_none": schemas.FEATURES_TABLE,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import ApprovalError
 from pcb_spark.lake import exchange, tables
-from pcb_spark.pipeline import approval, nightly, register, score
+from pcb_spark.pipeline import approval, decisions, nightly, register, score
 from pcb_spark.pipeline.approval import Decided
 from pcb_spark.pipeline.nightly import Days, run_nightly
 from tests import drops, registries
@@ -243,9 +243,10 @@ def test_no_night_scores_by_a_model_that_nobody_promoted(plant: Job, tmp_path: P
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
     [
+        (tables, "append", 1),  # it was watched, and nothing is noted of that
         (exchange, "swap", 1),  # the scores are written, and not in their place
         (score, "ask", 1),  # they are, and nobody is asked
-        (tables, "append", 1),  # and nothing is published
+        (decisions, "publish", 1),  # and nothing is published
         (nightly, "close_books", 1),  # all is, and the books are open
     ],
 )
