@@ -102,6 +102,7 @@ def _code(options: argparse.Namespace, run_id: str, host: Host) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pcb-spark", description=pcb_spark.__doc__)
     parser.add_argument("--version", action="version", version=pcb_spark.__version__)
+    parser.set_defaults(verbose=False, log_json=False)
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     for name, record in JOBS.items():
         command = commands.add_parser(name, help=record.help, description=record.help)
@@ -136,11 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     keys = commands.add_parser("key", help=text, description=text)
     keys.add_argument("action", choices=["new"], help="make one; an old one is never overwritten")
     keys.add_argument("secret", type=Path, metavar="FILE", help="e.g. plant.key; and plant.pub")
-    keys.set_defaults(command=_run_key, verbose=False, log_json=False)
+    keys.set_defaults(command=_run_key)
     text = "say where profiles and Spark's settings lie, for programs that want a path"
-    commands.add_parser("conf", help=text, description=text).set_defaults(
-        command=_run_conf, verbose=False, log_json=False
-    )
+    commands.add_parser("conf", help=text, description=text).set_defaults(command=_run_conf)
     text = "render a set of component images and run everything on it"
     demo = commands.add_parser("demo", help=text, description=text)
     _add(demo, _run_demo)
@@ -182,8 +181,7 @@ def _run_words(options: argparse.Namespace, run_id: str, host: Host) -> int:
     of_model = options.name == "model"
     if of_model:
         registry.require_place(config)
-    record = words.of_model(options) if of_model else words.of_order(options)
-    _run(config, run_id, record, host)
+    _run(config, run_id, words.of_model(options) if of_model else words.of_order(options), host)
     return 0
 
 
