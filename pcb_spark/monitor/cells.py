@@ -78,8 +78,8 @@ def contrasts(frame: pd.DataFrame, numbers: Sequence[str]) -> dict[str, dict[str
     """
     lines = frame[names.LINE].fillna(NO_LINE)
     grouped = frame.groupby([names.CAPTURE_DATE, lines])[[*numbers]]
-    means = grouped.mean().where(grouped.count() >= LEAST[names.CAPTURE_DATE]).unstack()
-    return {number: _contrasts(means[number]) for number in numbers}
+    means = grouped.mean().where(grouped.count() >= LEAST[names.CAPTURE_DATE])
+    return {number: _contrasts(means[number].unstack()) for number in numbers}
 
 
 def _contrasts(means: pd.DataFrame) -> dict[str, pd.Series]:
@@ -177,7 +177,10 @@ def _distances(
 
 def _positions(known: pd.DataFrame, within: float) -> tuple[dict[str, float], Spread | None]:
     """Mean of the most frequent positions, and the spread of their days around these."""
-    found = pd.DataFrame(units(known, names.POSITION), columns=list(Unit._fields))
+    each = units(known, names.POSITION)
+    if not each:
+        return {}, None
+    found = pd.DataFrame(each, columns=list(Unit._fields))
     days = found.groupby("name")["residual"].transform("size")
     found = found[days >= spread.LEAST_DAYS]
     most = found.groupby("name")["n"].sum().nlargest(_MOST_POSITIONS).index

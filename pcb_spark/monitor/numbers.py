@@ -71,8 +71,8 @@ def frame(
     )
     probability = scores.select(names.IMAGE_ID, F.col(names.PROBABILITY).cast("double"))
     joined = measured.join(probability, names.IMAGE_ID, "left").join(chosen, names.IMAGE_ID, "left")
-    rows: pd.DataFrame = joined.toPandas().sort_values(names.IMAGE_ID, ignore_index=True)
-    found = rows.drop(columns=names.IMAGE_ID)
+    rows: pd.DataFrame = joined.toPandas()
+    found = rows.sort_values(names.IMAGE_ID, ignore_index=True).drop(columns=names.IMAGE_ID)
     found[quality.SHARPNESS] = np.log1p(found[quality.SHARPNESS].astype(float))
     numeric = [*MEASURED, names.PROBABILITY, *of_features(indices)]
     return found.astype(dict.fromkeys(numeric, float))

@@ -152,6 +152,46 @@ def test_counts_are_watched() -> None:
     } <= alarms(looked(night))  # fmt: skip
 
 
+def learnt(images: pd.DataFrame, counts: pd.DataFrame) -> Reference:
+    return reference.learn(images, counts, numbers=NUMBERS, unreadable={}, lag_hours=[])
+
+
+def test_plants_that_tell_little_are_watched_by_what_they_tell() -> None:
+    """Each image at a place of its own, no line, no lot, and a number that is never there."""
+    rng = np.random.default_rng(2)
+    images = pd.concat([images_of(rng, day) for day in range(DAYS)], ignore_index=True).assign(
+        position=lambda rows: [f"R{n}" for n in range(len(rows))], line=None, lot=None,
+        sharpness=np.nan,
+    )  # fmt: skip
+    counts = pd.concat([counts_of(rng, day) for day in range(DAYS)]).assign(line=None)
+    own = learnt(images, counts)
+    night = Night(
+        images=images[images["capture_date"] == date(2026, 1, 5)], counts=counts.head(3),
+        unreadable=0, lag_hours=None, near=None,
+    )  # fmt: skip
+
+    found = drift.look(night, own, false_alarms_per_year=2.0)
+
+    assert set(own.cells) == {""}
+    assert set(own.cells[""]) == {"probability", "brightness"}
+    assert {str(f.scope) for f in found} == {"overall"}
+    assert Reference.from_json(own.to_json()) == own
+
+
+def test_of_too_few_days_nothing_is_learnt() -> None:
+    rng = np.random.default_rng(2)
+    images = pd.concat([images_of(rng, day) for day in range(4)], ignore_index=True)
+    own = learnt(images, pd.concat([counts_of(rng, day) for day in range(4)]))
+
+    assert (own.cells, own.volumes, own.unscorable, own.lag) == ({}, {}, {}, None)
+    assert drift.look(quiet(), own, false_alarms_per_year=2.0) == []
+    nothing = Night(
+        images=quiet().images.head(0), counts=quiet().counts, unreadable=0, lag_hours=None,
+        near=None,
+    )  # fmt: skip
+    assert {f.family for f in looked(nothing)} == {"counts"}
+
+
 def test_what_training_has_never_seen_is_named() -> None:
     own = dataclasses.replace(known(), known={"part_number": ("R0402",), "line": ()})
     seen = {"part_number": [("R0201", "L1", 7), ("R0402", "L1", 9)], "line": [("L9", "L9", 3)]}
