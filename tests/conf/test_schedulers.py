@@ -1,4 +1,4 @@
-"""What conf/schedulers/ hands to cron, systemd and Kubernetes is what these understand."""
+"""What conf/schedulers/ hands to cron and systemd is what these understand."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pcb_spark.core import errors
-from pcb_spark.pipeline import config
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "schedulers"
 AGAIN = {each.exit_code for each in errors.PcbSparkError.__subclasses__() if each.remedy == "again"}
@@ -60,26 +57,6 @@ def test_the_crontab_names_a_time_a_user_and_the_script() -> None:
     lines = (FOLDER / "crontab").read_text().splitlines()
     (line,) = [each for each in lines if each and not re.match(r"#|[A-Z]+=", each)]
     assert re.match(r"15 2 \* \* \* pcb /opt/pcb_spark/conf/schedulers/run-night ", line)
-
-
-def test_kubernetes_knows_every_field() -> None:
-    program = Path(sys.executable).with_name("kubernetes-validate")
-    done = subprocess.run(
-        [program, "--strict", FOLDER / "cronjob.yaml"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_kubernetes_tries_again_where_that_may_help(tmp_path: Path) -> None:
-    settings, job = yaml.safe_load_all((FOLDER / "cronjob.yaml").read_text())
-    (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
-    assert set(rule["onExitCodes"]["values"]) == NOT_AGAIN
-    assert job["spec"]["concurrencyPolicy"] == "Forbid"
-
-    (tmp_path / "nightly.toml").write_text(settings["data"]["nightly.toml"])
-    read = config.load(tmp_path / "nightly.toml")
-    assert read.ingest.timezone == job["spec"]["timeZone"]
-    assert read.registry.uri
 
 
 def test_systemd_tries_again_where_that_may_help() -> None:

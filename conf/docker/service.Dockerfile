@@ -1,0 +1,34 @@
+# The web service: pcb-serve, Python and its libraries; neither Spark nor Java.
+# BASE is a Debian 12; name it by digest where your registry tells one: debian@sha256:...
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+FROM ${BASE} AS build
+# For networks with an index or a certificate authority of their own; neither stays in the image.
+ARG PIP_INDEX_URL
+ARG PIP_CERT
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3.11 python3.11-venv \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
+    && python3.11 -m venv /opt/pcb
+WORKDIR /src
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY pcb_spark pcb_spark
+RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt '.[service]' \
+    && /opt/pcb/bin/pip uninstall -y pip setuptools \
+    && find /opt/pcb -type d -name tests -prune -exec rm -rf {} +
+
+FROM ${BASE}
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libpython3.11-stdlib python3.11-minimal \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
+    && useradd --uid 1000 --no-create-home --home-dir /tmp pcb
+COPY --from=build /opt/pcb /opt/pcb
+ENV PATH=/opt/pcb/bin:$PATH LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+USER 1000:1000
+WORKDIR /tmp
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", \
+    "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["pcb-serve"]
+CMD ["start", "--host", "0.0.0.0", "--bundle", "/srv/pcb/current", \
+    "--trust", "/etc/pcb/trusted", "--keys", "/etc/pcb/keys/keys.json"]
