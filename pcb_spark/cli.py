@@ -249,7 +249,7 @@ def _run_preview(options: argparse.Namespace, _run_id: str, host: Host) -> int:
     return 0
 
 
-def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
+def _run_doctor(options: argparse.Namespace, _run_id: str, host: Host) -> int:
     config = configuration.load(options.config, options.overrides)
     checks = host.check_machine(config)
     if all(check.ok for check in checks):
@@ -259,7 +259,6 @@ def _run_doctor(options: argparse.Namespace, run_id: str, host: Host) -> int:
     sys.stdout.write(stores.redacted(doctor.report(checks)) + "\n")
     noticed = audit_plan.plan(config.shares, config.policy.promise, defects=_A_NIGHT)
     sys.stdout.write(f"{audit_plan.sentence(noticed, defects=_A_NIGHT)}\n")
-    log.debug("doctor %s", run_id)
     doctor.require(checks)
     return 0
 

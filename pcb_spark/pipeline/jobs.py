@@ -134,11 +134,8 @@ _NIGHT: Final = Claim(
 )
 _VERSIONS: Final = Claim(reads=_tables(catalogue.REGISTRY, catalogue.PROMOTIONS))
 _COMPARE: Final = _VERSIONS | Claim(reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS})
-_RETRAIN: Final = reduce(
-    or_,
-    (_GOLDEN, _FEATURIZE, _TRAIN, _REPORT, _REGISTER, _COMPARE),
-    Claim(reads=_tables(catalogue.MONITOR)),
-)
+_LOOKS: Final = Claim(reads=_tables(catalogue.MONITOR))
+_RETRAIN: Final = _GOLDEN | _FEATURIZE | _TRAIN | _REPORT | _REGISTER | _COMPARE | _LOOKS
 _DESCRIBE: Final = Claim(reads=_JUDGED | {catalogue.GOLDENS}, appends=_FIGURES)
 _TUNE: Final = Claim(
     reads=_JUDGED | {catalogue.REVIEWS, catalogue.GOLDENS},
@@ -152,6 +149,11 @@ _PRUNE: Final = Claim(
     appends=_BOOKS,
     asks=True,
 )
+
+_WHOLE: Final[tuple[Step, ...]] = (
+    run_ingest, run_golden_if_wanted, run_featurize, run_train,
+    run_score, run_report, run_register,
+)  # fmt: skip
 
 JOBS: Final[dict[str, JobRecord]] = {
     record.name: record
@@ -208,25 +210,12 @@ JOBS: Final[dict[str, JobRecord]] = {
             (run_describe,),
             _DESCRIBE,
         ),
-        JobRecord(
-            "compact",
-            "many small files of the tables to few large ones",
-            (run_compact,),
-            _COMPACT,
-        ),
+        JobRecord("compact", "many small files to few large ones", (run_compact,), _COMPACT),
         JobRecord("prune", "remove what was captured before a day", (run_prune,), _PRUNE),
         JobRecord(
             "run",
             "ingest, golden, featurize, train, score and report in one session",
-            (
-                run_ingest,
-                run_golden_if_wanted,
-                run_featurize,
-                run_train,
-                run_score,
-                run_report,
-                run_register,
-            ),
+            _WHOLE,
             reduce(or_, (_INGEST, _GOLDEN, _FEATURIZE, _TRAIN, _SCORE, _REPORT, _REGISTER)),
             fits=True,
         ),
