@@ -78,13 +78,15 @@ TOGETHER = [
     ("ingest", "describe"), ("ingest", "tune"), ("tune", "train"),
     ("tune", "featurize"), ("describe", "train"), ("describe", "score"), ("describe", "describe"),
     ("describe", "featurize"), ("describe", "tune"), ("describe", "report"), ("tune", "report"),
-    ("featurize", "report"), ("export", "export"), ("export", "score"), ("export", "nightly"),
+    ("featurize", "report"), ("export", "export"), ("review-queue", "review-queue"),
+    ("review-queue", "export"), ("review-queue", "describe"),
 ]  # fmt: skip
 APART = [
-    *((job, job) for job in JOBS if job not in ("describe", "export")),
+    *((job, job) for job in JOBS if job not in ("describe", "export", "review-queue")),
     ("train", "score"), ("train", "featurize"), ("featurize", "score"), ("ingest", "run"),
     ("train", "report"), ("score", "report"), ("run", "train"), ("run", "score"),
     ("score", "tune"), ("run", "tune"), ("export", "train"),
+    ("export", "score"), ("export", "nightly"), ("review-queue", "nightly"),
     *(("compact", job) for job in JOBS), *(("prune", job) for job in JOBS),
 ]  # fmt: skip
 
