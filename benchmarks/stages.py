@@ -46,6 +46,7 @@ def write(tables: ways.Tables, model: Model) -> rows.Row:
     scored = tables.images(tables.large).select(*schemas.TRACEABILITY, names.CAPTURE_DATE)
     scored = scored.withColumns({
         names.PROBABILITY: F.rand(0).cast("float"),
+        names.REFERENCE_SHA256: F.lit(None).cast("string"),
         names.REASON: F.lit(None).cast("string"),
         names.DETAIL: F.lit(None).cast("string"),
     }).persist()  # fmt: skip

@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks import compare, data, fits, packing, peers, rows, stages, ways
 from benchmarks.models import Model
-from pcb_spark.core import names
+from pcb_spark.core import bundle, names
 from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import schemas, tables
+from pcb_spark.lake.catalogue import BUNDLE
 from pcb_spark.network import graphs, trees
+from tests.models import MANIFEST
 from tests.rows import images_table, noise
 from tests.trunks import averaging_trunk
 
@@ -56,8 +58,18 @@ def test_limit_and_a_way_on_spark_are_measured(spark: SparkSession, tmp_path: Pa
     ]
     found = compare.compare(compared, 1)
     found += stages.measure(sizes, {("tiny", "fp32"): model}, samples, repeats=1)
+    shape = {"feature_count": 1, "levels": ["layer1"], "pooling": ["max"], "difference": True}
+    parts = {bundle.GRAPH: b"g", bundle.FEATURES: b"f", bundle.CLASSIFIER: b"c"}
+    bundle.write(tmp_path / BUNDLE, MANIFEST | shape, parts)
+    found.append(stages.write(sizes, model))
     assert [(row.way, row.n) for row in found[:2]] == [("onnxruntime alone", 4), ("mapInArrow", 4)]
-    assert {row.stage for row in found} >= {rows.SCORE, "decode", "pack", "create a session"}
+    assert {row.stage for row in found} >= {
+        rows.SCORE,
+        "decode",
+        "pack",
+        "create a session",
+        "decide, write",
+    }
     written = spark.read.parquet(str(sizes.scratch / "map_in_arrow"))
     assert written.where("probability between 0 and 1").count() == 6
 
