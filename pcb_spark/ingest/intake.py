@@ -140,8 +140,9 @@ class Intake:
             self.waiting = self.drop.files.settled_images()
             files, size = self.waiting.files, self.drop.settings.files_per_batch
             new = [file for file in files if self._listed.get(file.uri) != file]
-            if new:
-                self._open(self._waiting(new[:size]))
+            waiting = self._waiting(new[:size]) if new else []
+            if waiting:
+                self._open(waiting)
             later = {file.uri for file in new[size:]}
             self._listed = {file.uri: file for file in files if file.uri not in later}
             return bool(later)
