@@ -49,46 +49,53 @@ class Outcome:
     leaks: list[str]
 
 
-def run(server: servers.Server, drop: Path, work: Path, overrides: Sequence[str]) -> Outcome:
-    """Upload ``drop`` and run the whole job on it, in a process of its own.
+def run(
+    stores: Sequence[servers.Server], drop: Path, work: Path, overrides: Sequence[str]
+) -> list[Outcome]:
+    """Upload ``drop`` to each store and run the whole job on it, in one process for all of them.
+
+    What leaks into the output or into Spark's event log counts against each store.
 
     Raises
     ------
     RuntimeError : the process failed; with the end of what it said.
     """
-    events = work / "events"
+    events, answer = work / "events", work / "answer.json"
     events.mkdir(parents=True, exist_ok=True)
-    watched = {
-        **server.settings, "spark.eventLog.enabled": "true", "spark.eventLog.compress": "false",
+    conf: dict[str, str] = {
+        "spark.eventLog.enabled": "true", "spark.eventLog.compress": "false",
         "spark.eventLog.dir": events.resolve().as_uri(),
     }  # fmt: skip
-    conf = ", ".join(f'"{key}" = "{value}"' for key, value in watched.items())
-    settings = [
-        f'paths.drop="{server.root}/drop"', f'paths.out="{server.root}/out"',
-        f"spark.conf={{{conf}}}", *overrides,
-    ]  # fmt: skip
-    answer = work / "answer.json"
+    environment = dict(os.environ)
+    for store in stores:
+        conf |= store.settings
+        environment |= store.environment
+    pairs = ", ".join(f'"{key}" = "{value}"' for key, value in conf.items())
+    settings = [f"spark.conf={{{pairs}}}", *overrides]
     command = [sys.executable, "-m", "faults.prove_stores", "--child", str(drop), str(answer)]
+    command += [word for store in stores for word in ("--root", store.root)]
     command += [word for setting in settings for word in ("--set", setting)]
     done = subprocess.run(
-        command, env=dict(os.environ) | dict(server.environment), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False,
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        msg = f"the run on {server.root} failed\n{done.stdout[-6000:]}"
+        roots = " and ".join(store.root for store in stores)
+        msg = f"the run on {roots} failed\n{done.stdout[-6000:]}"
         raise RuntimeError(msg)
-    found = json.loads(answer.read_text(encoding="utf-8"))
-    scores = {path: tuple(row) for path, row in found["scores"].items()}
     said = {"output": done.stdout.encode()}
     said |= {str(path): path.read_bytes() for path in events.rglob("*") if path.is_file()}
     leaks = [name for name, content in said.items() if _holds_secret(content)]
-    return Outcome(
-        scores=scores,
-        upload_s=found["upload_s"],
-        run_s=found["run_s"],
-        output=done.stdout,
-        leaks=leaks + found["leaks"],
-    )
+    return [
+        Outcome(
+            scores={path: tuple(row) for path, row in found["scores"].items()},
+            upload_s=found["upload_s"],
+            run_s=found["run_s"],
+            output=done.stdout,
+            leaks=leaks + found["leaks"],
+        )
+        for found in json.loads(answer.read_text(encoding="utf-8"))
+    ]
 
 
 def differences(one: Scores, other: Scores) -> list[str]:
@@ -119,38 +126,52 @@ def _holds_secret(content: bytes) -> bool:
     return any(secret.encode() in content for secret in servers.SECRETS)
 
 
-def _child(drop: Path, answer: Path, overrides: Sequence[str]) -> int:
-    from pcb_spark import cli
-    from pcb_spark.lake import session
+def _child(drop: Path, answer: Path, roots: Sequence[str], overrides: Sequence[str]) -> int:
+    """Run on each store after the other, and leave what came of it in ``answer``."""
+    from pcb_spark.lake import jars, session
     from pcb_spark.pipeline import config as configuration
 
-    config = configuration.load(None, overrides)
-    spark = session.get(config)
+    properties = jars.read_properties(jars.default_properties_file())
+    connectors = jars.with_connectors(properties, roots)
+    # A session brings the connector of its own store alone.
+    os.environ["SPARK_DIST_CLASSPATH"] = os.pathsep.join(map(str, connectors))
+    spark = session.get(configuration.load(None, overrides), fits=True)
+    found = [_answer(spark, drop, root, overrides) for root in roots]
+    answer.write_text(json.dumps(found), encoding="utf-8")
+    session.stop(spark)
+    return 0
+
+
+def _answer(
+    spark: SparkSession, drop: Path, root: str, overrides: Sequence[str]
+) -> dict[str, object]:
+    from pcb_spark import cli
+
+    source, out = f"{root}/drop", f"{root}/out"
     began = time.monotonic()
-    _upload(spark, drop, config.paths.drop)
+    _upload(spark, drop, source)
     uploaded = time.monotonic()
-    code = cli.main(["run", *(word for each in overrides for word in ("--set", each))])
+    settings = [f'paths.drop="{source}"', f'paths.out="{out}"', *overrides]
+    code = cli.main(["run", *(word for each in settings for word in ("--set", each))])
+    if code != 0:
+        raise SystemExit(code)
     ended = time.monotonic()
-    rows = spark.read.parquet(f"{config.paths.out}/scores").collect() if code == 0 else []
-    root = f"{filesystem.qualified(spark, config.paths.drop)}/"
+    uri = f"{filesystem.qualified(spark, source)}/"
     scores = {
-        row.source_uri.removeprefix(root): (
+        row.source_uri.removeprefix(uri): (
             row.image_id,
             None if row.probability is None else float(row.probability).hex(),
             row.decision,
             row.review,
         )
-        for row in rows
+        for row in spark.read.parquet(f"{out}/scores").collect()
     }
-    found = {
+    return {
         "scores": scores,
-        "leaks": leaks(spark, config.paths.out),
+        "leaks": leaks(spark, out),
         "upload_s": uploaded - began,
         "run_s": ended - uploaded,
     }
-    answer.write_text(json.dumps(found), encoding="utf-8")
-    session.stop(spark)
-    return code
 
 
 def _upload(spark: SparkSession, drop: Path, uri: str) -> None:
@@ -172,10 +193,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/stores"), help="keeps the scores")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--root", action="append", dest="roots", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
         drop, answer = options.child
-        return _child(drop, answer, options.overrides)
+        return _child(drop, answer, options.roots, options.overrides)
     overrides = list(options.overrides)
     if options.backbone:
         overrides.append(f'backbone.weights="{options.backbone.resolve()}"')
@@ -185,7 +207,7 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = stack.enter_context(servers.SERVERS[name](folder / name))
-            outcome = run(server, options.data, options.out / name, overrides)
+            (outcome,) = run([server], options.data, options.out / name, overrides)
         first = first or outcome.scores
         differing = differences(first, outcome.scores)
         worst = max(worst, len(differing))

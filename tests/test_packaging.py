@@ -133,7 +133,7 @@ def test_run_local_without_a_drop_says_what_to_add() -> None:
 
 
 def test_set_up_of_the_tests_fetches_jars_and_connectors_before_they_run() -> None:
-    words = ("pcb-spark jars", "faults.servers", "pytest --cov")
+    words = ("pcb-spark jars", "faults.servers", "pytest --numprocesses")
     lines = make("-n", "test").stdout.splitlines()
     said = [word for line in lines for word in words if word in line]
     assert said == list(words)

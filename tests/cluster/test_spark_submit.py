@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTIES = jars.default_properties_file()
 CONFIG = "nightly.toml"  # out of the wheel
-JOBS = ("ingest", "featurize", "train", "score")
 IMAGES = 120
 BOTH_EXECUTORS = {"0", "1"}
 OVERRIDES = (
@@ -72,11 +71,11 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """What one night's jobs left: how each ended, and the tables below ``out``."""
+class Whole:
+    """How the whole job ended, and the tables below ``out``."""
 
     out: Path
-    submissions: dict[str, Submission]
+    submission: Submission
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +97,12 @@ def build_wheel(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def night(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Night:
-    """Submit every job, one after the other."""
-    out, submissions = tmp_path_factory.mktemp("tables"), {}
-    for job in JOBS:
-        submissions[job] = plant.submit(job, out=out)
-        assert submissions[job].code == 0, f"{job}\n{submissions[job].tail()}"
-    return Night(out=out, submissions=submissions)
+def whole(plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Submit all steps as one job: each submission starts three JVMs, which are slow when new."""
+    out = tmp_path_factory.mktemp("tables")
+    submission = plant.submit("run", out=out)
+    assert submission.code == 0, submission.tail()
+    return Whole(out=out, submission=submission)
 
 
 def test_nodes_have_no_pcb_spark_but_that_of_the_wheel(plant: Plant) -> None:
@@ -127,16 +125,16 @@ def test_a_mistyped_key_ends_with_2_before_spark_starts(plant: Plant, tmp_path: 
     assert submission.events == ()
 
 
-def test_every_image_of_the_drop_has_one_score(plant: Plant, night: Night) -> None:
-    scores = pd.read_parquet(night.out / "scores", columns=["source_uri", "status"])
+def test_every_image_of_the_drop_has_one_score(plant: Plant, whole: Whole) -> None:
+    scores = pd.read_parquet(whole.out / "scores", columns=["source_uri", "status"])
     files = sorted(path.name for path in (plant.drop / "images").rglob("*.jpg"))
     assert sorted(uri.rpartition("/")[2] for uri in scores["source_uri"]) == files
     assert scores["status"].value_counts().to_dict() == {"ok": IMAGES}
 
 
-def test_the_books_of_every_job_balance(night: Night) -> None:
+def test_the_books_of_every_job_balance(whole: Whole) -> None:
     columns = ["job", "kind", "rows_in", "rows_out", "rows_rejected"]
-    runs = pd.read_parquet(night.out / "runs", columns=columns)
+    runs = pd.read_parquet(whole.out / "runs", columns=columns)
     assert sorted(runs.itertuples(index=False, name=None)) == [
         ("featurize", "image", 120, 120, 0),
         ("ingest", "image", 120, 120, 0),
@@ -146,28 +144,27 @@ def test_the_books_of_every_job_balance(night: Night) -> None:
     ]
 
 
-@pytest.mark.parametrize("job", JOBS)
-def test_both_executors_worked_for_a_driver_out_of_the_wheel(
-    plant: Plant, night: Night, job: str
-) -> None:
-    tasks = night.submissions[job].tasks()
+def test_both_executors_worked_for_a_driver_out_of_the_wheel(plant: Plant, whole: Whole) -> None:
+    tasks = whole.submission.tasks()
     assert {executor for _, executor in tasks} == BOTH_EXECUTORS
-    assert any(f"{plant.wheel}/pcb_spark/" in stage for stage, _ in tasks)
+    for room in ("ingest", "network", "learning"):
+        module = f"{plant.wheel}/pcb_spark/{room}/"
+        assert {executor for stage, executor in tasks if module in stage} == BOTH_EXECUTORS, room
 
 
-def test_lightgbm_fits_across_both_executors(night: Night) -> None:
-    tasks = night.submissions["train"].tasks()
-    classifier = (night.out / "bundle" / "classifier.txt").read_text(encoding="utf-8")
+def test_lightgbm_fits_across_both_executors(whole: Whole) -> None:
+    tasks = whole.submission.tasks()
+    classifier = (whole.out / "bundle" / "classifier.txt").read_text(encoding="utf-8")
     assert {executor for stage, executor in tasks if "LightGBMBase" in stage} == BOTH_EXECUTORS
     assert "[tree_learner: data]" in classifier
     assert "[num_machines: 2]" in classifier
 
 
 def test_a_damaged_bundle_ends_with_7_and_no_scores(
-    plant: Plant, night: Night, tmp_path: Path
+    plant: Plant, whole: Whole, tmp_path: Path
 ) -> None:
     for table in ("images", "bundle"):
-        shutil.copytree(night.out / table, tmp_path / table)
+        shutil.copytree(whole.out / table, tmp_path / table)
     graph = tmp_path / "bundle" / "graph.onnx"
     content = graph.read_bytes()
     graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
