@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from PIL import Image
 
-from pcb_spark.review import items, queue
+from pcb_spark.review import items, queue, tables
 from pcb_spark.review.verdicts import Entry
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 ANNA = queue.Page(page="page-of-anna", operator_id="op-anna")
 BEN = queue.Page(page="page-of-ben", operator_id="op-ben")
@@ -48,3 +52,18 @@ def folder(root: Path, found: Sequence[items.Item], name: str = "run") -> Path:
         Image.new("RGB", (40, 30), colour).save(place / f"{which}.png")
     items.write(place, found)
     return root
+
+
+def answered(store: Engine, hour: str, *, caught: int, missed: int, people: Sequence[str]) -> None:
+    """Known defects that were answered within an hour, ``2026-03-04T07``, and who worked then."""
+    moment = f"{hour}:00:00.000000+00:00"
+    queue.load(store, [item("k", known_defect=True), item("a")])
+    with store.begin() as connection:
+        for found in [True] * caught + [False] * missed:
+            name = f"shown-{next(_NUMBERS):06}"
+            showing = {"item_id": name, "known_id": "k", "shown_at": moment, "entry_id": name}
+            told = {"caught": found, "answered_at": moment}
+            connection.execute(sa.insert(tables.SHOWINGS), showing | told)
+        for who in people:
+            said = entry("a", "NotVerifiedYet").row() | {"operator_id": who, "entered_at": moment}
+            connection.execute(sa.insert(tables.ENTRIES), said)

@@ -49,3 +49,5 @@ EMPTY: Final = "empty"
 FIRST_DAY: Final = "first_day"
 #: A position, by line, part and name, whose golden image is missing or says little.
 GOLDEN: Final = "golden"
+#: A shift at the review page, or several of a day that are counted together.
+SHIFT: Final = "shift"

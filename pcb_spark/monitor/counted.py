@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pcb_spark.monitor import spread
     from pcb_spark.monitor.findings import Night, Seen
     from pcb_spark.monitor.reference import Reference
+    from pcb_spark.review.vigilance import Vigilance
 
 
 def tests(night: Night, known: Reference) -> Iterator[Finding]:
-    """Volumes, shares, the lag of verdicts, and near slips."""
+    """Volumes, shares, the lag of verdicts, near slips, and known defects that were missed."""
     counts = {row[names.LINE] or "": row for row in night.counts.to_dict("records")}
     for line, volume in known.volumes.items():
         images = int(counts[line]["count"]) if line in counts else 0
@@ -36,6 +37,8 @@ def tests(night: Night, known: Reference) -> Iterator[Finding]:
         yield _lag(night.lag_hours, known.lag)
     if night.near is not None and night.near.found.n and night.near.expected > 0:
         yield _near(night.near)
+    for shift in night.vigilance:
+        yield _missed(shift, night.may_miss)
 
 
 def _volume(line: str, images: int, volume: spread.Spread) -> Finding:
@@ -76,6 +79,16 @@ def _near(near: NearSlips) -> Finding:
         statistic=findings.SHARE,
         value=value, expected=near.expected, effect=value - near.expected,
         p_value=float(stats.binom.sf(hits - 1, n, near.expected)), n=n,
+    )  # fmt: skip
+
+
+def _missed(shift: Vigilance, may: float) -> Finding:
+    missed = shift.shown - shift.caught
+    return Finding(
+        family="counts", scope=scopes.Scope(scopes.SHIFT, shift.shift), line=None,
+        number=findings.MISSED, statistic=findings.SHARE, value=missed / shift.shown, expected=may,
+        effect=missed / shift.shown - may, n=shift.shown,
+        p_value=float(stats.binom.sf(missed - 1, shift.shown, may)),
     )  # fmt: skip
 
 

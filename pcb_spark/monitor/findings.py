@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pcb_spark.lake.scopes import Scope
     from pcb_spark.learning.near_slips import NearSlips
+    from pcb_spark.review.vigilance import Vigilance
 
 Level = Literal["", "warn", "alarm"]
 WARN: Final = "warn"
@@ -22,6 +23,8 @@ PSI: Final = "psi"
 SHARE: Final = "share"
 COUNT: Final = "count"
 NEW: Final = "new"
+#: Known defects that a shift at the review page passed as good: of people, not of the model.
+MISSED: Final = "known_defects_missed"
 
 Seen = Mapping[str, Sequence[tuple[str, str | None, int]]]
 
@@ -75,6 +78,8 @@ class Night:
     lag_hours : median hours until a verdict, of those of the day, None without any.
     near : near slips, None where no defect was seen.
     seen : by column, each value with a line that it is on, and how many images have it.
+    vigilance : what shifts at the review page did with known defects.
+    may_miss : share of known defects that a shift may miss.
     """
 
     images: pd.DataFrame
@@ -83,3 +88,5 @@ class Night:
     lag_hours: float | None
     near: NearSlips | None
     seen: Seen = field(default_factory=dict)
+    vigilance: Sequence[Vigilance] = ()
+    may_miss: float = 0.0

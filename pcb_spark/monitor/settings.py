@@ -20,6 +20,9 @@ class MonitorConfig(Section):
     """Images of a line and day whose pixels and features are looked at again, drawn by a hash."""
     features: int = Field(default=8, ge=0)
     """Features that are watched: those that the trees gain most by."""
+    known_defects_missed: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the known defects at the review page that a shift may pass as good; more than chance
+    explains are an alarm."""
     on_alarm: Literal["nothing", "line", "all"] = "nothing"
     """What a new alarm stops clearing of, until somebody resumes it: nothing, the line that it
     names (all lines where it names none), or all lines.

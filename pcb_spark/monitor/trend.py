@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import names, policy
+from pcb_spark.core import names, policy, shifts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +21,6 @@ SHIFT: Final = "shift"
 KIND: Final = "kind"
 #: What a Pareto is of.
 COLUMNS: Final = (names.PART_NUMBER, names.POSITION, names.LINE, SHIFT, KIND)
-#: Hours at the plant at which shifts begin, and what they are called.
-_SHIFTS: Final = ((6, "early"), (14, "late"), (22, "night"))
 _MILLION: Final = 1_000_000
 _KINDS: Final = r"\|"
 
@@ -61,8 +59,8 @@ def outcomes(scores: DataFrame, verdicts: DataFrame, timezone: str) -> DataFrame
 
 def _shift(timezone: str) -> Column:
     hour = F.hour(F.from_utc_timestamp(names.CAPTURED_AT, timezone))
-    found = F.lit(_SHIFTS[-1][1])
-    for begins, name in _SHIFTS:
+    found = F.lit(shifts.HOURS[-1][1])
+    for begins, name in shifts.HOURS:
         found = F.when(hour >= begins, name).otherwise(found)
     return found
 

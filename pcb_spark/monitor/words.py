@@ -24,6 +24,9 @@ def _what(found: Finding) -> str:
         return "never seen in training"
     if found.statistic == findings.COUNT:
         return f"{found.value:,.0f} images where {found.expected:,.0f} are usual"
+    if found.number == findings.MISSED:
+        share = f"{found.value:.0%} of the known defects passed as good"
+        return f"{share} where {found.expected:.0%} may be"
     if found.statistic == findings.SHARE:
         return f"{found.value:.2%} {number} where {found.expected:.2%} are usual"
     if found.number == names.PROBABILITY:

@@ -55,4 +55,5 @@ def _alarmed(job: Job, past: list[approval.Promotion]) -> bool:
         return False
     rows = tables.read(job.spark, job.table(MONITOR), schemas.MONITOR)
     own = F.col(names.MODEL_VERSION) == past[-1].model_version
-    return not rows.where(own & (F.col("level") == findings.ALARM)).isEmpty()
+    of_the_model = F.col("number") != findings.MISSED
+    return not rows.where(own & of_the_model & (F.col("level") == findings.ALARM)).isEmpty()

@@ -24,7 +24,7 @@ from pcb_spark.learning.rates import rate
 from pcb_spark.monitor import drift, findings, hooks, numbers, realised, reference, words
 from pcb_spark.monitor.findings import Finding
 from pcb_spark.network import inference
-from pcb_spark.pipeline import clearing, references, training_days
+from pcb_spark.pipeline import clearing, references, training_days, vigilance
 from pcb_spark.pipeline.artifacts import read_reviews
 from pcb_spark.pipeline.job import Job, write_metrics
 from pcb_spark.pipeline.notice import look
@@ -97,6 +97,8 @@ def _nights(
             lag_hours=lags.get(day),
             near=near if day == days[-1] else None,
             seen=_seen(job, images, day),
+            vigilance=vigilance.unseen(job) if day == days[-1] else (),
+            may_miss=job.config.monitor.known_defects_missed,
         )
         for day in days
     }
@@ -211,7 +213,7 @@ def _stop(job: Job, watched: Sequence[Watched]) -> None:
         return
     stopped = clearing.stopped(job)
     for each in watched:
-        for found in each.new:
+        for found in (f for f in each.new if f.number != findings.MISSED):
             line = found.line if wanted == "line" else None
             if line not in stopped and None not in stopped:
                 why = words.sentence(found, each.day)

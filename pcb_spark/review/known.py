@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from pcb_spark.core import names
+from pcb_spark.core import names, verifications
 from pcb_spark.review import database, queue, tables
 from pcb_spark.review.verdicts import NOT_UNDOABLE, UNDO, Declined, Entry
 
@@ -68,10 +68,16 @@ def answer(engine: Engine, page: queue.Page, entry: Entry) -> bool:
         if entry.state == UNDO:
             _take_back(connection, page, entry, shown)
         elif shown["entry_id"] is None:
-            caught = entry.verdict != names.VERDICT_PASS
-            values = {"caught": caught, "answered_at": tables.now(), "page": None}
+            values = {"caught": _caught(entry), "answered_at": tables.now(), "page": None}
             _change(connection, entry.item_id, values | {"entry_id": entry.entry_id})
         return True
+
+
+def _caught(entry: Entry) -> bool | None:
+    """Whether an answer catches a defect; None where it puts the answer off."""
+    if entry.state == verifications.NOT_VERIFIED:
+        return None
+    return entry.verdict != names.VERDICT_PASS
 
 
 def caught(engine: Engine, since: str) -> tuple[int, int]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from pcb_spark.core import names, policy
-from pcb_spark.review import database, exports, known, queue, tables
+from pcb_spark.review import database, exports, known, queue, tables, vigilance
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-_QUEUE, _ITEMS = tables.QUEUE.c, tables.ITEMS.c
+_QUEUE, _ITEMS, _ENTRIES = tables.QUEUE.c, tables.ITEMS.c, tables.ENTRIES.c
 _LONGEST: Final = 10
 
 
@@ -41,7 +41,8 @@ class Shift:
     oldest : when the oldest of them was captured.
     decided : verdicts since the shift's beginning, by state.
     slips : true defects among the images that the model had cleared, drawn for control or audit.
-    known_caught, known_shown : known defects that were caught, and that were answered at all.
+    known_caught, known_shown : known defects that were caught, and that were answered at all; None
+        where fewer people worked than make a figure of several.
     """
 
     since: str
@@ -50,8 +51,8 @@ class Shift:
     oldest: str | None
     decided: dict[str, int]
     slips: int
-    known_caught: int
-    known_shown: int
+    known_caught: int | None
+    known_shown: int | None
     positions: list[Bar]
     part_numbers: list[Bar]
     kinds: list[Bar]
@@ -61,7 +62,7 @@ def figures(engine: Engine, since: str) -> Shift:
     """Count what happened since a moment, and what waits now."""
     waiting, second, oldest = _waiting(engine)
     entries = list(exports.said(engine, since))
-    caught, shown = known.caught(engine, since)
+    caught, shown = _vigilance(engine, since)
     return Shift(
         since=since, waiting=waiting, second_opinions=second, oldest=oldest,
         decided=dict(Counter(entry["state"] for entry in entries)),
@@ -76,6 +77,13 @@ def figures(engine: Engine, since: str) -> Shift:
             (kind, entry) for entry in entries for kind in (entry[names.DEFECTS] or "").split("|")
         ),
     )  # fmt: skip
+
+
+def _vigilance(engine: Engine, since: str) -> tuple[int | None, int | None]:
+    people = sa.select(sa.func.count(sa.distinct(_ENTRIES.operator_id)))
+    with database.reading(engine) as connection:
+        several = connection.scalar(people.where(_ENTRIES.entered_at >= since)) or 0
+    return known.caught(engine, since) if several >= vigilance.LEAST_PEOPLE else (None, None)
 
 
 def look(engine: Engine, operator_id: str, what: str) -> None:

@@ -41,12 +41,6 @@ class ReviewMetrics(RequestMetrics):
         self.waiting = Gauge(
             "pcb_review_waiting", "Images that nobody has decided", registry=self.registry
         )
-        self.known = Counter(
-            "pcb_review_known_defects", "Known defects that were mixed in: caught or missed",
-            ["outcome"], registry=self.registry,
-        )  # fmt: skip
-        for outcome in ("caught", "missed"):
-            self.known.labels(outcome)
 
 
 class Metrics(RequestMetrics):

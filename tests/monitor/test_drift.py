@@ -16,6 +16,7 @@ from pcb_spark.learning.near_slips import near_slips
 from pcb_spark.monitor import drift, reference, words
 from pcb_spark.monitor.findings import Finding, Night
 from pcb_spark.monitor.reference import Reference
+from pcb_spark.review.vigilance import Vigilance
 
 DAYS = 15
 LINES = ("L1", "L2", "L3")
@@ -233,3 +234,25 @@ def test_findings_in_words(number: str, statistic: str, family: str, said: str) 
     )  # fmt: skip
 
     assert words.sentence(found, date(2026, 1, 20)).startswith(f"alarm of 2026-01-20: {said}")
+
+
+@pytest.mark.parametrize(
+    ("caught", "level"), [(20, ""), (18, ""), (12, "warn"), (10, "alarm"), (0, "alarm")]
+)
+def test_a_shift_that_waves_known_defects_through_is_an_alarm(caught: int, level: str) -> None:
+    shift = Vigilance(shift="2026-01-19 early", caught=caught, shown=20)
+    found = looked(dataclasses.replace(quiet(), vigilance=[shift], may_miss=0.1))
+
+    (missed,) = [f for f in found if f.number == "known_defects_missed"]
+    assert (str(missed.scope), missed.n, missed.level) == ("shift=2026-01-19 early", 20, level)
+
+
+def test_the_alarm_on_a_shift_is_said_of_the_shift() -> None:
+    shift = Vigilance(shift="2026-01-19 early", caught=2, shown=10)
+    found = looked(dataclasses.replace(quiet(), vigilance=[shift], may_miss=0.1))
+
+    (missed,) = [f for f in found if f.level == "alarm"]
+    assert words.sentence(missed, date(2026, 1, 20)) == (
+        "alarm of 2026-01-20: shift 2026-01-19 early: 80% of the known defects passed as good "
+        "where 10% may be, n = 10"
+    )

@@ -33,10 +33,10 @@ def retrain(plant: Job, *, window_days: int = 0, if_alarmed: bool = False) -> Jo
     return held
 
 
-def alarm(job: Job, model_version: str) -> None:
+def alarm(job: Job, model_version: str, number: str = "brightness") -> None:
     now = datetime(2026, 1, 17, tzinfo=UTC)
     row = (
-        date(2026, 1, 16), model_version, "line", "L2", "L2", "brightness", "mean", "means",
+        date(2026, 1, 16), model_version, "line", "L2", "L2", number, "mean", "means",
         1.0, 2.0, -1.0, 1e-9, 1e-9, 20, "alarm", "20260117T000000Z-night1", now,
     )  # fmt: skip
     tables.append_rows(job.spark, [row], job.table("monitor"), schemas.MONITOR)
@@ -48,6 +48,7 @@ def test_a_challenger_of_the_last_days_is_registered_and_compared_once_nights_al
     opened = registries.opened(Path(plant.config.paths.out))
     champion = approval.history(plant, opened.model)[0].model_version
     alarm(plant, "2025-12-31-another-model")
+    alarm(plant, champion, "known_defects_missed")  # of people, not of the model
 
     idle = retrain(plant, if_alarmed=True)
 

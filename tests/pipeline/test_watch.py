@@ -11,8 +11,9 @@ import pytest
 
 from pcb_spark.core import bundle
 from pcb_spark.monitor.reference import Reference
-from pcb_spark.pipeline import approval, clearing
-from tests import registries
+from pcb_spark.pipeline import approval, clearing, vigilance
+from pcb_spark.review import database
+from tests import registries, reviews
 from tests.pipeline.test_nightly import BY_ME, SECOND, THIRD, night, plant, rows
 
 if TYPE_CHECKING:
@@ -60,14 +61,31 @@ def test_training_leaves_a_record_of_its_days_in_the_bundle(plant: Job) -> None:
     assert own.manifest.known["line"] == ["L1", "L2"]
 
 
-def test_nights_are_held_against_the_training_days(plant: Job) -> None:
-    job = night(with_monitor(plant), 16)
+def with_store(job: Job, folder: Path) -> Job:
+    """A review page at which a shift of two people passed nine of ten known defects as good."""
+    url = f"sqlite:///{folder}/verdicts.db"
+    engine = database.open_store(url)
+    reviews.answered(engine, "2026-01-15T09", caught=1, missed=9, people=("op-anna", "op-ben"))
+    engine.dispose()
+    ingest = job.config.ingest.model_copy(update={"verdict_store": url})
+    config = job.config.model_copy(update={"ingest": ingest})
+    return dataclasses.replace(job, config=config)
+
+
+def test_nights_are_held_against_the_training_days(plant: Job, tmp_path: Path) -> None:
+    job = night(with_store(with_monitor(plant, on_alarm="all"), tmp_path), 16)
 
     rows_of = found(job)
     assert {row["capture_date"].day for row in rows_of} == {14, 15}
     assert {row["number"] for row in rows_of} >= {"brightness", "probability", "images"}
     assert all(row["run_id"] == job.run_id for row in rows_of)
-    assert job.alarms == []
+    # Who waves defects through is told of; sending them more to look at would help nobody.
+    assert job.alarms == [
+        "alarm of 2026-01-15: shift 2026-01-15 early: 90% of the known defects passed as good "
+        "where 10% may be, n = 10"
+    ]
+    assert clearing.stopped(job) == frozenset()
+    assert vigilance.unseen(job) == []
 
 
 def test_an_alarm_stops_its_line_in_this_very_night_and_once(plant: Job, tmp_path: Path) -> None:

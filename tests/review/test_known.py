@@ -37,7 +37,12 @@ def test_a_known_defect_has_its_pictures_under_another_name(
 
 @pytest.mark.parametrize(
     ("state", "caught"),
-    [("DefectConfirmed", (1, 1)), ("Unsure", (1, 1)), ("DefectRejected", (0, 1))],
+    [
+        ("DefectConfirmed", (1, 1)),
+        ("Unsure", (1, 1)),
+        ("DefectRejected", (0, 1)),
+        ("NotVerifiedYet", (0, 0)),
+    ],
 )
 def test_the_answer_is_counted_and_is_no_verdict(
     store: Engine, shown: queue.Granted, state: str, caught: tuple[int, int]

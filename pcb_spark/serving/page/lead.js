@@ -19,6 +19,7 @@ function age(text) {
 }
 
 function share(part, whole) {
+  if (whole === null) return "not told of one person";
   return whole ? `${part} of ${whole}` : "none shown";
 }
 
