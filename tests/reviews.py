@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,14 @@ def answered(store: Engine, hour: str, *, caught: int, missed: int, people: Sequ
             showing = {"item_id": name, "known_id": "k", "shown_at": moment, "entry_id": name}
             told = {"caught": found, "answered_at": moment}
             connection.execute(sa.insert(tables.SHOWINGS), showing | told)
-        for who in people:
-            said = entry("a", "NotVerifiedYet").row() | {"operator_id": who, "entered_at": moment}
-            connection.execute(sa.insert(tables.ENTRIES), said)
+    said_by(store, "a", dict.fromkeys(people, "NotVerifiedYet"), moment)
+
+
+def said_by(
+    store: Engine, item_id: str, states: Mapping[str, str], moment: str | None = None
+) -> None:
+    """What people said of an item, as the page would leave it, at a moment or now."""
+    with store.begin() as connection:
+        for who, state in states.items():
+            told = {"operator_id": who, "entered_at": moment or tables.now()}
+            connection.execute(sa.insert(tables.ENTRIES), entry(item_id, state).row() | told)

@@ -106,8 +106,12 @@ def archive(engine: Engine, folder: Path) -> bytes:
 
 
 def _good() -> sa.Select[Any]:
+    """Items that somebody has found good and nobody a defect."""
+    bad = sa.select(_ENTRIES.item_id).where(
+        _ENTRIES.verdict == names.VERDICT_FAIL, ~verdicts.undone()
+    )
     return sa.select(_ENTRIES.item_id).where(
-        _ENTRIES.verdict == names.VERDICT_PASS, ~verdicts.undone()
+        _ENTRIES.verdict == names.VERDICT_PASS, ~verdicts.undone(), _ENTRIES.item_id.not_in(bad)
     )
 
 

@@ -2,7 +2,8 @@
 
 An item is leased to one page of one operator. The lease ends when the page gives it back, or when
 its time has passed; an operator's verdict counts as long as nobody else has the item by then. A
-second opinion is asked of somebody who hasn't said anything of the item yet.
+second opinion, and a second look of which nobody is told, are asked of somebody who hasn't said
+anything of the item yet.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from pcb_spark.core import verifications
 from pcb_spark.review import database, items, tables
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 OPEN: Final = "open"
 SECOND: Final = "second"
+AGAIN: Final = "again"
 DONE: Final = "done"
 
 _QUEUE, _ITEMS, _ENTRIES = tables.QUEUE.c, tables.ITEMS.c, tables.ENTRIES.c
@@ -148,7 +151,7 @@ def _renewed(connection: Connection, page: Page, held: Collection[str], until: s
 def _next(
     connection: Connection, page: Page, held: Collection[str], want: int
 ) -> list[dict[str, Any]]:
-    """Free items in their order; of second opinions those that are somebody else's."""
+    """Free items in their order; of second opinions and looks those of what others said."""
     free = (
         _QUEUE.lease_until.is_(None)
         | (_QUEUE.lease_until < tables.now())
@@ -158,8 +161,9 @@ def _next(
     own = sa.exists().where(
         _ENTRIES.item_id == _QUEUE.item_id, _ENTRIES.operator_id == page.operator_id,
         ~sa.exists().where(later.c.undoes == _ENTRIES.entry_id), _ENTRIES.undoes.is_(None),
+        _ENTRIES.state != verifications.NOT_VERIFIED,
     )  # fmt: skip
-    wanted = (_QUEUE.status == OPEN) | ((_QUEUE.status == SECOND) & ~own)
+    wanted = (_QUEUE.status == OPEN) | (_QUEUE.status.in_((SECOND, AGAIN)) & ~own)
     query = (
         sa.select(_QUEUE.status, *tables.ITEMS.columns)
         .join_from(tables.QUEUE, tables.ITEMS, _QUEUE.item_id == _ITEMS.item_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from pcb_spark.core import names, verifications
+from pcb_spark.core import names, review, verifications
 from pcb_spark.review import queue, tables
 from pcb_spark.review.database import returning_one
 
@@ -30,6 +30,8 @@ OTHER_ENTRY: Final = "other_entry"
 UNKNOWN_ITEM: Final = "unknown_item"
 NOT_YOURS: Final = "not_yours"
 NOT_UNDOABLE: Final = "not_undoable"
+#: What is drawn for a second look.
+_SECOND_LOOK: Final = "second_look"
 
 
 class Declined(Exception):
@@ -74,8 +76,12 @@ class Entry:
         }  # fmt: skip
 
 
-def enter(engine: Engine, page: queue.Page, entry: Entry) -> None:
+def enter(engine: Engine, page: queue.Page, entry: Entry, *, second_looks: float = 0.0) -> None:
     """Store an entry; it is on the disk when this returns.
+
+    Parameters
+    ----------
+    second_looks : share of the items, 0..1, that somebody else decides, too; drawn by a hash.
 
     Raises
     ------
@@ -88,14 +94,15 @@ def enter(engine: Engine, page: queue.Page, entry: Entry) -> None:
             return
         spoken = effective_of(connection, entry.item_id)
         if entry.state == UNDO:
-            _check_undo(page, entry, spoken)
+            _check_undo(page, entry, place, spoken)
             spoken.pop()
         else:
             _check(page, place, spoken)
             spoken.append(entry.row() | {names.OPERATOR_ID: page.operator_id})
         row = entry.row() | {names.OPERATOR_ID: page.operator_id, "entered_at": tables.now()}
         connection.execute(sa.insert(tables.ENTRIES), row)
-        _move(connection, page, entry, spoken)
+        twice = review.unit(0, _SECOND_LOOK, entry.item_id) < second_looks
+        _move(connection, page, entry, status_of(spoken, twice=twice))
 
 
 def undone() -> sa.ColumnElement[bool]:
@@ -114,11 +121,23 @@ def effective_of(connection: Connection, item_id: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def status_of(spoken: Sequence[dict[str, Any]]) -> str:
-    """Where an item stands after what was said of it."""
-    if not spoken or spoken[-1]["state"] == verifications.NOT_VERIFIED:
-        return queue.OPEN
-    return queue.SECOND if spoken[-1]["state"] == UNSURE else queue.DONE
+def status_of(spoken: Sequence[dict[str, Any]], *, twice: bool) -> str:
+    """Where an item stands after what was said of it.
+
+    Parameters
+    ----------
+    twice : two people have to say something of it, though the first one was sure.
+    """
+    said = _opinions(spoken)
+    if any(each[names.VERDICT] for each in said):
+        people = {each[names.OPERATOR_ID] for each in said}
+        return queue.AGAIN if twice and len(people) == 1 else queue.DONE
+    return queue.SECOND if said else queue.OPEN
+
+
+def _opinions(spoken: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was said without what only put an item off."""
+    return [each for each in spoken if each["state"] != verifications.NOT_VERIFIED]
 
 
 def _locked(connection: Connection, item_id: str) -> dict[str, Any]:
@@ -141,31 +160,38 @@ def _is_there(connection: Connection, page: queue.Page, entry: Entry) -> bool:
 
 
 def _check(page: queue.Page, place: dict[str, Any], spoken: Sequence[dict[str, Any]]) -> None:
-    leased = (place["lease_until"] or "") > tables.now()
-    if leased and place["lease_operator"] != page.operator_id:
+    if _is_elsewhere(page, place):
         raise Declined(NOT_YOURS, "somebody else has this item by now")
     if place["status"] == queue.DONE:
         raise Declined(NOT_YOURS, "somebody has decided this item already")
-    if place["status"] == queue.SECOND and any(
-        each["state"] == UNSURE and each[names.OPERATOR_ID] == page.operator_id for each in spoken
-    ):
+    if any(each[names.OPERATOR_ID] == page.operator_id for each in _opinions(spoken)):
         raise Declined(NOT_YOURS, "a second opinion is somebody else's")
 
 
-def _check_undo(page: queue.Page, entry: Entry, spoken: Sequence[dict[str, Any]]) -> None:
+def _is_elsewhere(page: queue.Page, place: dict[str, Any]) -> bool:
+    leased = (place["lease_until"] or "") > tables.now()
+    return leased and bool(place["lease_operator"] != page.operator_id)
+
+
+def _check_undo(
+    page: queue.Page, entry: Entry, place: dict[str, Any], spoken: Sequence[dict[str, Any]]
+) -> None:
     last = spoken[-1] if spoken else None
     if last is None or last["entry_id"] != entry.undoes:
         raise Declined(NOT_UNDOABLE, "this isn't the last that was said of the item")
     if last[names.OPERATOR_ID] != page.operator_id:
         raise Declined(NOT_UNDOABLE, "somebody else said this")
+    if _is_elsewhere(page, place):
+        raise Declined(NOT_UNDOABLE, "somebody else has this item by now")
 
 
-def _move(
-    connection: Connection, page: queue.Page, entry: Entry, spoken: Sequence[dict[str, Any]]
-) -> None:
-    """Give the item back; who takes an entry back has the item again."""
-    values: dict[str, Any] = {"status": status_of(spoken), **queue.FREE}
-    if entry.state == UNDO:
+def _move(connection: Connection, page: queue.Page, entry: Entry, status: str) -> None:
+    """Give the item back; who takes an entry back has the item again.
+
+    One for a second look stays away from others for as long, so that the first can be taken back.
+    """
+    values: dict[str, Any] = {"status": status, **queue.FREE}
+    if entry.state == UNDO or status == queue.AGAIN:
         until = tables.in_seconds(queue.UNDO_SECONDS)
         values |= queue.lease(page, until)
     if entry.state == verifications.NOT_VERIFIED:

@@ -54,6 +54,9 @@ class Desk:
         self.folder = folder.resolve()
         self.settings = settings
         self.reception = Reception(engine, settings, ring, pseudonyms)
+        self.groups = {
+            name: frozenset(map(pseudonyms.of, people)) for name, people in settings.groups.items()
+        }
         self.metrics = ReviewMetrics()
         self.dice = random.Random()
         self._loaded: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Response
 
-from pcb_spark.review import approvals, exports, orders, shift, tables, verdicts
+from pcb_spark.review import approvals, exports, groups, orders, shift, tables, verdicts
 from pcb_spark.serving import keys, review_wire
 from pcb_spark.serving.refusals import Refusal
 from pcb_spark.serving.visitors import Visitor  # noqa: TC001  FastAPI reads it
@@ -35,10 +36,28 @@ def add(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/shift/verdicts.csv")
     def spreadsheet(since: datetime | None = None, visitor: Visitor = may_look) -> Response:
         shift.look(desk.engine, visitor.operator_id, "verdicts of the shift as CSV")
-        text = io.StringIO()
-        csv.writer(text).writerows(exports.table(desk.engine, _moment(since)))
-        headers = {"Content-Disposition": 'attachment; filename="verdicts.csv"'}
-        return Response("\ufeff" + text.getvalue(), media_type=_CSV, headers=headers)
+        return _sheet("verdicts.csv", exports.table(desk.engine, _moment(since)))
+
+
+def add_groups(app: FastAPI, desk: Desk) -> None:
+    """Add the routes of figures of groups, empty where the plant has asked for none."""
+    may_look = desk.may(keys.LEAD, keys.ENGINEER)
+
+    def found() -> groups.Figures:
+        return groups.figures(
+            desk.engine, desk.groups, datetime.now(UTC), disagreements=desk.settings.disagreements
+        )
+
+    @app.get("/v1/groups")
+    def of_groups(visitor: Visitor = may_look) -> dict[str, Any]:
+        if desk.groups or desk.settings.disagreements:
+            shift.look(desk.engine, visitor.operator_id, "figures of groups")
+        return asdict(found())
+
+    @app.get("/v1/groups.csv")
+    def spreadsheet(visitor: Visitor = may_look) -> Response:
+        shift.look(desk.engine, visitor.operator_id, "figures of groups as CSV")
+        return _sheet("groups.csv", groups.table(found()))
 
 
 def add_brake(app: FastAPI, desk: Desk) -> None:
@@ -85,6 +104,13 @@ def add_golden(app: FastAPI, desk: Desk) -> None:
         headers = {"Content-Disposition": 'attachment; filename="references.zip"'}
         content = approvals.archive(desk.engine, desk.folder)
         return Response(content, media_type="application/zip", headers=headers)
+
+
+def _sheet(name: str, rows: Iterable[list[str]]) -> Response:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response("\ufeff" + text.getvalue(), media_type=_CSV, headers=headers)
 
 
 def _moment(since: datetime | None) -> str:

@@ -54,6 +54,7 @@ def build(desk: Desk) -> FastAPI:
     _add_items(app, desk)
     _add_entries(app, desk)
     lead_routes.add(app, desk)
+    lead_routes.add_groups(app, desk)
     lead_routes.add_golden(app, desk)
     lead_routes.add_brake(app, desk)
     _add_health(app, desk)
@@ -129,7 +130,8 @@ def _add_entries(app: FastAPI, desk: Desk) -> None:
         entry = said.as_entry()
         try:
             if not known.answer(desk.engine, page, entry):
-                verdicts.enter(desk.engine, page, entry)
+                looks = desk.settings.second_look_rate
+                verdicts.enter(desk.engine, page, entry, second_looks=looks)
         except verdicts.Declined as declined:
             status = _STATUS.get(declined.code, HTTPStatus.CONFLICT)
             raise Refusal(status, declined.code, declined.what) from None

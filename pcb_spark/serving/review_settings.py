@@ -9,6 +9,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pcb_spark.core.errors import ConfigError
+from pcb_spark.review import groups
 
 #: The key of each action, as a browser calls it. A key keeps its meaning from version to version.
 KEYS: Final = {
@@ -49,6 +50,12 @@ class ReviewSettings(_Section):
     """Keys that are others here than ``KEYS`` says."""
     known_defect_rate: float = Field(default=0.0, ge=0, le=0.5)
     """Known defects mixed in, a share of the items shown."""
+    second_look_rate: float = Field(default=0.0, ge=0, le=1)
+    """Images that a second person decides, too, without being told; a share of all."""
+    disagreements: bool = False
+    """Shows the lead how often two people who decided one image disagreed."""
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Names of the people of each group of which figures are shown; none without one."""
     ahead: int = Field(default=4, ge=1, le=50)
     """Items that a page holds besides the one it shows."""
     lease_seconds: int = Field(default=300, ge=10)
@@ -64,6 +71,18 @@ class ReviewSettings(_Section):
             raise ValueError(f"are more than {_MOST_KINDS}, or one stands twice")
         if any("|" in kind or not kind.strip() for kind in value):
             raise ValueError("have one that is empty, or has a |")
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _nobody_alone(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        small = sorted(name for name, of in value.items() if len(set(of)) < groups.LEAST_PEOPLE)
+        if small:
+            raise ValueError(f"{', '.join(small)} has fewer than {groups.LEAST_PEOPLE} people")
+        people = [who for of in value.values() for who in set(of)]
+        twice = sorted({who for who in people if people.count(who) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} would be in two groups")
         return value
 
     @model_validator(mode="after")

@@ -125,6 +125,51 @@ def test_who_took_an_unsure_back_may_give_the_second_opinion_on_another_ones(
     assert "a" in given(store_of_two, ANNA)
 
 
+def test_a_second_opinion_that_is_put_off_stays_somebody_elses(store_of_two: Engine) -> None:
+    verdicts.enter(store_of_two, ANNA, reviews.entry("a", verdicts.UNSURE))
+    verdicts.enter(store_of_two, BEN, reviews.entry("a", verifications.NOT_VERIFIED))
+
+    assert given(store_of_two, ANNA) == ["b"]
+    assert given(store_of_two, BEN) == ["a"]
+
+
+def test_an_unsure_is_not_taken_back_once_somebody_else_has_the_item(
+    store_of_two: Engine,
+) -> None:
+    unsure = reviews.entry("a", verdicts.UNSURE)
+    verdicts.enter(store_of_two, ANNA, unsure)
+    assert "a" in given(store_of_two, BEN)
+
+    with pytest.raises(verdicts.Declined, match="somebody else has this item"):
+        verdicts.enter(store_of_two, ANNA, reviews.entry("a", "Undo", undoes=unsure.entry_id))
+    assert "a" not in given(store_of_two, ANNA)
+
+
+def test_a_second_look_is_somebody_elses_and_nobody_is_told(store_of_two: Engine) -> None:
+    first = reviews.entry("a", verifications.REJECTED)
+    verdicts.enter(store_of_two, ANNA, first, second_looks=1.0)
+    assert given(store_of_two, BEN) == ["b"], "it may still be taken back"
+
+    queue.release(store_of_two, ANNA)
+    assert given(store_of_two, ANNA) == []
+    granted, _ = queue.grant(store_of_two, BEN, held=[], want=9, seconds=60)
+    assert [(each.item_id, each.second_opinion) for each in granted] == [("a", False), ("b", False)]
+    second = reviews.entry("a", verifications.CONFIRMED)
+    verdicts.enter(store_of_two, BEN, second, second_looks=1.0)
+    assert said(store_of_two) == [("a", "pass", None), ("a", "fail", None)]
+    assert queue.left(store_of_two) == 1
+
+
+def test_a_second_look_is_taken_by_who_was_asked_for_a_second_opinion(
+    store_of_two: Engine,
+) -> None:
+    verdicts.enter(store_of_two, ANNA, reviews.entry("a", verdicts.UNSURE), second_looks=1.0)
+    sure = reviews.entry("a", verifications.CONFIRMED)
+    verdicts.enter(store_of_two, BEN, sure, second_looks=1.0)
+
+    assert queue.left(store_of_two) == 1
+
+
 def test_not_verified_yet_goes_to_the_end_of_the_queue(store_of_two: Engine) -> None:
     verdicts.enter(store_of_two, ANNA, reviews.entry("a", verifications.NOT_VERIFIED))
 

@@ -196,6 +196,23 @@ def test_the_lead_sees_the_shift_and_takes_it_away_and_an_operator_does_not(
     assert "op-" not in sheet
 
 
+def test_groups_are_told_of_where_the_plant_has_asked_for_them(
+    opened: Opened, tmp_path: Path
+) -> None:
+    people = ("Anna", "Ben", "Carl", "Dora", "Emil")
+    plain, asked = opened(), opened(groups={"red": people}, disagreements=True)
+    lead = token(tmp_path, "Lea", keys.LEAD)
+    for client in (plain, asked):
+        client.headers["Authorization"] = f"Bearer {lead}"
+
+    found = plain.get("/v1/groups").json()
+    assert (found["groups"], found["wanted"]) == ([], False)
+    found = asked.get("/v1/groups").json()
+    assert (found["groups"][0]["name"], found["groups"][0]["fail"]) == ("red", None)
+    assert (found["wanted"], found["differ"]) == (True, None)
+    assert asked.get("/v1/groups.csv").text.splitlines()[1].startswith("red,")
+
+
 def test_a_lead_makes_a_good_image_a_golden_one_which_a_drop_can_read(
     anna: TestClient, opened: Opened, tmp_path: Path
 ) -> None:

@@ -43,6 +43,11 @@ def test_a_plant_has_keys_and_kinds_of_its_own(tmp_path: Path) -> None:
         ('[keys]\npass = "f"', "f would mean two things"),
         ('[keys]\npass = "3"', "3 is the key of a kind"),
         ("known_defect_rate = 2", "known_defect_rate"),
+        ('[groups]\nred = ["a", "b", "c", "d", "d"]', "red has fewer than 5 people"),
+        (
+            '[groups]\nred = ["a", "b", "c", "d", "e"]\nblue = ["e", "f", "g", "h", "i"]',
+            "e would be in two groups",
+        ),
         ("[proxy]\naddresses = []", "proxy.addresses"),
         ("kinds", "is no TOML"),
     ],

@@ -97,6 +97,48 @@ async function refresh() {
   }
 }
 
+// --- groups, of which a plant has to ask for figures
+
+function groupRow(body, { name, fail, passed, unsure }) {
+  const row = body.insertRow();
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = name;
+  row.append(head);
+  if (fail === null) {
+    const cell = row.insertCell();
+    cell.colSpan = 3;
+    cell.textContent = "fewer than five people";
+    return;
+  }
+  for (const count of [fail, passed, unsure]) {
+    const cell = row.insertCell();
+    cell.className = "number";
+    cell.textContent = count;
+  }
+}
+
+async function showGroups() {
+  const { groups, wanted, differ, twice, since, until } = await ask("GET", "/v1/groups");
+  $("#of-groups").hidden = !groups.length && !wanted;
+  $("#period").textContent = `Of whole days, ${since.slice(0, 10)} until before ${until.slice(0, 10)}.`;
+  const table = $("#groups");
+  table.hidden = !groups.length;
+  const head = table.createTHead().insertRow();
+  for (const name of ["Group", "True defects", "False calls", "Unsure"]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = name;
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (const group of groups) groupRow(body, group);
+  $("#disagreements").hidden = !wanted;
+  $("#disagreements").textContent = differ === null
+    ? "Disagreements are told once five people have decided images that others decided, too."
+    : `Two people disagreed on ${differ} of ${twice} images that two decided.`;
+}
+
 // --- the brake
 
 function called(line) { return line === null ? "all lines" : `line ${line}`; }
@@ -130,5 +172,7 @@ $("#since").addEventListener("change", refresh);
 $("#since-form").addEventListener("submit", (event) => event.preventDefault());
 setInterval(refresh, AGAIN);
 await refresh();
-await showBrake().catch((error) => { $("#state").textContent = `${error.message}.`; });
+for (const part of [showGroups, showBrake]) {
+  await part().catch((error) => { $("#state").textContent = `${error.message}.`; });
+}
 document.body.dataset.ready = "true";
