@@ -68,7 +68,7 @@ def _add_visits(app: FastAPI, desk: Desk) -> None:
         secret = desk.reception.log_in(told.key.strip())
         response.set_cookie(
             COOKIE, secret, max_age=desk.settings.session_hours * 3600, httponly=True,
-            samesite="strict", secure=request.url.scheme == "https",
+            samesite="strict", secure=desk.reception.is_secure(request),
         )  # fmt: skip
 
     @app.delete("/v1/session", status_code=HTTPStatus.NO_CONTENT)

@@ -39,6 +39,8 @@ class Proxy(_Section):
     user_header: str = "X-Forwarded-User"
     role_header: str = "X-Forwarded-Role"
     """Roles, with commas between; without it everybody is an operator."""
+    scheme_header: str = "X-Forwarded-Proto"
+    """By which it says that a browser came by https."""
 
 
 class ReviewSettings(_Section):
@@ -62,6 +64,8 @@ class ReviewSettings(_Section):
     """How long a page that has gone silent keeps its items."""
     session_hours: int = Field(default=12, ge=1)
     """How long a login by key lasts."""
+    secure_cookie: bool = False
+    """Sends the cookie of a login by https alone, whatever reaches the service."""
     proxy: Proxy | None = None
 
     @field_validator("kinds")

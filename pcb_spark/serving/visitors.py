@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pcb_spark.review.pseudonyms import Pseudonyms
-    from pcb_spark.serving.review_settings import ReviewSettings
+    from pcb_spark.serving.review_settings import Proxy, ReviewSettings
 
 COOKIE: Final = "pcb_session"
 _SESSIONS: Final = tables.SESSIONS.c
 _BEARER: Final = "bearer "
+_HTTPS: Final = "https"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +104,24 @@ class Reception:
                 sa.delete(tables.SESSIONS).where(_SESSIONS.token_sha256 == _digest(secret))
             )
 
-    def _by_proxy(self, request: Request) -> Visitor | None:
+    def is_secure(self, request: Request) -> bool:
+        """Whether the browser came by https, as the service sees it or the plant's proxy says."""
+        proxy = self._proxy_of(request)
+        told = request.headers.get(proxy.scheme_header, "") if proxy else ""
+        # A proxy behind a proxy adds its own: the first one met the browser.
+        by_proxy = told.partition(",")[0].strip().lower() == _HTTPS
+        return self._settings.secure_cookie or request.url.scheme == _HTTPS or by_proxy
+
+    def _proxy_of(self, request: Request) -> Proxy | None:
+        """The settings of the proxy that asks; None where it is none that is known."""
         proxy = self._settings.proxy
         if proxy is None or request.client is None or request.client.host not in proxy.addresses:
+            return None
+        return proxy
+
+    def _by_proxy(self, request: Request) -> Visitor | None:
+        proxy = self._proxy_of(request)
+        if proxy is None:
             return None
         user = request.headers.get(proxy.user_header, "").strip()
         if not user:

@@ -274,6 +274,28 @@ def test_a_login_lasts_until_the_key_is_revoked_or_somebody_logs_out(
     assert code(anna.get("/v1/review/setup")) == (401, "no_key")
 
 
+@pytest.mark.parametrize(
+    ("told", "header", "secure"),
+    [
+        ({}, "https", False),
+        ({"proxy": Proxy(addresses=("testclient",))}, "https", True),
+        ({"proxy": Proxy(addresses=("testclient",))}, "HTTPS, http", True),
+        ({"proxy": Proxy(addresses=("testclient",))}, "http", False),
+        ({"proxy": Proxy(addresses=("10.0.0.7",))}, "https", False),
+        ({"secure_cookie": True}, "http", True),
+    ],
+)
+def test_the_cookie_goes_by_https_alone_where_the_browser_came_by_it(
+    opened: Opened, tmp_path: Path, told: dict[str, Any], header: str, secure: bool
+) -> None:
+    client = opened(**told)
+    key = token(tmp_path, "Anna", keys.OPERATOR)
+    answer = client.post("/v1/session", json={"key": key}, headers={"X-Forwarded-Proto": header})
+
+    assert answer.status_code == 204
+    assert ("; Secure" in answer.headers["set-cookie"]) is secure
+
+
 def test_a_key_of_another_kind_does_not_log_in(opened: Opened, tmp_path: Path) -> None:
     client = opened()
 
