@@ -10,16 +10,10 @@ are killed in turn. In the end every verdict that was acknowledged has to be sto
 from __future__ import annotations
 
 import argparse
-import contextlib
 import http.client
 import json
-import os
 import random
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,8 +24,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import exc
-
+from faults import postgres_server
+from faults.postgres_server import Postgres
 from faults.review_desk import Service, make_items
 from pcb_spark.core import verifications
 from pcb_spark.review import database, exports
@@ -39,59 +33,6 @@ from pcb_spark.serving import keys
 
 _BETWEEN: Final = (0.3, 1.5)  # seconds
 _DEADLINE: Final = 60.0
-
-
-class Postgres:
-    """A PostgreSQL server of its own on loopback; where we are root, it runs as ``postgres``."""
-
-    def __init__(self, folder: Path) -> None:
-        self._data = folder / "postgres"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self.url = f"postgresql://plant@127.0.0.1:{self._port}/postgres"
-        folder.chmod(0o755)
-        self._data.mkdir(mode=0o700)
-        if os.getuid() == 0:
-            shutil.chown(self._data, "postgres", "postgres")
-        making = ["initdb", "--auth", "trust", "--username", "plant", "-D", str(self._data)]
-        subprocess.run(_as_nobody(making), check=True, stdout=subprocess.DEVNULL)
-        self._server: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers; it may have to wait for what was killed."""
-        end = time.monotonic() + _DEADLINE
-        while not self._answers():
-            if time.monotonic() > end:
-                raise TimeoutError("PostgreSQL doesn't answer")
-            if self._server is None or self._server.poll() is not None:
-                self._server = self._started()
-            time.sleep(0.1)
-
-    def kill(self) -> None:
-        """Kill the server and all that it started, as a power cut would."""
-        if self._server is None:
-            return
-        listed = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text()
-        for process in (self._server.pid, *map(int, listed.split())):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self._server.wait()
-        self._server = None
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        flags = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", ""]
-        return subprocess.Popen(_as_nobody(["postgres", *flags]), stderr=subprocess.DEVNULL)
-
-    def _answers(self) -> bool:
-        engine = database.connect(self.url)
-        try:
-            with engine.connect():
-                return True
-        except exc.OperationalError:
-            return False
-        finally:
-            engine.dispose()
 
 
 class Client(threading.Thread):
@@ -170,21 +111,14 @@ def differences(acknowledged: list[str], store: str, items: int) -> list[str]:
     return [*found, *([] if len(stored) == items else [f"{len(stored)} of {items} are stored"])]
 
 
-def _as_nobody(command: list[str]) -> list[str]:
-    """PostgreSQL refuses to run as root."""
-    if os.getuid():
-        return command
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-
-
 def main() -> int:
     """Do it with both kinds of store."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--kills", type=int, default=8)
     options = parser.parse_args()
-    if not all(map(shutil.which, ("postgres", "initdb"))):
-        sys.exit("no PostgreSQL found: apt-get install postgresql, and put its bin/ on the PATH")
+    if postgres_server.programs() is None:
+        sys.exit("no PostgreSQL found: apt-get install postgresql")
     wrong = []
     for kind in (False, True):
         with tempfile.TemporaryDirectory() as scratch:
