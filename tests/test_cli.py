@@ -118,6 +118,7 @@ def test_a_job_holds_a_lease_for_what_it_claims(
         ("train", "onnxruntime", True, True),
         ("tune", "onnxruntime", True, True),
         ("run", "onnxruntime", True, True),
+        ("retrain", "onnxruntime", True, True),
         ("ingest", "onnxruntime", False, False),
     ],
 )

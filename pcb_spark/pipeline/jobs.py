@@ -230,6 +230,7 @@ JOBS: Final[dict[str, JobRecord]] = {
             "what has verdicts by now to a challenger, compared with the champion",
             (run_retrain,),
             _RETRAIN,
+            fits=True,
         ),
     )
 }
