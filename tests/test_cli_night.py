@@ -43,6 +43,15 @@ def test_a_night_that_takes_nothing_in_goes_together_with_the_service(world: Wor
     assert claim.excludes(JOBS["nightly"].claim)
 
 
+@pytest.mark.parametrize(("words", "waits"), [([], False), (["--decisions", "in"], True)])
+def test_a_queue_that_keeps_whom_edge_machines_asked_waits_for_training(
+    words: list[str], waits: bool, world: World
+) -> None:
+    assert world.call("review-queue", "--to", "queue", *words, *IN_OUT) == 0
+    ((_, claim),) = world.leases
+    assert claim.excludes(JOBS["tune"].claim) is waits
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -87,6 +87,10 @@ def add_queue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="images that have a verdict already, too"
     )
+    parser.add_argument(
+        "--decisions", metavar="FOLDER",
+        help="what edge machines decided: the decisions/ that came with their spool",
+    )  # fmt: skip
 
 
 def add_days(parser: argparse.ArgumentParser) -> None:

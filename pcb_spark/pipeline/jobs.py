@@ -243,6 +243,9 @@ SERVICE: Final = JobRecord(
     _INGEST | Claim(pauses=True),
 )
 
+#: What review-queue claims that keeps whom edge machines asked.
+QUEUE_OF_DECISIONS: Final = _REVIEW_QUEUE | Claim(replaces=_tables(catalogue.REVIEWS))
+
 #: What a night claims where a service takes in what arrives.
 NIGHT_ALONE: Final = _NIGHT | _REPORT
 

@@ -10,19 +10,19 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from pcb_spark.core import durable, names
+from pcb_spark.core import durable, names, policy
 from pcb_spark.core.errors import InputError, PcbSparkError
 from pcb_spark.core.pairs import Reading
 from pcb_spark.lake import arrow, schemas, session, tables
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
-from pcb_spark.pipeline import approval, logs, references
+from pcb_spark.pipeline import approval, edge_decisions, logs, references
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.registry import open_registry
 from pcb_spark.report.review_pictures import PictureMaker
@@ -39,9 +39,10 @@ log = logging.getLogger(__name__)
 
 _KNOWN: Final = "known_defect"
 _PLACE: Final = "place"
+_FILES: Final = (*items.PICTURES, items.ORIGINAL)
 _MADE: Final = t.StructType([
     t.StructField(names.IMAGE_ID, t.StringType()),
-    *(t.StructField(which, t.BinaryType()) for which in items.PICTURES),
+    *(t.StructField(which, t.BinaryType()) for which in _FILES),
     t.StructField(_PLACE, t.StringType()),
 ])  # fmt: skip
 #: Images that an executor's Python holds at a time.
@@ -49,20 +50,35 @@ _AT_ONCE: Final = 16
 _RECORDS: Final = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
-def run_review_queue(job: Job, *, to: Path, known_defects: int = 0, again: bool = False) -> Counts:
+#: What is read of a score, or of an edge machine's decision.
+_SCORE: Final = (
+    *schemas.TRACEABILITY, names.PROBABILITY, names.THRESHOLD, names.DECISION, names.REVIEW,
+    names.MODEL_VERSION,
+)  # fmt: skip
+
+
+def run_review_queue(
+    job: Job,
+    *,
+    to: Path,
+    known_defects: int = 0,
+    again: bool = False,
+    decisions: str | None = None,
+) -> Counts:
     """Write what operators have to look at into a new folder below ``to``.
 
     Parameters
     ----------
+    decisions : a folder of what edge machines decided, of images that no job here has scored.
     known_defects : so many true defects go with them, to be mixed in.
     again : images that have a verdict already, too.
 
     Raises
     ------
-    InputError : there are no scores, or ``to`` can't be written.
+    InputError : there are no scores or decisions, or ``to`` can't be written.
     """
     began = time.monotonic()
-    scores = tables.read(job.spark, job.table(SCORES), schemas.SCORES)
+    scores = _scores(job, decisions)
     verdicts = _verdicts(job)
     there = _there(to)
     asked = scores.where(F.col(names.REVIEW).isNotNull())
@@ -71,7 +87,8 @@ def run_review_queue(job: Job, *, to: Path, known_defects: int = 0, again: bool 
         asked = asked.join(judged.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
     wanted = asked.withColumn(_KNOWN, F.lit(False))
     if known_defects:
-        others = scores.join(asked.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
+        images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+        others = images.join(asked.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
         wanted = wanted.unionByName(_known(others, verdicts, known_defects))
     found = _described(job, wanted, there)
     with logs.progress(job.spark, "review-queue"):
@@ -81,6 +98,18 @@ def run_review_queue(job: Job, *, to: Path, known_defects: int = 0, again: bool 
     counts = Counts(rows_in=len(found), rows_out=len(written), rows_rejected=0)
     close_books(job, "review-queue", {names.KIND_IMAGE: counts}, job.table(SCORES), began)
     return counts
+
+
+def _scores(job: Job, decisions: str | None) -> DataFrame:
+    """Scores, and of images that have none what edge machines decided."""
+    if decisions is None:
+        return tables.read(job.spark, job.table(SCORES), schemas.SCORES).select(*_SCORE)
+    there = edge_decisions.take_in(job, decisions).select(*_SCORE)
+    if not tables.exists(job.spark, job.table(SCORES)):
+        return there
+    scores = tables.read(job.spark, job.table(SCORES), schemas.SCORES).select(*_SCORE)
+    new = there.join(scores.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
+    return scores.unionByName(new)
 
 
 def _verdicts(job: Job) -> DataFrame:
@@ -99,15 +128,24 @@ def _there(to: Path) -> set[str]:
     return {item.item_id for folder in items.folders(to) for item in items.read(folder)}
 
 
-def _known(scores: DataFrame, verdicts: DataFrame, count: int) -> DataFrame:
-    """True defects that nobody contradicted, drawn by a hash of their ids."""
+def _known(images: DataFrame, verdicts: DataFrame, count: int) -> DataFrame:
+    """True defects that nobody contradicted, drawn by a hash of their ids.
+
+    Whatever a model made of them, or none has: most of a plant's history is from before its gate.
+    """
     agreed = verdicts.where(
         (F.col(names.VERDICT) == names.VERDICT_FAIL)
         & ~F.coalesce(names.OPERATORS_DISAGREE, F.lit(False))
     )
-    drawn = scores.join(agreed.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi")
+    drawn = images.join(agreed.select(names.IMAGE_ID), names.IMAGE_ID, "left_semi")
     ordered = drawn.orderBy(F.sha2(names.IMAGE_ID, 256)).limit(count)
-    return ordered.withColumn(_KNOWN, F.lit(True))
+    return ordered.select(
+        *schemas.TRACEABILITY,
+        *(F.lit(None).cast("double").alias(name) for name in (names.PROBABILITY, names.THRESHOLD)),
+        F.lit(policy.FAIL).alias(names.DECISION),
+        *(F.lit("").alias(name) for name in (names.REVIEW, names.MODEL_VERSION)),
+        F.lit(True).alias(_KNOWN),
+    )
 
 
 def _described(job: Job, wanted: DataFrame, there: set[str]) -> dict[str, items.Item]:
@@ -142,12 +180,14 @@ def _write(job: Job, found: dict[str, items.Item], to: Path) -> list[items.Item]
     for row in _made(job, list(found)):
         item = found[row[names.IMAGE_ID]]
         files: dict[str, str] = {}
-        for which in (each for each in items.PICTURES if row[each]):
-            files[which] = f"{folder.name}/{item.item_id}-{which}.jpg"
+        for which in (each for each in _FILES if row[each]):
+            suffix = PurePosixPath(item.source_uri).suffix if which == items.ORIGINAL else ".jpg"
+            files[which] = f"{folder.name}/{item.item_id}-{which}{suffix}"
             (to / files[which]).write_bytes(row[which])
         pictures = items.Pictures(
             image=files[items.IMAGE], reference=files.get(items.REFERENCE),
-            heat=files.get(items.HEAT), **json.loads(row[_PLACE]),
+            heat=files.get(items.HEAT), original=files.get(items.ORIGINAL),
+            **json.loads(row[_PLACE]),
         )  # fmt: skip
         written.append(replace(item, pictures=pictures))
     durable.sync_folder(folder)
@@ -208,5 +248,5 @@ def _pictures(
 
 def _row(image_id: str, made: Made) -> Sequence[Any]:
     told = asdict(made)
-    files = [told.pop(which) for which in items.PICTURES]
+    files = [told.pop(which) for which in _FILES]
     return [image_id, *files, json.dumps(told)]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pcb_spark.pipeline import Job
 
 _ORDER = (
-    "ingest", "describe", "golden", "featurize", "train", "score", "nightly", "tune", "compact",
-    "prune",
+    "ingest", "describe", "golden", "featurize", "train", "score", "nightly", "review-queue",
+    "tune", "compact", "prune",
 )  # fmt: skip
 #: What rows are that didn't come out, of jobs that reject none.
 _LEFT = {"golden": "passed over", "prune": "removed"}

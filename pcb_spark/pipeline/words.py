@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.pipeline import clearing
-from pcb_spark.pipeline.jobs import JOBS, MODEL, NIGHT_ALONE, ORDERS, SERVICE, JobRecord
+from pcb_spark.pipeline.jobs import (
+    JOBS,
+    MODEL,
+    NIGHT_ALONE,
+    ORDERS,
+    QUEUE_OF_DECISIONS,
+    SERVICE,
+    JobRecord,
+)
 from pcb_spark.pipeline.models import Signed
 from pcb_spark.pipeline.nightly import Days
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 #: The flags of jobs that are told them as they are.
 _TOLD: Final = {
     "export": ("to", "key", "weights_licence", "version"),
-    "review-queue": ("to", "known_defects", "again"),
+    "review-queue": ("to", "known_defects", "again", "decisions"),
     "retrain": ("if_alarmed",),
 }
 
@@ -40,7 +48,8 @@ def of_job(options: argparse.Namespace) -> JobRecord:
     if options.name == "nightly":
         return _nightly(record, options)
     given = {name: getattr(options, name) for name in _TOLD.get(options.name, ())}
-    return _told(record, given, record.claim)
+    claim = QUEUE_OF_DECISIONS if given.get("decisions") else record.claim
+    return _told(record, given, claim)
 
 
 def of_model(options: argparse.Namespace) -> JobRecord:

@@ -36,6 +36,7 @@ class Made:
 
     Attributes
     ----------
+    original : the camera's own file, where ``image`` is another one.
     right, down : by how much the image lies off its reference, as shares of its sides.
     x, y : the hottest place, as shares of its sides; None without a heat map.
     """
@@ -43,6 +44,7 @@ class Made:
     image: bytes
     reference: bytes | None
     heat: bytes | None
+    original: bytes | None
     width: int
     height: int
     right: float = 0.0
@@ -75,8 +77,9 @@ class PictureMaker:
             return None
         golden = self._shown(reference) if reference else None
         offset = self._offset(image, reference if golden else None)
+        shown = _encoded(picture, image)
         made = Made(
-            image=_encoded(picture, image),
+            image=shown, original=None if shown == image else image,
             reference=_encoded(golden, reference) if golden else None,
             heat=None, width=picture.width, height=picture.height,
             right=offset.right / images.SIDE, down=offset.down / images.SIDE,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from pcb_spark.core import names, validity
-from pcb_spark.review import database, tables, verdicts
+from pcb_spark.review import database, items, tables, verdicts
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -86,6 +86,8 @@ def approved(engine: Engine) -> Iterator[dict[str, Any]]:
 def archive(engine: Engine, folder: Path) -> bytes:
     """Write a .zip to be unpacked into a drop: the golden images, and ``references.csv``.
 
+    Each image is the camera's own file, so that it has the size and the depth of those to come.
+
     Parameters
     ----------
     folder : of all queues, where the pictures are.
@@ -95,7 +97,8 @@ def archive(engine: Engine, folder: Path) -> bytes:
     rows.writerow(validity.COLUMNS)
     with zipfile.ZipFile(file, "w") as packed:
         for each in approved(engine):
-            picture = folder / json.loads(each["pictures"])["image"]
+            pictures = items.Pictures(**json.loads(each["pictures"]))
+            picture = folder / (pictures.original or pictures.image)
             name = f"references/approved-{each['item_id']}{picture.suffix}"
             if picture.exists() and name not in packed.namelist():
                 packed.write(picture, name)

@@ -21,6 +21,7 @@ IMAGE: Final = "image"
 REFERENCE: Final = "reference"
 HEAT: Final = "heat"
 PICTURES: Final = (IMAGE, REFERENCE, HEAT)
+ORIGINAL: Final = "original"
 _ID_LENGTH: Final = 32
 
 
@@ -33,6 +34,7 @@ class Pictures:
     width, height : px of the image as it is shown.
     right, down : where the image lies on its reference, as shares of its sides.
     x, y : the suspect place, as shares of its sides; None where there is none.
+    original : the camera's own file, where a browser is shown another one; never sent to it.
     """
 
     image: str
@@ -44,6 +46,7 @@ class Pictures:
     down: float = 0.0
     x: float | None = None
     y: float | None = None
+    original: str | None = None
 
     def file(self, which: str) -> str | None:
         """The file of one of ``PICTURES``."""

@@ -167,6 +167,7 @@ def _shown(granted: queue.Granted) -> dict[str, Any]:
     shown = asdict(granted)
     for which in items.PICTURES:
         shown["pictures"][which] = granted.pictures.file(which) is not None
+    del shown["pictures"][items.ORIGINAL]
     return shown
 
 

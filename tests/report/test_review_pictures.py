@@ -57,6 +57,9 @@ def test_a_jpeg_that_any_browser_shows_stays_byte_for_byte() -> None:
     found = made(PictureMaker(None, **LIMITS), plain, plain)
 
     assert (found.image, found.reference, found.heat) == (plain, plain, None)
+    assert found.original is None
+    large = picture(2000, 40, "PNG")
+    assert made(PictureMaker(None, **LIMITS), large).original == large
     assert (found.width, found.height, found.x, found.y) == (60, 40, None, None)
 
 

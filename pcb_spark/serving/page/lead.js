@@ -48,6 +48,7 @@ function figures(found) {
 function chart(table, bars) {
   const most = Math.max(1, ...bars.map(({ fail, passed }) => fail + passed));
   table.replaceChildren();
+  table.parentElement.hidden = !bars.length;
   const head = table.createTHead().insertRow();
   for (const name of ["", "True defects", "False calls", ""]) {
     const cell = document.createElement(name ? "th" : "td");
