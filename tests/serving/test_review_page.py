@@ -29,9 +29,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[review_desk.Service]:
+def started(folder: Path, *flags: str) -> Iterator[review_desk.Service]:
     review_desk.make_items(folder / "items", 20)
-    found = review_desk.Service(folder)
+    found = review_desk.Service(folder, *flags)
     found.start()
     yield found
     found.kill()
@@ -39,8 +39,11 @@ def started(folder: Path) -> Iterator[review_desk.Service]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[review_desk.Service]:
-    """A service at which nobody decides anything."""
-    with started(tmp_path_factory.mktemp("review")) as found:
+    """A service at which nobody decides anything, and that shows all that may be asked for."""
+    folder = tmp_path_factory.mktemp("review")
+    settings = folder / "review.toml"
+    settings.write_text('disagreements = true\n[groups]\nred = ["a", "b", "c", "d", "e"]\n')
+    with started(folder, "--settings", str(settings)) as found:
         yield found
 
 
