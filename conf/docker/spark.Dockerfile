@@ -19,7 +19,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY pcb_spark pcb_spark
 # pyspark and petastorm come as source, which these three build.
 RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt flit_core setuptools wheel \
-    && /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt --no-build-isolation '.[spark]' \
+    && /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt --no-build-isolation '.[spark,postgresql]' \
     && find /opt/pcb -type d -name tests -prune -exec rm -rf {} +
 # What `pcb-spark jars` fetches, less its archive of Spark's classes, which fits where it was made alone,
 # and less Ivy's own copies. A build's host name stands in no table.

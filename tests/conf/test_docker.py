@@ -78,9 +78,12 @@ def test_a_stage_installs_what_constraints_pin() -> None:
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
     (version,) = re.findall(r" mlflow==(\S+)", (FOLDER / "mlflow.Dockerfile").read_text())
     assert version == pins["mlflow-skinny"]
-    for name in ("edge", "service", "spark"):
+    # Verdicts may lie in PostgreSQL, for the review page and for ingest.
+    for name, extras in {
+        "edge": "edge", "service": "service,postgresql", "spark": "spark,postgresql",
+    }.items():  # fmt: skip
         text = (FOLDER / f"{name}.Dockerfile").read_text()
-        assert re.search(rf"pip install .*-c constraints\.txt .*'\.\[{name}\]'", text)
+        assert re.search(rf"pip install .*-c constraints\.txt .*'\.\[{extras}\]'", text)
 
 
 def test_the_services_command_is_one_that_it_understands(
@@ -141,76 +144,3 @@ def self_signed() -> tuple[bytes, bytes]:
     unlocked = serialization.NoEncryption()
     form = serialization.PrivateFormat.PKCS8
     return signed.public_bytes(pem), key.private_bytes(pem, form, unlocked)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> dict[str, str]:
-    """The environment of a container: stand-ins of Java and Spark print the words they get."""
-    for place in ("bin/java", "spark/bin/spark-submit", "bin/pcb-spark"):
-        stand_in = tmp_path / place
-        stand_in.parent.mkdir(parents=True, exist_ok=True)
-        stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$SPARK_DIST_CLASSPATH" "$@"\n')
-        stand_in.chmod(0o755)
-    for key in ("one", "two"):
-        (tmp_path / "brought" / key / "jars").mkdir(parents=True)
-    return {
-        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "SPARK_HOME": f"{tmp_path}/spark",
-        "PCB_JARS": f"{tmp_path}/brought", "XDG_CACHE_HOME": f"{tmp_path}/cache",
-        "SPARK_DIST_CLASSPATH": "",
-    }  # fmt: skip
-
-
-def entered(environment: dict[str, str], *words: str) -> list[str]:
-    command = ["sh", str(FOLDER / "entrypoint"), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()
-
-
-def jars(cluster: dict[str, str]) -> str:
-    return "{0}/one/jars/*:{0}/two/jars/*".format(cluster["PCB_JARS"])
-
-
-def test_kubernetes_starts_a_driver(cluster: dict[str, str]) -> None:
-    cluster["SPARK_DRIVER_BIND_ADDRESS"] = "10.1.0.7"
-    words = ["--class", "org.apache.spark.deploy.PythonRunner", "local:///opt/x.py", "--set", "a b"]
-    assert entered(cluster, "driver", *words) == [
-        f"{cluster['SPARK_HOME']}/bin/spark-submit", jars(cluster),
-        "--conf", "spark.driver.bindAddress=10.1.0.7", "--deploy-mode", "client", *words,
-    ]  # fmt: skip
-
-
-def test_kubernetes_starts_an_executor(cluster: dict[str, str]) -> None:
-    given = {
-        "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@driver:7078", "SPARK_EXECUTOR_ID": "3",
-        "SPARK_EXECUTOR_CORES": "4", "SPARK_EXECUTOR_MEMORY": "4g",
-        "SPARK_APPLICATION_ID": "spark-1",
-        "SPARK_EXECUTOR_POD_IP": "10.1.0.8", "SPARK_RESOURCE_PROFILE_ID": "0",
-        "SPARK_EXECUTOR_POD_NAME": "score-3", "SPARK_JAVA_OPT_0": "-Da=$(b) c",
-        "SPARK_JAVA_OPT_1": "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    }  # fmt: skip
-    home = cluster["SPARK_HOME"]
-    assert entered(cluster | given, "executor")[2:] == [
-        "-Xms4g", "-Xmx4g", "-Da=$(b) c", "--add-opens=java.base/java.lang=ALL-UNNAMED",
-        "-cp", f"{home}/conf:{home}/jars/*:{jars(cluster)}",
-        "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
-        "--driver-url", "spark://CoarseGrainedScheduler@driver:7078", "--executor-id", "3",
-        "--cores", "4", "--app-id", "spark-1", "--hostname", "10.1.0.8",
-        "--resourceProfileId", "0", "--podName", "score-3",
-    ]  # fmt: skip
-
-
-def test_a_job_finds_the_images_jars_in_a_cache_that_may_be_written(
-    cluster: dict[str, str],
-) -> None:
-    for _ in range(2):
-        entered(cluster, "pcb-spark")
-    cache = Path(cluster["XDG_CACHE_HOME"]) / "pcb_spark"
-    assert [path.name for path in (cache / "jars").iterdir()] == ["one", "two"]
-    assert not (Path(cluster["PCB_JARS"]) / "brought").exists()
-    (cache / "weights.onnx").touch()
-
-
-def test_anything_else_is_run_as_it_is(cluster: dict[str, str]) -> None:
-    assert entered(cluster, "pcb-spark", "ingest", "--set", "a b")[1:] == [
-        "", "ingest", "--set", "a b",
-    ]  # fmt: skip
