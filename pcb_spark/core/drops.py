@@ -118,7 +118,13 @@ class Drop:
     def reference(self, path: str, traits: Traits, image: bytes) -> tuple[str, bytes] | None:
         """Path and content of an image's golden image; None where ingest would attach none."""
         named = self._told(path).get(names.REFERENCE)
-        named = named or validity.choose(self._windows, traits)
+        return self._attached(named, image) if named else self.golden(traits, image)
+
+    def golden(self, traits: Traits, image: bytes) -> tuple[str, bytes] | None:
+        """The same by part number, position, line and time alone."""
+        return self._attached(validity.choose(self._windows, traits), image)
+
+    def _attached(self, named: str | None, image: bytes) -> tuple[str, bytes] | None:
         if not named or ".." in Path(named).parts or Path(named).is_absolute():
             return None
         try:

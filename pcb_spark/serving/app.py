@@ -21,6 +21,7 @@ from pcb_spark.core.errors import BundleError
 from pcb_spark.serving import answers, gate, keys, uploads, wire
 from pcb_spark.serving.champion import Champion
 from pcb_spark.serving.engine import Engine
+from pcb_spark.serving.golden import GoldenImages
 from pcb_spark.serving.inspection import Inspector, unreadable
 from pcb_spark.serving.metrics import Metrics
 from pcb_spark.serving.references import ReferenceStore
@@ -49,10 +50,12 @@ class Service:
     ----------
     load : makes the bundle at a path ready; raises ``BundleError``.
     ring : the API keys; None: everybody may do all.
+    golden : a folder with the golden images of images that name no reference.
 
     Raises
     ------
     BundleError : the first model is refused.
+    InputError : that folder doesn't say which image is good for what.
     """
 
     def __init__(
@@ -63,16 +66,24 @@ class Service:
         ring: keys.KeyRing | None,
         *,
         allow_older: bool = False,
+        golden: Path | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.champion = Champion(path, load, self.metrics, allow_older=allow_older)
         self.engine = Engine(settings.threads, self.metrics)
         store = ReferenceStore(settings.reference_bytes, self.metrics)
-        self.inspector = Inspector(self.engine, store, self.metrics)
+        self.inspector = Inspector(self.engine, store, self.metrics, self._checked(golden))
         self.doorkeeper = gate.Doorkeeper(ring)
         self.rate = gate.RateLimit(settings.rate)
         self.turnstile = gate.Turnstile(settings.requests, self.metrics)
+
+    def _checked(self, folder: Path | None) -> GoldenImages | None:
+        if folder is None:
+            return None
+        golden = GoldenImages(folder)
+        golden.check(self.champion.current.decider.manifest.habits)
+        return golden
 
     def lifespan(self) -> Lifespan[FastAPI]:
         """Watch for new models as long as the application runs."""
@@ -139,7 +150,7 @@ def _add_inspect(app: FastAPI, service: Service) -> None:
             told = keys.REVIEW in key.scopes
             results = await service.inspector.inspect(model, asked, told=told)
         request.state.details += f" images={len(asked)} model={model.manifest.model_version}"
-        refusal = unreadable(results)
+        refusal = unreadable(asked, results)
         if refusal is not None:
             listed = [each.model_dump() for each in results]
             return answers.answer_with(request, refusal, service.metrics, results=listed)

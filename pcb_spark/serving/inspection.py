@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,20 +17,30 @@ from pcb_spark.serving.refusals import Refusal
 if TYPE_CHECKING:
     from pcb_spark.core.scorer import Score
     from pcb_spark.serving.engine import Engine
+    from pcb_spark.serving.golden import GoldenImages
     from pcb_spark.serving.metrics import Metrics
     from pcb_spark.serving.references import Pixels
     from pcb_spark.serving.served import Served
     from pcb_spark.serving.uploads import Inspection
 
-#: Reasons for which an upload is malformed, not merely of no use.
-UNREADABLE = frozenset({*names.IMAGE_REASONS, names.REFERENCE_UNUSABLE})
-
 
 class Inspector:
-    """Decides images; one for all requests."""
+    """Decides images; one for all requests.
 
-    def __init__(self, engine: Engine, store: references.ReferenceStore, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    golden : has the references of images that name none; None: they have none.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: references.ReferenceStore,
+        metrics: Metrics,
+        golden: GoldenImages | None,
+    ) -> None:
         self._engine = engine
+        self._golden = golden
         self._store = store
         self._metrics = metrics
 
@@ -46,6 +57,7 @@ class Inspector:
         ------
         Refusal : 409, a reference is named that isn't known.
         """
+        asked = await asyncio.gather(*(self._referred(model, each) for each in asked))
         golden = [self._known(model, number, each) for number, each in enumerate(asked)]
         scores = await asyncio.gather(
             *(self._score(model, each, known) for each, known in zip(asked, golden, strict=True))
@@ -54,6 +66,17 @@ class Inspector:
             self._result(model, each, score, told=told)
             for each, score in zip(asked, scores, strict=True)
         ]
+
+    async def _referred(self, model: Served, asked: Inspection) -> Inspection:
+        """With the golden image of its part and position, where it names no reference."""
+        compares = model.scorer.pairs.reading.difference
+        if self._golden is None or asked.reference_sha256 is not None or not compares:
+            return asked
+        habits = model.decider.manifest.habits
+        found = await asyncio.to_thread(self._golden.find, habits, asked.trace, asked.image)
+        if found is None:
+            return asked
+        return replace(asked, reference=found, reference_sha256=references.digest(found))
 
     def _known(self, model: Served, number: int, asked: Inspection) -> Pixels | None:
         """The reference, where its pixels were kept."""
@@ -88,7 +111,7 @@ class Inspector:
         return reader.aligned(pixels, golden)
 
     def _result(self, model: Served, asked: Inspection, score: Score, *, told: bool) -> wire.Result:
-        trace = asked.trace.model_dump(exclude={"image_id", "reference_sha256"})
+        trace = asked.trace.model_dump(exclude={"image_id", "captured_at", "reference_sha256"})
         image_id = asked.trace.image_id or references.digest(asked.image)[:32]
         # An image of which nobody says the board is a board of its own: it may be drawn, too.
         board_id = asked.trace.board_id or image_id
@@ -111,10 +134,10 @@ class Inspector:
         )
 
 
-def unreadable(results: Sequence[wire.Result]) -> Refusal | None:
+def unreadable(asked: Sequence[Inspection], results: Sequence[wire.Result]) -> Refusal | None:
     """Give the refusal of a request of whose files one isn't a readable image."""
-    for number, each in enumerate(results):
-        if each.decision == policy.UNSCORABLE and each.reason in UNREADABLE:
+    for number, (sent, each) in enumerate(zip(asked, results, strict=True)):
+        if each.decision == policy.UNSCORABLE and _malformed(sent, each.reason):
             return Refusal(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_image",
                 f"image {number} or its reference can't be read",
@@ -123,3 +146,10 @@ def unreadable(results: Sequence[wire.Result]) -> Refusal | None:
                 hint="an operator has to look at it; `results` has the other images",
             )  # fmt: skip
     return None
+
+
+def _malformed(sent: Inspection, reason: str | None) -> bool:
+    """Whether an upload is, and not merely of no use; a reference of our own is no upload."""
+    if reason == names.REFERENCE_UNUSABLE:
+        return sent.reference is not None
+    return reason in names.IMAGE_REASONS

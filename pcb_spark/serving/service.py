@@ -65,6 +65,10 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-older", action="store_true", help="take bundles that were exported before, too"
     )
+    parser.add_argument(
+        "--golden", type=Path, metavar="DIR",
+        help="references.csv and golden images, as in a drop, for images that name no reference",
+    )  # fmt: skip
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--keys", type=Path, metavar="FILE", help="file of API keys, hashed")
     who.add_argument("--without-keys", action="store_true", help="let everybody do everything")
@@ -121,5 +125,8 @@ def _start(options: argparse.Namespace) -> None:
     )  # fmt: skip
     ring = None if options.without_keys else keys.KeyRing(options.keys)
     with running.listening(options.host, options.port) as listening:
-        service = app.Service(options.bundle, load, settings, ring, allow_older=options.allow_older)
+        service = app.Service(
+            options.bundle, load, settings, ring,
+            allow_older=options.allow_older, golden=options.golden,
+        )  # fmt: skip
         running.serve(app.build(service), listening, grace_seconds=settings.grace_seconds)

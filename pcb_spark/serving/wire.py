@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 #: An id as it comes from the line; Spark draws by these strings, so that none is trimmed.
 Id = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=512)]
+Moment = Annotated[AwareDatetime, Field(strict=True)]
 Sha256 = Annotated[str, StringConstraints(strict=True, pattern="^[0-9a-f]{64}$")]
 
 
@@ -31,6 +32,10 @@ class Trace(_Wire):
     )
     position: Id | None = None
     part_number: Id | None = None
+    captured_at: Moment | None = Field(
+        default=None,
+        description="Chooses among golden images that the service has. Without one: now.",
+    )
     reference_sha256: Sha256 | None = Field(
         default=None, description="A reference that was sent before, in place of its file."
     )

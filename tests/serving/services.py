@@ -71,10 +71,12 @@ def load(path: Path, *, settings: Settings) -> Served:
 
 
 @contextlib.contextmanager
-def client(path: Path, *, ring: keys.KeyRing | None = None, **limits: Any) -> Iterator[TestClient]:
+def client(
+    path: Path, *, ring: keys.KeyRing | None = None, golden: Path | None = None, **limits: Any
+) -> Iterator[TestClient]:
     """A client of a service in this process, with the lifespan of an application."""
     settings = Settings(**{"workers": 2, "watch_seconds": 3600, **limits})
-    service = app.Service(path, partial(load, settings=settings), settings, ring)
+    service = app.Service(path, partial(load, settings=settings), settings, ring, golden=golden)
     with TestClient(app.build(service)) as asking:
         yield asking
 
