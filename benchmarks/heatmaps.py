@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pcb_spark.core import bundle, images, registration
+from pcb_spark.core import bundle, heatmaps, images, registration
 from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import Box, render_pair
-from pcb_spark.network import heatmaps
+from pcb_spark.network import pooled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
-    mapper = heatmaps.HeatMapper(bundle.read(options.bundle))
+    mapper = pooled.mapper(bundle.read(options.bundle))
     found = list(trials(mapper, count=options.count, seed=options.seed))
     groups = {"all": found}
     for trial in found:

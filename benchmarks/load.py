@@ -34,9 +34,9 @@ import numpy as np
 import onnx
 
 from benchmarks import running, service
-from pcb_spark.core import bundle
+from pcb_spark.core import bundle, linear
 from pcb_spark.core.scorer import Scorer
-from pcb_spark.network import graphs, linear, trees
+from pcb_spark.network import graphs, trees
 
 _PAIRS = 24
 _CLIENTS = 32

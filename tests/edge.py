@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from pcb_spark.core import bundle, durable, edge_bundle, machine, self_test
+from pcb_spark.core import bundle, durable, edge_bundle, heatmaps, machine, self_test
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.core.share_cap import Cap, ShareCap
 from pcb_spark.core.signatures import SecretKey
+from pcb_spark.network import pooled
 from pcb_spark.network.graphs import FeatureSpec
 from tests.models import in_memory, train
 from tests.rows import rendered_pairs
@@ -57,12 +58,16 @@ def sealed(
     shares: Shares | None = None,
     made: bundle.Bundle | None = None,
     cap: Cap | None = None,
+    explaining: bool = False,
 ) -> edge_bundle.EdgeBundle:
     """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``."""
     made = made or model(seed)
     record = None if cap is None else share_cap(made, cap)
     scorer = Scorer(made, cap=record)
     known, parts = [], {bundle.GRAPH: made.parts[bundle.GRAPH]}
+    if explaining:
+        parts[heatmaps.HEAT] = heatmaps.to_json(pooled.of_bundle(made))
+        parts[bundle.CLASSIFIER] = made.parts[bundle.CLASSIFIER]
     for number, (image, reference) in enumerate(rendered_pairs(PAIRS)):
         names = [f"{edge_bundle.SELF_TEST}/{number}_{what}" for what in ("image", "reference")]
         parts |= dict(zip(names, (image, reference), strict=True))

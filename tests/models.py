@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from pcb_spark.network.linear import Linear
+    from pcb_spark.core.linear import Linear
 
 MANIFEST: dict[str, Any] = {
     "format": 1,

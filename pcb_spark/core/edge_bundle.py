@@ -5,6 +5,7 @@
     manifest.json             what the model is, how it decides, and the hash of every other file
     manifest.json.minisig     the plant's signature of the manifest
     graph.onnx                pixels to probability
+    heat.json, classifier.txt, linear.json    what heat maps need besides
     self_test/                a few images, and references, with the scores that they have to get
 
 One folder or one .zip. Nothing of it is parsed before the signature fits, and no part before its

@@ -6,11 +6,14 @@ a score differ.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import onnxruntime as ort
 
-_METADATA: Final = 14  # ModelProto.metadata_props
+# Numbers of fields, as onnx.proto has them.
+_GRAPH, _METADATA = 7, 14  # of a model
+_OUTPUT: Final = 12  # of a graph
 
 
 def of(graph: bytes, *, threads: int = 1) -> ort.InferenceSession:
@@ -19,6 +22,15 @@ def of(graph: bytes, *, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     providers = ["CPUExecutionProvider"]
     return ort.InferenceSession(_with_threads(graph, threads), options, providers=providers)
+
+
+def exposing(graph: bytes, tensors: Iterable[str]) -> bytes:
+    """Make inner tensors outputs of a serialized graph.
+
+    A second message in the place of one is merged into it, so that no onnx is needed here either.
+    """
+    named = (_field(_OUTPUT, _field(1, tensor.encode())) for tensor in tensors)
+    return graph + _field(_GRAPH, b"".join(named))
 
 
 def _with_threads(graph: bytes, threads: int) -> bytes:
@@ -33,5 +45,14 @@ def _with_threads(graph: bytes, threads: int) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of a protobuf message; of less than 16, and with less than 128 bytes."""
-    return bytes([number << 3 | 2, len(content)]) + content
+    """A field, numbered below 16, of a protobuf message."""
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; all but the last one have the eighth."""
+    found = []
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pcb_spark.core import names
+from pcb_spark.core import linear, names
 from pcb_spark.learning import examples, logistic_regression
-from pcb_spark.network import linear, trees
+from pcb_spark.network import trees
 
 if TYPE_CHECKING:
     import lightgbm

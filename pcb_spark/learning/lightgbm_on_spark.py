@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from pcb_spark.core import names
+from pcb_spark.core.linear import Linear, mixed
 from pcb_spark.lake import session
 from pcb_spark.learning import logistic_regression
 from pcb_spark.learning.examples import GROUP_DATE, LABEL, check_classes, window_name
 from pcb_spark.network import trees
-from pcb_spark.network.linear import Linear, mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

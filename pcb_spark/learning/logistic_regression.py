@@ -8,9 +8,9 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
+from pcb_spark.core.linear import Linear, roots
 from pcb_spark.learning.examples import GROUP_DATE, LABEL
 from pcb_spark.network import trees
-from pcb_spark.network.linear import Linear, roots
 
 if TYPE_CHECKING:
     import pandas as pd

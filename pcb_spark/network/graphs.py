@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -19,9 +19,12 @@ from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.core.pairs import Reading
 from pcb_spark.network import pixel_numbers, pooling, unpacking
-from pcb_spark.network.linear import Linear, add_log_odds
+from pcb_spark.network.linear_nodes import add_log_odds
 from pcb_spark.network.nodes import NodeBuilder, checked_model
 from pcb_spark.network.resnet50 import INPUT
+
+if TYPE_CHECKING:
+    from pcb_spark.core.linear import Linear
 
 AVGPOOL = "avgpool"
 PIXELS = "pixels"

@@ -21,6 +21,7 @@ from pcb_spark.core import (
     decisions,
     durable,
     edge_bundle,
+    heatmaps,
     machine,
     names,
     self_test,
@@ -31,6 +32,7 @@ from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
+from pcb_spark.network import pooled
 from pcb_spark.network.pretrained import SOURCES
 from pcb_spark.pipeline import approval, references, share_caps
 from pcb_spark.pipeline.artifacts import read_bundle
@@ -116,7 +118,7 @@ def run_export(
         self_test=known,
         share_cap=cap,
     )
-    parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **files}
+    parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **_explaining(model), **files}
     edge = edge_bundle.sealed(manifest, parts, secret)
     _write(to, edge)
     _check(to, secret.public)
@@ -124,6 +126,13 @@ def run_export(
     capped = f", share cap of the night {cap.night}" if cap else ""
     job.notes.append(f"{what}{capped}: {to}{source.keep(to)}")
     return edge
+
+
+def _explaining(model: Bundle) -> dict[str, bytes]:
+    """What heat maps need besides the graph."""
+    own = {name: model.parts[name] for name in (bundle.CLASSIFIER, bundle.LINEAR)
+           if name in model.parts}  # fmt: skip
+    return {heatmaps.HEAT: heatmaps.to_json(pooled.of_bundle(model)), **own}
 
 
 def _share_cap(job: Job, model: Bundle) -> ShareCap | None:

@@ -19,21 +19,22 @@ from pyspark.sql import types as t
 from pcb_spark.core import durable, names, policy
 from pcb_spark.core.errors import InputError, PcbSparkError
 from pcb_spark.core.pairs import Reading
+from pcb_spark.core.pictures import PictureMaker
 from pcb_spark.lake import arrow, schemas, session, tables
 from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
+from pcb_spark.network import pooled
 from pcb_spark.pipeline import approval, edge_decisions, logs, references
 from pcb_spark.pipeline.artifacts import read_bundle
 from pcb_spark.pipeline.registry import open_registry
-from pcb_spark.report.review_pictures import PictureMaker
 from pcb_spark.review import items
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from pcb_spark.core.bundle import Bundle
+    from pcb_spark.core.pictures import Made
     from pcb_spark.pipeline.job import Job
-    from pcb_spark.report.review_pictures import Made
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +236,8 @@ def _model(job: Job) -> Bundle | None:
 
 @functools.lru_cache(maxsize=1)
 def _maker(model: Any, max_pixels: int, bit_depth: int) -> PictureMaker:
-    return PictureMaker(model.value, max_pixels=max_pixels, bit_depth=bit_depth)
+    mapper = pooled.mapper(model.value) if model.value else None
+    return PictureMaker(mapper, max_pixels=max_pixels, bit_depth=bit_depth)
 
 
 def _pictures(

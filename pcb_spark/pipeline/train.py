@@ -46,10 +46,10 @@ from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from pcb_spark.core.linear import Linear
     from pcb_spark.learning.settings import TreeSettings
     from pcb_spark.learning.thresholds import Thresholds
     from pcb_spark.network.features import FeatureSet
-    from pcb_spark.network.linear import Linear
 
 log = logging.getLogger(__name__)
 

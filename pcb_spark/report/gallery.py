@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pcb_spark.core import images, names, policy, registration
+from pcb_spark.core import heatmaps, images, names, policy, registration
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader, Reading
-from pcb_spark.network import heatmaps
+from pcb_spark.network import pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +139,7 @@ def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
 
 
 def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _Seen]]:
-    mapper = heatmaps.HeatMapper(evidence.model) if evidence.model and evidence.pairs else None
+    mapper = pooled.mapper(evidence.model) if evidence.model and evidence.pairs else None
     as_told = mapper.reading if mapper else Reading(difference=True, alignment=registration.FILL)
     pairs = PairReader(replace(as_told, difference=True), max_pixels=evidence.max_pixels)
     for image_id in ids:

@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pcb_spark
 from pcb_spark.core.errors import EnvironmentFault, PcbSparkError
 from pcb_spark.serving import edge_home
+
+if TYPE_CHECKING:
+    from pcb_spark.core.edge_bundle import EdgeBundle
+    from pcb_spark.serving.edge_heat import Explainer
 
 HOME: Final = "PCB_EDGE_HOME"
 _DEFAULT_HOME: Final = "/var/lib/pcb-edge"
@@ -78,6 +82,9 @@ def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--reference", type=Path, metavar="FILE", help="golden image of all of these files"
     )
     command.add_argument(
+        "--heat", type=Path, metavar="DIR", help="where heat maps go of images that aren't cleared"
+    )
+    command.add_argument(
         "--bundle", type=Path, metavar="PLACE", help="another bundle than the one in --home"
     )
 
@@ -115,9 +122,19 @@ def _score(options: argparse.Namespace, home: edge_home.Home) -> int:
     if not options.json:
         write(edge_score.header() + "\n")
     shown = edge_score.as_json if options.json else edge_score.as_row
+    explainer = _explainer(edge, options.heat) if options.heat else None
     for drop, path in edge_score.places(options.places, edge.manifest.habits):
-        write(shown(edge_score.decide(drop, decider, path, reference=options.reference)) + "\n")
+        found = edge_score.decide(drop, decider, path, reference=options.reference)
+        write(shown(found) + "\n")
+        if explainer is not None:
+            explainer.explain(drop.root, found, options.reference)
     return 0
+
+
+def _explainer(edge: EdgeBundle, to: Path) -> Explainer:
+    from pcb_spark.serving.edge_heat import Explainer
+
+    return Explainer(edge, to)
 
 
 def _watch(options: argparse.Namespace, home: edge_home.Home) -> int:

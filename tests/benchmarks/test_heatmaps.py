@@ -11,7 +11,7 @@ from pcb_spark.core.pairs import Reading
 from pcb_spark.demo.camera import jpeg
 from pcb_spark.demo.parts import PARTS
 from pcb_spark.demo.render import render_pair
-from pcb_spark.network import graphs, heatmaps
+from pcb_spark.network import graphs, pooled
 from tests import models
 from tests.trunks import feed, run_graph
 
@@ -42,6 +42,6 @@ def rendered_model(count: int) -> Bundle:
 
 @pytest.mark.slow
 def test_rendered_defects_are_found_by_their_heat() -> None:
-    found = list(trials(heatmaps.HeatMapper(rendered_model(120)), count=40, seed=5))
+    found = list(trials(pooled.mapper(rendered_model(120)), count=40, seed=5))
     assert sum(trial.chance for trial in found) / 40 < 0.3
     assert sum(trial.hit for trial in found) / 40 >= 0.8

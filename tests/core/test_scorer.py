@@ -8,12 +8,12 @@ import onnx
 import pytest
 
 from pcb_spark.core import bundle, names, review
+from pcb_spark.core.linear import Linear
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.scorer import Score, Scorer
 from pcb_spark.network import graphs, scoring
 from pcb_spark.network.graphs import FeatureSpec
 from pcb_spark.network.inference import InferencePlan
-from pcb_spark.network.linear import Linear
 from tests.models import in_memory, train
 from tests.rows import NO_IMAGE, images_table, noise, rendered_pairs
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pcb_spark.core import bundle, edge_bundle, self_test, signatures
+from pcb_spark.core import bundle, edge_bundle, heatmaps, self_test, signatures
 from pcb_spark.core.errors import BackboneError, InputError
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.pipeline.export import run_export
@@ -43,6 +43,7 @@ def test_what_is_exported_decides_as_its_model_bundle(
     model = bundle.read(out / "bundle")
     assert edge.manifest.model == model.manifest
     assert edge.parts["graph.onnx"] == model.parts["graph.onnx"]
+    assert heatmaps.of_edge(edge.model) is not None
     assert edge.manifest.shares == job.config.shares
     assert edge.manifest.known["line"] == {"L1", "L2"}
     assert edge.manifest.licences == {"weights": "none: untrained", "program": "Apache-2.0"}

@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, names, policy
 from pcb_spark.core.errors import BackboneError, BundleError
+from pcb_spark.core.linear import Linear, mixed
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.scopes import Scope
 from pcb_spark.learning import precision
-from pcb_spark.network.linear import Linear, mixed
 from pcb_spark.pipeline import Job, run_score, run_train
 from pcb_spark.pipeline.artifacts import read_bundle
 from tests import drops

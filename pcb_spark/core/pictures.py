@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from pcb_spark.core import images, registration
+from pcb_spark.core import heatmaps, images, registration
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import PairReader, Reading
-from pcb_spark.network import heatmaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pcb_spark.core.bundle import Bundle
-    from pcb_spark.network.heatmaps import Map
+    from pcb_spark.core.heatmaps import HeatMapper, Map
 
     Pixels = NDArray[np.uint8]
 
@@ -58,13 +56,13 @@ class PictureMaker:
 
     Parameters
     ----------
-    model : what explains the scores; None: there are no heat maps.
+    mapper : what explains the scores; None: there are no heat maps.
     max_pixels : width x height of the largest image that is read.
-    bit_depth : of 16-bit files, where there is no model that says so.
+    bit_depth : of 16-bit files, where nothing explains them.
     """
 
-    def __init__(self, model: Bundle | None, *, max_pixels: int, bit_depth: int) -> None:
-        self._mapper = heatmaps.HeatMapper(model) if model else None
+    def __init__(self, mapper: HeatMapper | None, *, max_pixels: int, bit_depth: int) -> None:
+        self._mapper = mapper
         told = self._mapper.reading if self._mapper else Reading(difference=False)
         self._reading = told if self._mapper else replace(told, bit_depth=bit_depth)
         self._pairs = PairReader(self._reading, max_pixels=max_pixels)

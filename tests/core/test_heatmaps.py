@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from pcb_spark.core import batches
+from pcb_spark.core import batches, bundle, heatmaps
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.pairs import Reading
-from pcb_spark.network import graphs, heatmaps
+from pcb_spark.network import graphs, pooled
 from tests import models
 from tests.trunks import feed, run_graph
 
@@ -58,7 +59,7 @@ def spot_model(spec: graphs.FeatureSpec, *, int8: bool = False) -> Bundle:
 @pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (64, 160), (150, 40)])
 def test_hottest_pixel_lies_on_the_defect(spec: graphs.FeatureSpec, row: int, column: int) -> None:
-    heat = heatmaps.HeatMapper(spot_model(spec)).heat(spotted(7, row, column), board(100))
+    heat = pooled.mapper(spot_model(spec)).heat(spotted(7, row, column), board(100))
     assert heat.shape == (224, 224)
     assert heat.dtype == np.float32
     assert heat.min() >= 0
@@ -71,7 +72,7 @@ def test_hottest_pixel_lies_on_the_defect(spec: graphs.FeatureSpec, row: int, co
 @pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
 def test_an_int8_backbone_shows_the_same_place(spec: graphs.FeatureSpec) -> None:
     place = heatmaps.hottest(
-        heatmaps.HeatMapper(spot_model(spec, int8=True)).heat(spotted(7, 64, 160), board(100))
+        pooled.mapper(spot_model(spec, int8=True)).heat(spotted(7, 64, 160), board(100))
     )
     assert place is not None
     assert 64 <= place[0] < 96
@@ -79,19 +80,51 @@ def test_an_int8_backbone_shows_the_same_place(spec: graphs.FeatureSpec) -> None
 
 
 def test_good_image_is_colder_than_a_defect() -> None:
-    mapper = heatmaps.HeatMapper(spot_model(SPECS[0]))
+    mapper = pooled.mapper(spot_model(SPECS[0]))
     defect, good = mapper.heat(spotted(7, 96, 96), board(100)), mapper.heat(board(7), board(100))
     assert good.sum() < 0.1 * defect.sum()
 
 
 def test_image_that_equals_its_reference_has_no_heat() -> None:
-    heat = heatmaps.HeatMapper(spot_model(SPECS[0])).heat(board(7), board(7))
+    heat = pooled.mapper(spot_model(SPECS[0])).heat(board(7), board(7))
     assert heatmaps.hottest(heat) is None
 
 
 def test_model_that_compares_needs_a_reference() -> None:
     with pytest.raises(BundleError, match="can't explain an image without one"):
-        heatmaps.HeatMapper(spot_model(SPECS[0])).heat(board(7))
+        pooled.mapper(spot_model(SPECS[0])).heat(board(7))
+
+
+def test_the_blur_is_that_of_a_normal_curve() -> None:
+    heat = np.random.default_rng(2).random((224, 224)).astype(np.float32)
+    smoothing = heatmaps.smoothing()
+    expected = ndimage.gaussian_filter(heat, 8.0, mode="constant")
+    assert smoothing @ heat @ smoothing.T == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
+def test_an_edge_bundle_shows_the_same_without_the_features_graph(
+    spec: graphs.FeatureSpec,
+) -> None:
+    model, pair = spot_model(spec), (spotted(7, 64, 160), board(100))
+    told = heatmaps.to_json(pooled.of_bundle(model))
+    parts = {name: model.parts[name] for name in (bundle.GRAPH, bundle.CLASSIFIER)}
+    there = bundle.Bundle(manifest=model.manifest, parts={**parts, heatmaps.HEAT: told})
+    mapper = heatmaps.of_edge(there)
+    assert mapper is not None
+    assert np.array_equal(mapper.heat(*pair), pooled.mapper(model).heat(*pair))
+
+
+def test_an_edge_bundle_of_an_earlier_version_has_no_heat_maps() -> None:
+    assert heatmaps.of_edge(spot_model(SPECS[0])) is None
+
+
+@pytest.mark.parametrize("told", [b"", b"3", b"[[1]]", b'{"a": 1}'])
+def test_what_cannot_be_read_is_refused(told: bytes) -> None:
+    model = spot_model(SPECS[0])
+    broken = bundle.Bundle(manifest=model.manifest, parts={**model.parts, heatmaps.HEAT: told})
+    with pytest.raises(BundleError, match=r"heat\.json can't be read"):
+        heatmaps.of_edge(broken)
 
 
 def test_each_maximum_goes_to_its_cell_and_each_mean_to_all() -> None:

@@ -1,12 +1,9 @@
-"""A logistic regression that stands beside the trees: what it holds, and its nodes in a graph.
+"""A logistic regression that stands beside the trees.
 
 It weighs square roots of features. Trees are cut where features of the training images lie; the
 more of those there are, the surer trees become, and a threshold chosen on the scores of last
 month's model means something else to this month's. A line doesn't: the mean of both log-odds keeps
 its scale.
-
-Roots, products and sums are rounded alike in every batch size, on every machine; logarithms and
-matrix products aren't.
 """
 
 from __future__ import annotations
@@ -22,9 +19,6 @@ from pcb_spark.core.errors import BundleError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from pcb_spark.network.nodes import NodeBuilder
-
 
 _ARRAYS = ("weights", "center", "most")
 
@@ -96,27 +90,3 @@ def mixed(trees: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np
     """Probability (n,) of the mean of both log-odds, (n,) each."""
     odds: NDArray[np.float64] = np.exp(-(trees + linear) / 2)
     return 1 / (1 + odds)
-
-
-def add_log_odds(builder: NodeBuilder, rows: str, linear: Linear) -> str:
-    """Add nodes from features [K, F] to log-odds [K, 1].
-
-    Products are added in halves: operators that sum take another order in batches of other sizes.
-    """
-    width = len(linear.weights)
-    weights = builder.constant("linear_weights", linear.weights[np.newaxis])
-    most = builder.constant("linear_most", linear.most[np.newaxis])
-    bias = builder.constant("linear_bias", np.array([linear.bias], dtype=np.float32))
-    positive = builder.add("Relu", [rows], "linear_positive")
-    root = builder.add("Sqrt", [positive], "linear_roots")
-    clipped = builder.add("Min", [root, most], "linear_clipped")
-    products = builder.add("Mul", [clipped, weights], "linear_products")
-    whole = 1 << (width - 1).bit_length()
-    missing = builder.ints("linear_missing", 0, 0, 0, whole - width)
-    total = builder.add("Pad", [products, missing], "linear_padded")
-    while whole > 1:
-        whole //= 2
-        halves = [f"linear_left_{whole}", f"linear_right_{whole}"]
-        builder.add_many("Split", [total], halves, axis=1, num_outputs=2)
-        total = builder.add("Add", halves, f"linear_sum_{whole}")
-    return builder.add("Add", [total, bias], "linear_log_odds")

@@ -1,71 +1,95 @@
 """Where in an image the model saw a defect.
 
-LightGBM says how much each pooled number moved the log-odds of ``fail`` (TreeSHAP: Lundberg, Erion
-and Lee, "Consistent individualized feature attribution for tree ensembles", 2018), and a logistic
-regression beside the trees what it adds to those of an image of average features. A maximum came
-from one cell of an activation map, so that cell gets all of it; a mean came from every cell, and
-each gets its share. What a number of the pixel difference says goes to where its map is highest.
-Summed over channels and levels this is a map of the image.
+TreeSHAP says how much each pooled number moved the log-odds of ``fail`` (``core.shapley``), and a
+logistic regression beside the trees what it adds to those of an image of average features. A
+maximum came from one cell of an activation map, so that cell gets all of it; a mean came from every
+cell, and each gets its share. What a number of the pixel difference says goes to where its map is
+highest. Summed over channels and levels this is a map of the image.
 
-It runs in plain ONNX Runtime on the bundle's own features graph, whose inner maps become outputs:
-meant for the few images of a report, not for a night's worth.
+It runs the bundle's own graph, whose inner maps become outputs: meant for the few images that
+people look at, not for a night's worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import onnx
-import onnxruntime as ort
-from onnx import TensorProto, helper
 from PIL import Image, ImageOps
-from scipy import ndimage
 
-from pcb_spark.core import batches, bundle
+from pcb_spark.core import batches, bundle, linear, sessions, shapley
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.images import SIDE
-from pcb_spark.network import linear, pixel_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Map = NDArray[np.float32]
 
+#: The part of an edge bundle that says what the network's numbers are read off.
+HEAT: Final = "heat.json"
+MAXIMUM, MEAN = "ReduceMax", "ReduceMean"
 #: Standard deviation, px of 224, of the blur that adds up what neighbouring cells say. A cell of
 #: layer1 sees 35 px of the image and one of layer2 91 px, so that finer detail would be made up.
 _BLUR: Final = 8.0
-_MAXIMUM, _MEAN = "ReduceMax", "ReduceMean"
+_REACH: Final = 4  # standard deviations
 _FULL_OPACITY: Final = 0.75
 #: Dark red over orange to pale yellow: rises in lightness, so that it reads in grey too.
 _COLD, _WARM, _HOT = "#7a0403", "#fb7e21", "#fff3a0"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """One input of the feature vector: the map that is pooled, and by which operator."""
+class Pool(NamedTuple):
+    """Inputs of the feature vector: the map that is pooled, and by which operator."""
 
     tensor: str
     operator: str
 
 
+def to_json(pools: Sequence[Pool]) -> bytes:
+    """Write the part ``HEAT``."""
+    return json.dumps([list(pool) for pool in pools]).encode()
+
+
+def of_edge(model: bundle.Bundle) -> HeatMapper | None:
+    """Read what an edge bundle has for heat maps; None of those of earlier versions.
+
+    Raises
+    ------
+    BundleError : it can't be read.
+    """
+    raw = model.parts.get(HEAT)
+    if raw is None:
+        return None
+    try:
+        pools = [Pool(str(tensor), str(operator)) for tensor, operator in json.loads(raw)]
+    except (ValueError, TypeError) as error:
+        what, hint = f"{HEAT} can't be read", "export the bundle again"
+        raise BundleError(what, got=f"{type(error).__name__}: {error}", hint=hint) from None
+    return HeatMapper(model, pools)
+
+
 class HeatMapper:
     """Heat maps of one bundle; holds one ONNX session and the trees.
 
-    ``reading`` says how pairs are read for it.
+    Parameters
+    ----------
+    pools : what each input of the feature vector is read off, in their order.
+
+    Attributes
+    ----------
+    reading : how pairs are read for it.
     """
 
-    def __init__(self, model: bundle.Bundle) -> None:
-        import lightgbm  # here, since it brings scikit-learn, a second that few jobs need
-
-        graph = onnx.load_from_string(model.parts[bundle.FEATURES])
-        self._pools = _pools(graph.graph)
+    def __init__(self, model: bundle.Bundle, pools: Sequence[Pool]) -> None:
+        self._pools = pools
+        self._outputs = list(dict.fromkeys([batches.FEATURES, *(pool.tensor for pool in pools)]))
         self.reading = model.manifest.reading
-        self._session = ort.InferenceSession(_exposed(graph, self._pools).SerializeToString())
+        self._session = sessions.of(sessions.exposing(model.parts[bundle.GRAPH], self._outputs))
         self._linear = linear.of_bundle(model)
-        self._trees = lightgbm.Booster(model_str=model.parts[bundle.CLASSIFIER].decode())
+        self._trees = shapley.Trees(model.parts[bundle.CLASSIFIER].decode())
 
     def heat(self, pixels: NDArray[np.uint8], reference: NDArray[np.uint8] | None = None) -> Map:
         """Return what spoke for ``fail``, by place.
@@ -90,10 +114,9 @@ class HeatMapper:
             raise BundleError(what, hint="leave it out, or give its reference")
         golden = [reference] if self.reading.difference and reference is not None else None
         inputs = batches.feed([pixels], golden, [0] if golden else ())
-        names = [output.name for output in self._session.get_outputs()]
-        found = dict(zip(names, self._session.run(names, inputs), strict=True))
-        features = found[batches.FEATURES][0]
-        contributions = np.asarray(self._trees.predict(features, pred_contrib=True))[0, :-1]
+        found = dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        features = found[batches.FEATURES].reshape(1, -1)
+        contributions = self._trees.contributions(features[0])
         if self._linear is not None:
             contributions = (contributions + self._linear.contributions(features)[0]) / 2
         return self._placed(found, contributions)
@@ -106,7 +129,7 @@ class HeatMapper:
             own = np.maximum(contributions[start : start + len(cells)], 0)
             start += len(cells)
             heat += _upsampled(_by_cell(cells, own, pool.operator))
-        blurred: Map = ndimage.gaussian_filter(heat, _BLUR, mode="constant")
+        blurred: Map = smoothing() @ heat @ smoothing().T
         return blurred
 
 
@@ -135,39 +158,15 @@ def overlay(pixels: NDArray[np.uint8], heat: Map, *, full: float | None = None) 
     return Image.composite(colour, picture, opacity)
 
 
-def _pools(graph: onnx.GraphProto) -> tuple[_Pool, ...]:
-    """What each input of the feature vector pools, in order, as the graph itself says."""
-    makers = {output: node for node in graph.node for output in node.output}
-
-    def above(tensor: str, *operators: str) -> onnx.NodeProto:
-        node: onnx.NodeProto = makers[tensor]
-        while node.op_type not in operators:
-            node = makers[node.input[0]]
-        return node
-
-    def as_float(tensor: str) -> str:
-        maker: onnx.NodeProto = makers[tensor]
-        return maker.input[0] if maker.op_type == "QuantizeLinear" else tensor
-
-    def pools_of(tensor: str) -> Iterator[_Pool]:
-        if tensor == pixel_numbers.OUTPUT:
-            for number in pixel_numbers.PIXEL_NUMBERS:
-                operator = _MEAN if number.endswith("_mean") else _MAXIMUM
-                yield _Pool(pixel_numbers.shown_map(number), operator)
-        else:
-            node = above(tensor, _MAXIMUM, _MEAN)
-            yield _Pool(as_float(node.input[0]), node.op_type)
-
-    pooled = above(batches.FEATURES, "Concat").input
-    return tuple(pool for tensor in pooled for pool in pools_of(tensor))
-
-
-def _exposed(model: onnx.ModelProto, pools: tuple[_Pool, ...]) -> onnx.ModelProto:
-    """Make the pooled maps outputs."""
-    for tensor in dict.fromkeys(pool.tensor for pool in pools):
-        shape = [None] * 4
-        model.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, shape))
-    return model
+@cache
+def smoothing() -> Map:
+    """Shares of each pixel that go to every other one of its row, (224, 224): a normal curve."""
+    apart = np.abs(np.subtract.outer(np.arange(SIDE), np.arange(SIDE)))
+    reach = round(_REACH * _BLUR)
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * _BLUR**2))
+    weights = np.exp(-(apart**2) / (2 * _BLUR**2)) / kernel.sum()
+    found: Map = np.where(apart <= reach, weights, 0).astype(np.float32)
+    return found
 
 
 def _by_cell(cells: Map, contributions: NDArray[np.float64], operator: str) -> Map:
@@ -176,7 +175,7 @@ def _by_cell(cells: Map, contributions: NDArray[np.float64], operator: str) -> M
     flat = np.maximum(cells.reshape(channels, -1), 0)
     placed = (contributions > 0) & flat.any(axis=1)  # a maximum of 0 is everywhere and nowhere
     flat, weight = flat[placed], contributions[placed]
-    if operator == _MEAN:
+    if operator == MEAN:
         grid = (weight / flat.sum(axis=1, dtype=np.float64)) @ flat
     else:
         grid = np.bincount(flat.argmax(axis=1), weights=weight, minlength=height * width)

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcb_spark.report.review_pictures import PictureMaker
+from pcb_spark.core.pictures import PictureMaker
+from pcb_spark.network import pooled
 from tests import edge
 from tests.rows import NO_IMAGE, png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pcb_spark.report.review_pictures import Made
+    from pcb_spark.core.pictures import Made
 
 #: EXIF that says: turn it by a quarter.
 ON_ITS_SIDE = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06" + bytes(6)
@@ -25,7 +26,7 @@ LIMITS = {"max_pixels": 10_000_000, "bit_depth": 16}
 @cache
 def explaining() -> PictureMaker:
     """A model that compares with references, and aligns by up to 8 %."""
-    return PictureMaker(edge.model(), **LIMITS)
+    return PictureMaker(pooled.mapper(edge.model()), **LIMITS)
 
 
 def board() -> NDArray[np.uint8]:
