@@ -192,6 +192,10 @@ kill-watch: venv ## SIGKILL the edge watch 20 times while images arrive, and cou
 kill-nightly: jars ## SIGKILL nights at 20 random moments, do them over, and compare with undisturbed ones
 	$(PY) -m faults.kill_nightly --images 1500 --kills 20
 
+.PHONY: simulate
+simulate: jars ## Thirty nights of a rendered plant and its models, checked and drawn: [OUT=folder]
+	$(PY) -m faults.simulate --out '$(or $(OUT),out/simulate)'
+
 .PHONY: review-shift
 review-shift: venv ## A shift of 200 images in Chromium, then 5,000 over a slow network: [STORE=URL]
 	$(PY) -m faults.review_shift --items 200 --kills 3 $(if $(STORE),--store '$(STORE)')

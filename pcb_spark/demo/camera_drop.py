@@ -15,21 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.demo.camera import GOLDEN_CAMERA, Camera, camera_on_day, jpeg
-from pcb_spark.demo.parts import PARTS
-from pcb_spark.demo.render import RenderedPair, render_on_site, render_reference
+from pcb_spark.demo.camera import GOLDEN_CAMERA, camera_on_day, jpeg
+from pcb_spark.demo.product import Product, draw_defect
 from pcb_spark.demo.schedule import LINES, POSITIONS, PRODUCTS, Board, plan_boards
-from pcb_spark.demo.sites import Site, make_site
 from pcb_spark.demo.units import STEADY, Process
 
 if TYPE_CHECKING:
     from PIL import Image
-
-# How often each kind is drawn where the part allows it: solder faults lead on real lines.
-_DEFECT_WEIGHTS = {
-    "missing": 0.6, "shifted": 1.0, "rotated": 1.0, "tombstone": 1.0, "bridge": 2.0,
-    "insufficient_solder": 1.4,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,43 +50,6 @@ class _Row:
     captured_at: str
     verdict: str
     defects: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lot:
-    """What a lot's boards share: the supplier by position and the tone of the mask."""
-
-    suppliers: tuple[int, ...]
-    mask_tone: float
-
-
-class _Product:
-    """One board design: its sites and references, its lots."""
-
-    def __init__(self, rng: np.random.Generator, *, mask: str, process: Process) -> None:
-        self.process = process
-        site_rng, self._lot_rng = rng.spawn(2)
-        self.sites: tuple[Site, ...] = tuple(
-            make_site(site_rng, PARTS[part], refdes=refdes, mask=mask) for refdes, part in POSITIONS
-        )
-        self.references = tuple(render_reference(site_rng, site) for site in self.sites)
-        self._lots: dict[str, _Lot] = {}
-
-    def lot(self, name: str) -> _Lot:
-        """The lot's properties, drawn when it is first asked for."""
-        if name not in self._lots:
-            looks = [len(site.part.looks) for site in self.sites]
-            # Most lots come from the supplier whose part is on the golden board.
-            self._lots[name] = _Lot(
-                suppliers=tuple(
-                    int(self._lot_rng.integers(n))
-                    if self._lot_rng.random() < self.process.changes
-                    else 0
-                    for n in looks
-                ),
-                mask_tone=float(self._lot_rng.normal(1.0, 0.05)),
-            )
-        return self._lots[name]
 
 
 def render_drop(
@@ -131,16 +86,16 @@ def render_drop(
     _start_afresh(folder)
     rng = np.random.default_rng(seed)
     product_rng, camera_rng, image_rng, verdict_rng = rng.spawn(4)
-    products = [_Product(product_rng, mask=mask, process=process) for _, mask in PRODUCTS]
+    products = [Product(product_rng, mask=mask, process=process) for _, mask in PRODUCTS]
     cameras = [[camera_on_day(camera_rng, day) for day in range(5 * weeks)] for _ in LINES]
     _write_references(folder, products)
     rows: list[_Row] = []
     truths: list[str | None] = []
     for board in plan_boards(images, weeks=weeks):
         for position in range(board.positions):
-            defect = _draw_defect(image_rng, position, fail_rate)
+            defect = draw_defect(image_rng, position, fail_rate)
             camera, product = cameras[board.line][board.day], products[board.product]
-            pair = _render(image_rng, camera, product, board, position, defect)
+            pair = product.photograph(image_rng, camera, board.lot, position, defect)
             row = _row(board, position, defect, verified=verdict_rng.random() >= unverified)
             _write(folder / row.image, pair.image, pair.quality)
             rows.append(row)
@@ -159,37 +114,6 @@ def _start_afresh(folder: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
-
-
-def _draw_defect(rng: np.random.Generator, position: int, fail_rate: float) -> str | None:
-    allowed = PARTS[POSITIONS[position][1]].defects
-    weights = np.array([_DEFECT_WEIGHTS[kind] for kind in allowed])
-    # Both numbers are drawn each time, so that another rate changes no other draw.
-    fails = rng.random() < fail_rate
-    kind = str(rng.choice(allowed, p=weights / weights.sum()))
-    return kind if fails else None
-
-
-def _render(
-    rng: np.random.Generator,
-    camera: Camera,
-    product: _Product,
-    board: Board,
-    position: int,
-    defect: str | None,
-) -> RenderedPair:
-    lot = product.lot(board.lot)
-    return render_on_site(
-        rng,
-        product.sites[position],
-        reference=product.references[position],
-        camera=camera,
-        supplier=lot.suppliers[position],
-        mask_tone=lot.mask_tone,
-        process=product.process,
-        defect=defect,
-        severity=float(rng.beta(1.1, 1.8)),
-    )
 
 
 def _row(board: Board, position: int, defect: str | None, *, verified: bool) -> _Row:
@@ -214,7 +138,7 @@ def _reference_path(product: str, refdes: str) -> str:
     return f"references/{product}_{refdes}.jpg"
 
 
-def _write_references(folder: Path, products: list[_Product]) -> None:
+def _write_references(folder: Path, products: list[Product]) -> None:
     for (name, _), product in zip(PRODUCTS, products, strict=True):
         for (refdes, _), reference in zip(POSITIONS, product.references, strict=True):
             _write(folder / _reference_path(name, refdes), reference, GOLDEN_CAMERA.quality)

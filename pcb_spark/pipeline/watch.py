@@ -125,7 +125,9 @@ def _frame(
     days: Sequence[date],
     caches: contextlib.ExitStack,
 ) -> pd.DataFrame:
-    own = images.where(F.col(names.CAPTURE_DATE).isin([*days]))
+    # What training has never seen is named as new, and not cleared: it says nothing of its line.
+    seen = ~F.expr(policy.unseen_sql(model.manifest.known))
+    own = images.where(F.col(names.CAPTURE_DATE).isin([*days]) & seen)
     chosen = numbers.sampled(own, job.config.monitor.sample).select(names.IMAGE_ID)
     some = tables.cached(own.join(F.broadcast(chosen), names.IMAGE_ID, "left_semi"), caches)
     reading = model.manifest.reading
