@@ -29,15 +29,18 @@ def with_monitor(job: Job, **settings: Any) -> Job:
     return dataclasses.replace(job, config=config, alarms=[])
 
 
-def trained_in_brighter_days(job: Job, folder: Path, line: str) -> None:
-    """Promote a version whose reference says that a line used to be far brighter."""
+def trained_in_brighter_days(job: Job, folder: Path, line: str, **changes: Any) -> None:
+    """Promote a version whose reference says that a line used to be far brighter.
+
+    ``changes`` are of its manifest.
+    """
     own = bundle.read(Path(job.config.paths.out) / "bundle")
     raw = json.loads(own.parts[bundle.TRAINING_DAYS])
     days = raw["cells"][line]["brightness"]["days"]
     days["mean"] += 400 * max(days["sd"], 1.0)
     parts = {**own.parts, bundle.TRAINING_DAYS: json.dumps(raw).encode()}
     about = dataclasses.asdict(own.manifest)
-    about |= {"model_version": "2026-01-16-of-brighter-days"}
+    about |= {"model_version": "2026-01-16-of-brighter-days"} | changes
     about["threshold"] = {**about["threshold"], "value": 1.0, "by_segment": {}}
     bundle.write(folder / "bundle", about, parts)
     opened = registries.opened(Path(job.config.paths.out))
@@ -118,6 +121,16 @@ def test_an_alarm_stops_its_line_in_this_very_night_and_once(plant: Job, tmp_pat
     assert clearing.stopped(later) == frozenset()
     assert json.loads(told.read_text()) == message
     assert {SECOND, THIRD} <= {row["capture_date"] for row in found(later)}
+
+
+def test_what_training_has_never_seen_says_nothing_of_its_line(plant: Job, tmp_path: Path) -> None:
+    trained_in_brighter_days(plant, tmp_path / "two", "L2", known={"line": ["L1"]})
+
+    job = night(with_monitor(plant), 15)
+
+    looked = [row for row in found(job) if row["number"] == "brightness"]
+    assert {row["line"] for row in looked} == {"L1"}
+    assert job.alarms == []
 
 
 def test_a_model_without_a_record_scores_and_says_that_it_isnt_watched(
