@@ -69,6 +69,17 @@ def register(job: Job) -> Version:
     return made
 
 
+def keep_report(job: Job, version: Version) -> None:
+    """Keep this run's report with a version, in the place of the one that it has."""
+    opened = registry.open_registry(job.config)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = Path(scratch) / REPORT
+        found.write_bytes(
+            filesystem.read_whole(job.spark, job.table(f"{REPORTS}/{job.run_id}.html"))
+        )
+        opened.keep(version, found)
+
+
 def _copy_beside(job: Job, folder: Path, manifest: Manifest) -> None:
     """Configuration, report and out-of-fold scores of the run that trained, if they are there."""
     run = manifest.lineage["run_id"]

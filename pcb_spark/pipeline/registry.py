@@ -186,6 +186,11 @@ class Registry:
             named = shutil.copyfile(archive, Path(scratch) / EDGE_BUNDLE)
             self.client.log_artifact(version.mlflow_run, str(named), BUNDLE)
 
+    def keep(self, version: Version, file: Path) -> None:
+        """Keep a file beside the bundle of a version, in the place of one of that name."""
+        with failures(self.uri):
+            self.client.log_artifact(version.mlflow_run, str(file))
+
     @contextlib.contextmanager
     def files(self, version: Version) -> Iterator[Path]:
         """The folder of all that was registered with a version; read only."""

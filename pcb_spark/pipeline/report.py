@@ -51,14 +51,18 @@ _MOST_SUSPECTS = 20
 _COUNTED = (names.CAPTURE_DATE, names.LINE, names.DECISION, names.REASON, names.REVIEW)
 
 
-def run_report(job: Job) -> str:
+def run_report(job: Job, *, contest: report.Contest | None = None) -> str:
     """Write ``report.html``, and the same under ``reports/`` by run; return the former's URI.
+
+    Parameters
+    ----------
+    contest : how the model did beside the champion, where it was trained to take its place.
 
     Raises
     ------
     InputError : no job has written anything yet.
     """
-    evidence = with_trend(job, collect(job))
+    evidence = dataclasses.replace(with_trend(job, collect(job)), contest=contest)
     wanted = report.wanted(evidence) if evidence.gallery else {}
     shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted, evidence.manifest))
     _write(job, report.render(shown))

@@ -17,12 +17,14 @@ from pcb_spark.pipeline import approval
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.golden import run_golden_if_wanted
 from pcb_spark.pipeline.models import run_compare
-from pcb_spark.pipeline.register import register
+from pcb_spark.pipeline.register import keep_report, register
 from pcb_spark.pipeline.report import run_report
 from pcb_spark.pipeline.train import run_train
+from pcb_spark.report import Contest
 
 if TYPE_CHECKING:
     from pcb_spark.pipeline.job import Job
+    from pcb_spark.pipeline.registry import Version
 
 
 def run_retrain(job: Job, *, if_alarmed: bool = False) -> bool:
@@ -43,11 +45,18 @@ def run_retrain(job: Job, *, if_alarmed: bool = False) -> bool:
     run_golden_if_wanted(job)
     run_featurize(job)
     run_train(job)
-    run_report(job)
     made = register(job)
-    if past and past[-1].to_version != made.number:
-        run_compare(job, version=made.number)
+    run_report(job, contest=_contest(job, made, past))
+    keep_report(job, made)
     return True
+
+
+def _contest(job: Job, made: Version, past: list[approval.Promotion]) -> Contest | None:
+    """The challenger beside the champion; None where it has none, or is it."""
+    if not past or past[-1].to_version == made.number:
+        return None
+    found = run_compare(job, version=made.number)
+    return Contest(challenger=made.number, champion=past[-1].to_version, found=found)
 
 
 def _alarmed(job: Job, past: list[approval.Promotion]) -> bool:

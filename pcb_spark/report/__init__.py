@@ -4,10 +4,10 @@
 ``words`` says it in sentences, ``gallery`` shows images, ``page`` puts them together.
 """
 
-from pcb_spark.report.evidence import Evidence, Night, PairFiles
+from pcb_spark.report.evidence import Contest, Evidence, Night, PairFiles
 from pcb_spark.report.gallery import wanted
 
-__all__ = ["Evidence", "Night", "PairFiles", "render", "wanted"]
+__all__ = ["Contest", "Evidence", "Night", "PairFiles", "render", "wanted"]
 
 
 def render(evidence: Evidence) -> str:

@@ -9,7 +9,9 @@ from pcb_spark.core import names, policy, review
 from pcb_spark.report.words import NONE, percent
 
 if TYPE_CHECKING:
-    from pcb_spark.report.evidence import Evidence, Night
+    from pcb_spark.learning.promotion import Side
+    from pcb_spark.learning.rates import Rate
+    from pcb_spark.report.evidence import Contest, Evidence, Night
 
 #: How many nights the trend shows.
 _NIGHTS = 30
@@ -67,6 +69,47 @@ def _decided(night: Night, name: str, where: dict[str, Any]) -> dict[str, Any]:
         "control": f"{night.total(review=review.CONTROL, **where):,}",
         "audit": f"{audited:,}",
     }
+
+
+def contest(found: Contest) -> list[dict[str, Any]]:
+    """Give a row for the challenger, and one for the champion, with the bounds of each rate."""
+    sides = [(f"challenger, version {found.challenger}", found.found.challenger)]
+    if found.found.champion:
+        sides.append((f"champion, version {found.champion}", found.found.champion))
+    return [_side(name, side) for name, side in sides]
+
+
+def _side(name: str, side: Side) -> dict[str, Any]:
+    return {
+        "side": name,
+        "slip_rate": _within(side.slip_rate),
+        "false_call_reduction": _within(side.false_call_reduction),
+        "review_reduction": _within(side.review_reduction),
+    }
+
+
+def _within(rate: Rate) -> str:
+    if rate.value is None:
+        return NONE
+    return f"{percent(rate.value)} [{percent(rate.lower)}, {percent(rate.upper)}]"
+
+
+def gate_says(found: Contest) -> str:
+    """Say what both were held against, what the challenger saves, and whether it may pass."""
+    of = found.found
+    told = (
+        f"On the same {of.images:,} verified images of {of.boards:,} boards, {of.defects:,} of "
+        "them defects, by classifiers that hadn't seen them. "
+    )
+    if of.difference is not None and None not in of.interval:
+        lower, upper = of.interval
+        told += (
+            f"The challenger saves {percent(of.difference)} of all reviews more "
+            f"[{percent(lower)}, {percent(upper)}]. "
+        )
+    if of.refusals:
+        return f"{told}The gate refuses it: {'; '.join(of.refusals)}."
+    return f"{told}The gate lets it pass; nothing is promoted by that."
 
 
 def unscorable(night: Night) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pcb_spark.core.bundle import Bundle, Manifest
     from pcb_spark.learning.noticed import Noticed
+    from pcb_spark.learning.promotion import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,15 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A challenger beside the champion on the same images: their versions, and what was found."""
+
+    challenger: str
+    champion: str
+    found: Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that a report may use; what isn't there yet is None or empty.
 
@@ -82,6 +92,7 @@ class Evidence:
     suspects : verdicts that something contradicts, the worst first.
     pairs : the bytes of image and reference, by ``image_id``, of what the gallery shows.
     noticed : what the defects seen since the gate say of the promise; None before there are any.
+    contest : the model beside the champion, where it was trained to take its place.
     trend, pareto : of the nights so far, and by column of ``trend.COLUMNS``, as ``monitor.trend``.
     gallery : how many images each group of the gallery shows.
     max_pixels : larger images aren't shown.
@@ -97,6 +108,7 @@ class Evidence:
     rejects: pd.DataFrame
     suspects: pd.DataFrame
     noticed: Noticed | None = None
+    contest: Contest | None = None
     trend: pd.DataFrame | None = None
     pareto: dict[str, pd.DataFrame] = field(default_factory=dict)
     pairs: dict[str, PairFiles] = field(default_factory=dict)

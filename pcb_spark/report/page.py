@@ -55,6 +55,8 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "thresholds": accounts.thresholds(evidence),
         "decisions": accounts.decisions(evidence.night) if evidence.night else [],
         "unscorable": accounts.unscorable(evidence.night) if evidence.night else [],
+        "contest": accounts.contest(evidence.contest) if evidence.contest else [],
+        "gate_says": accounts.gate_says(evidence.contest) if evidence.contest else "",
         "trend": accounts.trend(evidence),
         "paretos": accounts.paretos(evidence),
         "suspects": accounts.suspects(evidence),

@@ -67,3 +67,7 @@ def test_a_challenger_of_the_last_days_is_registered_and_compared_once_nights_al
     sides = [note.split("  ")[0] for note in job.notes if note.startswith(("version", "champion"))]
     assert sides == ["version 2", "champion 1"]
     assert approval.history(plant, opened.model)[-1].to_version == "1"
+    with opened.files(opened.require("2")) as folder:
+        kept = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Champion and challenger" in kept
+    assert kept == (Path(plant.config.paths.out) / "report.html").read_text(encoding="utf-8")

@@ -12,7 +12,9 @@ import pytest
 
 from pcb_spark.core import names
 from pcb_spark.lake.scopes import Scope
-from pcb_spark.report import charts, render, words
+from pcb_spark.learning import promotion
+from pcb_spark.learning.rates import Rate
+from pcb_spark.report import Contest, charts, render, words
 from tests import models
 from tests.report import evidence
 
@@ -354,3 +356,41 @@ def test_nights_are_shown_one_after_the_other_with_what_they_rest_on() -> None:
     assert "R0402 100 % 2,000 30 1,234 9 2" in shown.text
     assert "Most defects by line" not in shown.text
     assert "night by night" not in Page(render(evidence.full())).text
+
+
+def side(slips: float, cleared: float) -> promotion.Side:
+    return promotion.Side(
+        slip_rate=Rate(slips, 0.0, slips + 0.02, 90),
+        false_call_reduction=Rate(cleared, cleared - 0.1, cleared + 0.1, 210),
+        review_reduction=Rate(cleared / 2, 0.2, 0.6, 300),
+    )
+
+
+def contest(*refusals: str) -> Contest:
+    return Contest(
+        challenger="3",
+        champion="2",
+        found=promotion.Comparison(
+            images=300, defects=90, boards=30, challenger=side(0.01, 0.8), champion=side(0.02, 0.7),
+            difference=0.05, interval=(-0.01, 0.11), refusals=refusals,
+        ),
+    )  # fmt: skip
+
+
+def test_a_challenger_stands_beside_the_champion() -> None:
+    shown = Page(render(evidence.full(contest=contest()))).text
+
+    assert (
+        "On the same 300 verified images of 30 boards, 90 of them defects, by classifiers that "
+        "hadn't seen them. The challenger saves 5.0 % of all reviews more [-1.0 %, 11.0 %]. "
+        "The gate lets it pass; nothing is promoted by that."
+    ) in shown
+    assert "challenger, version 3 1.0 % [0.0 %, 3.0 %] 80.0 % [70.0 %, 90.0 %]" in shown
+    assert "champion, version 2 2.0 % [0.0 %, 4.0 %] 70.0 % [60.0 %, 80.0 %]" in shown
+
+
+def test_what_the_gate_refuses_is_said_to_be() -> None:
+    shown = Page(render(evidence.full(contest=contest("it clears less", "more slip")))).text
+
+    assert "The gate refuses it: it clears less; more slip." in shown
+    assert "Champion and challenger" not in Page(render(evidence.full())).text
