@@ -25,6 +25,7 @@ from faults.kill_nightly import LOCAL
 from faults.simulated_days import Plan, day_of
 from faults.simulated_findings import Story, check, found, sentences
 from faults.simulated_nights import SETTINGS, WORSE, Nights
+from pcb_spark.core.errors import ConfigError
 from pcb_spark.lake import session
 from pcb_spark.pipeline import config as configuration
 
@@ -64,9 +65,18 @@ def _arrive(nights: Nights, number: int) -> list[str]:
 
 
 def run(nights: Nights, story: Story) -> dict[str, list[str]]:
-    """Do every step that wasn't done before, and say what each said."""
+    """Do every step that wasn't done before, and say what each said.
+
+    Raises
+    ------
+    ConfigError : the folder holds the nights of another plan.
+    """
     book = nights.folder / "steps.json"
-    done: dict[str, list[str]] = json.loads(book.read_text()) if book.exists() else {}
+    plan = {"plan": [repr(nights.plan), repr(story)]}
+    done: dict[str, list[str]] = json.loads(book.read_text()) if book.exists() else plan
+    if done["plan"] != plan["plan"]:
+        what = f"{nights.folder} holds other simulated nights"
+        raise ConfigError(what, hint="name another folder with --out, or delete it")
     for name, step in steps(nights, story):
         if name in done:
             continue
@@ -94,10 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.disable(logging.INFO)
     folder, plan = options.out.resolve(), Plan(seed=options.seed)
-    if not (folder / "rendered" / "whole").exists():
-        simulated_days.render(folder / "rendered", plan, range(plan.days), processes=2)
-        (folder / "rendered" / "whole").touch()
     story = Story(better=BETTER, worse=WORSE_AFTER, by_command=BY_COMMAND)
+    simulated_days.render(folder / "rendered", plan, range(plan.days), processes=2)
     nights = Nights(spark=_session(), folder=folder, plan=plan, settings=SETTINGS)
     said = run(nights, story)
     outcome = found(nights)

@@ -73,7 +73,10 @@ def day_of(number: int) -> date:
 
 
 def render(folder: Path, plan: Plan, numbers: Sequence[int], *, processes: int) -> None:
-    """Render days into ``folder/<date>``, as they lie in a camera drop, with ``truth.csv``."""
+    """Render days into ``folder/<date>``, as they lie in a camera drop, with ``truth.csv``.
+
+    Days that are there already stay as they are.
+    """
     for design in MASKS:
         for (refdes, _), golden in zip(
             POSITIONS, _product(plan.seed, design).references, strict=True
@@ -104,6 +107,8 @@ def write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 def _render_day(folder: Path, plan: Plan, number: int) -> None:
     place = folder / f"{day_of(number)}"
+    if (place / "truth.csv").exists():
+        return
     rows = []
     for line, board, design in _boards(plan, number):
         rng = np.random.default_rng([plan.seed, number, zlib.crc32(board.encode())])

@@ -14,9 +14,10 @@ from faults import simulated_days
 from faults.simulated_days import DARK_LINE, day_of
 from pcb_spark.core import names, policy
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import DECISIONS, IMAGES, MONITOR, VERDICTS
+from pcb_spark.lake.catalogue import IMAGES, MONITOR, VERDICTS
 from pcb_spark.learning import gate
 from pcb_spark.monitor import findings, realised
+from pcb_spark.pipeline import decisions
 from pcb_spark.pipeline.artifacts import read_reviews
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Found:
 def found(nights: Nights) -> Found:
     """Read the tables, and hold them against what the renderer knows."""
     with nights.job("report", nights.moment) as job:
-        decided = tables.read(job.spark, job.table(DECISIONS), schemas.DECISIONS).toPandas()
+        decided: pd.DataFrame = decisions.read(job).toPandas()
         images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
         told = tables.read(job.spark, job.table(MONITOR), schemas.MONITOR).where("level != ''")
         verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)

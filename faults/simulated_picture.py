@@ -23,7 +23,6 @@ def draw(outcome: Found, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    from matplotlib import dates
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(
@@ -35,8 +34,8 @@ def draw(outcome: Found, path: Path) -> None:
     for panel in panels:
         _happenings(panel, outcome)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[2].xaxis.set_major_locator(dates.WeekdayLocator(dates.MO))
-    panels[2].xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
+    mondays = [day for day in outcome.days.index if day.weekday() == 0]
+    panels[2].set_xticks(mondays, [f"{day.day} {day:%b}" for day in mondays])
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -2,7 +2,8 @@
 
 A challenger passes where it lets no more slip and asks for no more reviews:
 
-* the upper bound of its slip rate is not above the champion's, or is within the promised rate;
+* the upper bound of its slip rate is not above the champion's, or is within the rate that both
+  promise;
 * the review reduction is not shown to be worse: the interval of the difference, over whole boards
   redrawn for both at once, reaches 0.
 
@@ -11,6 +12,7 @@ Without a champion the slip rate itself has to be within the promised one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +51,12 @@ class Comparison:
     difference: float | None
     interval: Interval
     refusals: tuple[str, ...]
+
+
+def strictest(promises: Iterable[Promise | None]) -> Promise | None:
+    """The promise of the lowest slip rate: no challenger passes by one that is looser."""
+    known = [each for each in promises if each is not None]
+    return min(known, key=lambda each: each.max_slip_rate, default=None)
 
 
 def compare(

@@ -24,7 +24,7 @@ from pcb_spark.lake.catalogue import IMAGES, VERDICTS
 from pcb_spark.learning import gate
 from pcb_spark.learning.judged import Judged
 from pcb_spark.learning.promise import Promise
-from pcb_spark.learning.promotion import Comparison, compare
+from pcb_spark.learning.promotion import Comparison, compare, strictest
 from pcb_spark.learning.settings import resampling
 from pcb_spark.pipeline import logs, references
 from pcb_spark.pipeline.artifacts import read_reviews
@@ -94,9 +94,9 @@ def compare_on_spark(job: Job, challenger: Contender, champion: Contender | None
     judged = [
         _judged(rows[known], found[known], each) for each, found in zip(sides, scores, strict=True)
     ]
-    promise = Promise.of(challenger.bundle.manifest.threshold) or job.config.policy.promise
+    promise = strictest(Promise.of(each.bundle.manifest.threshold) for each in sides)
     other = judged[1] if champion else None
-    return compare(judged[0], other, promise, resampling(job.config))
+    return compare(judged[0], other, promise or job.config.policy.promise, resampling(job.config))
 
 
 def parity(job: Job, model: Bundle) -> float:

@@ -8,7 +8,7 @@ import pytest
 from pcb_spark.learning.bootstrap import Resampling
 from pcb_spark.learning.judged import Judged
 from pcb_spark.learning.promise import Promise
-from pcb_spark.learning.promotion import as_json, compare
+from pcb_spark.learning.promotion import as_json, compare, strictest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -67,6 +67,15 @@ def test_slips_within_the_promise_are_not_worse() -> None:
     loose = Promise(max_slip_rate=0.3)
 
     assert compare(clearing(150, slips=2), clearing(100), loose, DRAWN).refusals == ()
+
+
+def test_no_challenger_passes_by_a_looser_promise_of_its_own() -> None:
+    loose = Promise(max_slip_rate=0.3)
+
+    assert strictest([loose, PROMISE]) == PROMISE
+    assert strictest([PROMISE, loose]) == PROMISE
+    assert strictest([loose, None]) == loose
+    assert strictest([None]) is None
 
 
 def test_a_challenger_that_clears_less_is_refused() -> None:

@@ -32,8 +32,9 @@ def test_nights_decide_each_date_once_and_operators_answer_what_they_were_shown(
     settings = (*SETTINGS, "monitor.enabled=false")
     nights = Nights(spark=plant.spark, folder=tmp_path, plan=PLAN, settings=settings)
     simulated_days.render(nights.rendered, PLAN, range(10, 13), processes=1)
-    (tmp_path / "steps.json").write_text(json.dumps({"train": []}))
     story = Story(better=None, worse=None, by_command=None)
+    done = {"plan": [repr(PLAN), repr(story)], "train": []}
+    (tmp_path / "steps.json").write_text(json.dumps(done))
 
     said = simulate.run(nights, story)
 
