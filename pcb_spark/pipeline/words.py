@@ -9,13 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.pipeline import clearing
+from pcb_spark.pipeline import clearing, job_claims
 from pcb_spark.pipeline.jobs import (
     JOBS,
     MODEL,
-    NIGHT_ALONE,
     ORDERS,
-    QUEUE_OF_DECISIONS,
     SERVICE,
     JobRecord,
 )
@@ -48,7 +46,7 @@ def of_job(options: argparse.Namespace) -> JobRecord:
     if options.name == "nightly":
         return _nightly(record, options)
     given = {name: getattr(options, name) for name in _TOLD.get(options.name, ())}
-    claim = QUEUE_OF_DECISIONS if given.get("decisions") else record.claim
+    claim = job_claims.QUEUE_OF_DECISIONS if given.get("decisions") else record.claim
     return _told(record, given, claim)
 
 
@@ -97,7 +95,7 @@ def _nightly(record: JobRecord, options: argparse.Namespace) -> JobRecord:
         raise ConfigError("--from is after --to", got=f"{first} to {last}")
     night, report = record.steps
     told = partial(night, days=Days(first=first, last=last), take_in=not options.no_ingest)
-    claim = NIGHT_ALONE if options.no_ingest else record.claim
+    claim = job_claims.NIGHT_ALONE if options.no_ingest else record.claim
     return replace(record, steps=(told, report), claim=claim)
 
 
