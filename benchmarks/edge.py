@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 
-from pcb_spark.core import batches, bundle, drops
+from pcb_spark.core import batches, bundle, drops, sessions
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.pairs import PairReader
 from pcb_spark.serving import edge_score
@@ -75,9 +74,7 @@ def milliseconds(
 ) -> dict[str, list[float]]:
     """Time the parts of each pair, in their turns; images without a reference are left out."""
     decider, reader = Decider(edge), PairReader(edge.manifest.model.reading)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    bare = ort.InferenceSession(edge.parts[bundle.GRAPH], options)
+    bare = sessions.of(edge.parts[bundle.GRAPH])  # where ORT_LOAD_CONFIG_FROM_MODEL is set, too
     found: dict[str, list[float]] = {part: [] for part in PARTS}
     for path in paths:
         content = (drop.root / path).read_bytes()

@@ -29,12 +29,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-import onnxruntime as ort
 import pyarrow_hotfix  # noqa: F401
 from pyarrow import parquet
 
 from benchmarks import running
-from pcb_spark.core import batches, bundle, machine
+from pcb_spark.core import batches, bundle, machine, sessions
 from pcb_spark.core.pairs import Pair, PairReader
 from pcb_spark.core.scorer import Scorer
 
@@ -177,10 +176,7 @@ def of_graph(model: bundle.Bundle, pairs: Sequence[Files]) -> Callable[[], Call]
     """The limit: sessions of one thread, as many at a time as there are cores."""
     read = PairReader(model.manifest.reading).read
     inputs = [fed(read(*pair)) for pair in pairs]
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    providers = ["CPUExecutionProvider"]
-    session = ort.InferenceSession(model.parts[bundle.GRAPH], options, providers=providers)
+    session = sessions.of(model.parts[bundle.GRAPH])
     cores = threading.Semaphore(len(os.sched_getaffinity(0)))
 
     def call(number: int) -> object:
