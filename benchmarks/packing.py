@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime as ort
-
-from pcb_spark.core import batches, images, registration
+from pcb_spark.core import batches, images, registration, sessions
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader, Reading
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnxruntime as ort
     from numpy.typing import NDArray
 
 Feed = Mapping[str, "NDArray[Any]"]
@@ -71,6 +70,4 @@ def aligned(
 
 def one_thread_session(graph: bytes) -> ort.InferenceSession:
     """Return a session of plain ONNX Runtime with one thread."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return sessions.of(graph)  # an environment made for Spark makes it pass over its options
