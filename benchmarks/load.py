@@ -36,7 +36,7 @@ import onnx
 from benchmarks import running, service
 from pcb_spark.core import bundle, linear
 from pcb_spark.core.scorer import Scorer
-from pcb_spark.network import graphs, trees
+from pcb_spark.network import classifiers, graphs
 
 _PAIRS = 24
 _CLIENTS = 32
@@ -139,17 +139,16 @@ def told(model: bundle.Bundle, pairs: Sequence[service.Files]) -> list[tuple[flo
 
 def other_model(model: bundle.Bundle) -> bundle.Bundle:
     """The same model but for its line, which says something else of every image."""
-    beside = linear.of_bundle(model)
-    width = model.manifest.feature_count
+    converted, beside, image = classifiers.of_bundle(model)
+    width = model.manifest.feature_count - (0 if image is None else image.width)
     if beside is None:
         beside = linear.Linear(
             weights=np.zeros(width, np.float32), bias=0.0, center=np.zeros(width, np.float32),
             most=np.ones(width, np.float32),
         )  # fmt: skip
     moved = dataclasses.replace(beside, bias=beside.bias + 1.0)
-    converted = trees.convert(model.parts[bundle.CLASSIFIER].decode(), width)
     features = onnx.load_from_string(model.parts[bundle.FEATURES])
-    graph = graphs.scoring_graph(features, converted, moved).SerializeToString()
+    graph = graphs.scoring_graph(features, converted, moved, image).SerializeToString()
     manifest = dataclasses.replace(
         model.manifest, model_version="second", model_sha256=bundle.sha256(graph)
     )

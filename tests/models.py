@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 
 from pcb_spark.core import bundle
-from pcb_spark.network import graphs, quantization, trees
+from pcb_spark.network import classifiers, graphs, quantization
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
@@ -76,20 +76,24 @@ def in_memory(
     classifier: str,
     calibration: Sequence[NDArray[np.uint8]] = (),
     linear: Linear | None = None,
+    image: str = "",
     **changes: Any,
 ) -> bundle.Bundle:
-    """A bundle that was never written."""
+    """A bundle that was never written; ``image`` are the trees of the image itself."""
     graph = features_graph(spec, calibration)
-    fused = graphs.scoring_graph(graph, trees.convert(classifier, spec.width), linear)
     parts = {
-        bundle.GRAPH: fused.SerializeToString(),
         bundle.FEATURES: graph.SerializeToString(),
         bundle.CLASSIFIER: classifier.encode(),
     }
     if linear is not None:
         parts[bundle.LINEAR] = linear.to_json().encode()
+    if image:
+        parts[bundle.IMAGE_CLASSIFIER] = image.encode()
+    judges = classifiers.of_parts(parts, spec.width, spec.image_width)
+    parts[bundle.GRAPH] = graphs.scoring_graph(graph, *judges).SerializeToString()
     described = {
         **spec.record, "levels": list(spec.levels), "pooling": list(spec.pooling),
+        "image_levels": list(spec.image_levels),
         "feature_count": spec.width,
         "model_sha256": bundle.sha256(parts[bundle.GRAPH]),
         "files": {name: bundle.sha256(content) for name, content in parts.items()},

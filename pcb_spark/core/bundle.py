@@ -5,6 +5,8 @@
     features.onnx     pixels to features
     classifier.txt    LightGBM's own text format
     linear.json       the logistic regression beside its trees; not in bundles of earlier versions
+    image_classifier.txt, image_linear.json
+                      the same of what judges the image by itself; not in all
     training_days.json  what they were like; nights are held against them. Not in all
 
 Nothing is pickled. Hashes are checked before anything is parsed.
@@ -30,8 +32,12 @@ GRAPH = "graph.onnx"
 FEATURES = "features.onnx"
 CLASSIFIER = "classifier.txt"
 LINEAR = "linear.json"
+IMAGE_CLASSIFIER = "image_classifier.txt"
+IMAGE_LINEAR = "image_linear.json"
 TRAINING_DAYS = "training_days.json"
 PARTS = (GRAPH, FEATURES, CLASSIFIER)
+#: What was fitted, apart from the graph that it is part of; not all bundles have all.
+FITTED = (CLASSIFIER, LINEAR, IMAGE_CLASSIFIER, IMAGE_LINEAR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,7 @@ class Manifest:
     ``lineage.classifier`` is what the trees were fitted with. ``difference``,
     ``max_offset``, ``alignment``, ``bit_depth`` and ``references`` are the ``reading``. ``known``
     are the values of ``policy.KNOWN`` that it was trained on, empty where what is new may be
-    cleared.
+    cleared. ``image_levels`` are those by which the image itself is judged beside a difference.
     """
 
     format: int
@@ -71,6 +77,18 @@ class Manifest:
     bit_depth: int = 16
     references: str = names.HANDED_OVER
     known: dict[str, Any] = field(default_factory=dict)
+    image_levels: list[str] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """Give what its JSON holds.
+
+        Fields that earlier versions don't know are left out where they say nothing; where they
+        count, those versions are to refuse the bundle.
+        """
+        found = asdict(self)
+        silent = {"references": names.HANDED_OVER, "known": {}, "image_levels": []}
+        return {name: value for name, value in found.items()
+                if name not in silent or value != silent[name]}  # fmt: skip
 
     @property
     def reading(self) -> Reading:
@@ -100,19 +118,14 @@ def write(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, bytes])
     """Write a bundle; the manifest goes last, so that a half-written folder is no bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    wanted = [*PARTS, *(name for name in (LINEAR, TRAINING_DAYS) if name in parts)]
+    optional = {*FITTED, TRAINING_DAYS} - {*PARTS}
+    wanted = [*PARTS, *sorted(optional & parts.keys())]
     for name in wanted:
         (folder / name).write_bytes(parts[name])
     files = {name: sha256(parts[name]) for name in wanted}
     own = {"format": 2 if LINEAR in parts else 1, "model_sha256": files[GRAPH], "files": files}
     complete = Manifest(**{**manifest, **own})
-    told = asdict(complete)
-    # Which earlier versions don't know; where it counts, they are to refuse the bundle.
-    if complete.references == names.HANDED_OVER:
-        del told["references"]
-    if not complete.known:
-        del told["known"]
-    text = json.dumps(told, indent=2, sort_keys=True) + "\n"
+    text = json.dumps(complete.told(), indent=2, sort_keys=True) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return Bundle(manifest=complete, parts=dict(parts))
 
@@ -131,7 +144,8 @@ def read(folder: Path, *, where: str = "") -> Bundle:
     where = where or str(folder)
     manifest = _read_manifest(folder, where)
     wanted = [*PARTS, *([LINEAR] if manifest.format > 1 else [])]
-    wanted += [TRAINING_DAYS] if TRAINING_DAYS in manifest.files else []
+    wanted += [IMAGE_CLASSIFIER] if manifest.image_levels else []
+    wanted += [name for name in (IMAGE_LINEAR, TRAINING_DAYS) if name in manifest.files]
     parts = {name: _read_part(folder, where, name, manifest.files.get(name)) for name in wanted}
     return Bundle(manifest=manifest, parts=parts)
 

@@ -102,7 +102,7 @@ class EdgeManifest:
             **{name: getattr(self, name) for name in ("licences", "made_with")},
             "format": 1 if self.share_cap is None else 2,
             "created_at": self.created_at.isoformat(),
-            "model": asdict(self.model),
+            "model": self.model.told(),
             "shares": asdict(self.shares),
             "known": {name: sorted(values) for name, values in self.known.items()},
             "habits": self.habits.to_json(),

@@ -88,8 +88,13 @@ class HeatMapper:
         self._outputs = list(dict.fromkeys([batches.FEATURES, *(pool.tensor for pool in pools)]))
         self.reading = model.manifest.reading
         self._session = sessions.of(sessions.exposing(model.parts[bundle.GRAPH], self._outputs))
-        self._linear = linear.of_bundle(model)
-        self._trees = shapley.Trees(model.parts[bundle.CLASSIFIER].decode())
+        parts = [(bundle.CLASSIFIER, bundle.LINEAR)]
+        if model.manifest.image_levels:
+            parts.append((bundle.IMAGE_CLASSIFIER, bundle.IMAGE_LINEAR))
+        self._judges = [
+            (shapley.Trees(model.parts[text].decode()), linear.of_bundle(model, line))
+            for text, line in parts
+        ]
 
     def heat(self, pixels: NDArray[np.uint8], reference: NDArray[np.uint8] | None = None) -> Map:
         """Return what spoke for ``fail``, by place.
@@ -116,10 +121,20 @@ class HeatMapper:
         inputs = batches.feed([pixels], golden, [0] if golden else ())
         found = dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
         features = found[batches.FEATURES].reshape(1, -1)
-        contributions = self._trees.contributions(features[0])
-        if self._linear is not None:
-            contributions = (contributions + self._linear.contributions(features)[0]) / 2
-        return self._placed(found, contributions)
+        return self._placed(found, self._contributions(features))
+
+    def _contributions(self, features: Map) -> NDArray[np.float64]:
+        """What each number (F,) of an image (1, F) adds to the log-odds of its score."""
+        found, start = [], 0
+        for trees, line in self._judges:
+            own = features[:, start : start + trees.width]
+            start += trees.width
+            each = trees.contributions(own[0])
+            found.append(each if line is None else (each + line.contributions(own)[0]) / 2)
+        if len(found) > 1:
+            shares = (1 - linear.IMAGE_SHARE, linear.IMAGE_SHARE)
+            found = [share * each for share, each in zip(shares, found, strict=True)]
+        return np.concatenate(found)
 
     def _placed(self, maps: Mapping[str, Map], contributions: NDArray[np.float64]) -> Map:
         heat = np.zeros((SIDE, SIDE), dtype=np.float32)

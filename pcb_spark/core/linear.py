@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from pcb_spark.core.errors import BundleError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: How much the log-odds of the image itself count beside those of the difference; a half did less
+#: where references are those of the drop.
+IMAGE_SHARE: Final = 0.25
 
 _ARRAYS = ("weights", "center", "most")
 
@@ -74,9 +78,9 @@ class Linear:
         return found
 
 
-def of_bundle(model: bundle.Bundle) -> Linear | None:
+def of_bundle(model: bundle.Bundle, part: str = bundle.LINEAR) -> Linear | None:
     """Read what stands beside a bundle's trees; None where nothing does."""
-    text = model.parts.get(bundle.LINEAR)
+    text = model.parts.get(part)
     return None if text is None else Linear.from_json(text.decode())
 
 
@@ -86,7 +90,21 @@ def roots(features: NDArray[np.float32]) -> NDArray[np.float64]:
     return found
 
 
-def mixed(trees: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability (n,) of the mean of both log-odds, (n,) each."""
-    odds: NDArray[np.float64] = np.exp(-(trees + linear) / 2)
+def mean(trees: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean log-odds (n,) of trees and of what stands beside them, (n,) each."""
+    return (trees + linear) / 2
+
+
+def probability(
+    log_odds: NDArray[np.float64], image: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Probability (n,) of log-odds (n,), of which those of the image itself are a part.
+
+    Parameters
+    ----------
+    image : log-odds (n,) by the image itself; None where it isn't judged apart.
+    """
+    if image is not None:
+        log_odds = (1 - IMAGE_SHARE) * log_odds + IMAGE_SHARE * image
+    odds: NDArray[np.float64] = np.exp(-log_odds)
     return 1 / (1 + odds)

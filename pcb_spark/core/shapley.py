@@ -51,6 +51,10 @@ class Trees:
     ----------
     text : the file ``classifier.txt`` of a bundle.
 
+    Attributes
+    ----------
+    width : how many features F they are of.
+
     Raises
     ------
     BundleError : the text is no such model.
@@ -58,7 +62,7 @@ class Trees:
 
     def __init__(self, text: str) -> None:
         try:
-            self._width = int(_field(text, "max_feature_idx")) + 1
+            self.width = int(_field(text, "max_feature_idx")) + 1
             starts = [*_starts(text), text.index("\nend of trees")]
             self._paths = _grouped(text[a:b] for a, b in pairwise(starts))
         except (ValueError, KeyError, IndexError) as error:
@@ -77,10 +81,10 @@ class Trees:
         float64 (F,).
         """
         row = features.astype(np.float64)
-        found = np.zeros(self._width)
+        found = np.zeros(self.width)
         for paths in self._paths:
             added = _of_paths(paths, row)
-            found += np.bincount(paths.features.ravel(), added.ravel(), self._width)
+            found += np.bincount(paths.features.ravel(), added.ravel(), self.width)
         return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pcb_spark.learning.settings import TreeSettings
 
     Rows = NDArray[np.intp]
+
+
+#: Parameters that aren't LightGBM's.
+_OWN: Final = {"num_tasks", "keep_features", "linear", "image", "image_width"}
 
 
 def fit(
@@ -45,7 +49,7 @@ def fit(
     if weight is not None and (weight == 1).all():
         weight = None
     parameters = {
-        **config.model_dump(exclude={"num_tasks", "keep_features", "linear"}),
+        **config.model_dump(exclude=_OWN),
         "objective": "binary",
         "seed": seed,
         "deterministic": True,
@@ -84,25 +88,44 @@ def predict_forward(
     share = threads // workers
 
     def judged(window: tuple[Rows, Rows]) -> NDArray[np.float64]:
-        train, test = window
-        weighed = None if weight is None else weight[train]
-        booster = fit(
-            features[train], is_fail[train], config, weight=weighed, seed=seed, threads=share
-        )
-        odds = np.asarray(
-            booster.predict(features[test], raw_score=True, num_threads=share), dtype=np.float64
-        )
-        beside = odds
-        if config.linear:
-            text = booster.model_to_string()
-            fitted = logistic_regression.fit(
-                features[train], is_fail[train], config, text, weight=weighed
+        def log_odds(values: NDArray[np.float32], settings: TreeSettings) -> NDArray[np.float64]:
+            return _log_odds(
+                values, is_fail, window, settings, weight=weight, seed=seed, threads=share
             )
-            beside = fitted.log_odds(features[test])
-        return linear.mixed(odds, beside)
+
+        if config.image is None:
+            return linear.probability(log_odds(features, config))
+        start = features.shape[1] - config.image_width
+        of_image = log_odds(features[:, start:], config.image)
+        return linear.probability(log_odds(features[:, :start], config.compared), of_image)
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(judged, windows))
+
+
+def _log_odds(
+    features: NDArray[np.float32],
+    is_fail: NDArray[np.bool_],
+    window: tuple[Rows, Rows],
+    config: TreeSettings,
+    *,
+    weight: NDArray[np.float64] | None,
+    seed: int,
+    threads: int,
+) -> NDArray[np.float64]:
+    """Mean log-odds of trees and line, fitted on the first rows of a window, of its second ones."""
+    train, test = window
+    weighed = None if weight is None else weight[train]
+    seen, fails = features[train], is_fail[train]
+    booster = fit(seen, fails, config, weight=weighed, seed=seed, threads=threads)
+    odds = np.asarray(
+        booster.predict(features[test], raw_score=True, num_threads=threads), dtype=np.float64
+    )
+    if not config.linear:
+        return odds
+    text = booster.model_to_string()
+    fitted = logistic_regression.fit(seen, fails, config, text, weight=weighed)
+    return linear.mean(odds, fitted.log_odds(features[test]))
 
 
 def out_of_fold(

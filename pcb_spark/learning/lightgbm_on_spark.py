@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from pcb_spark.core import names
-from pcb_spark.core.linear import Linear, mixed
+from pcb_spark.core.linear import IMAGE_SHARE, Linear, mean
 from pcb_spark.lake import session
 from pcb_spark.learning import logistic_regression
 from pcb_spark.learning.examples import GROUP_DATE, LABEL, check_classes, window_name
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _VECTOR = "feature_vector"
 _MASKED = "masked_vector"
+_LOG_ODDS, _IMAGE_LOG_ODDS, _WHOLE = "log_odds", "image_log_odds", "whole_features"
 
 log = logging.getLogger(__name__)
 
@@ -107,30 +108,107 @@ def _only(vectors: DataFrame, kept: NDArray[np.bool_]) -> DataFrame:
     return product.transform(vectors).drop(_VECTOR).withColumnRenamed(_MASKED, _VECTOR)
 
 
-def predict(
-    model: LightGBMClassificationModel, rows: DataFrame, linear: Linear | None = None
-) -> DataFrame:
-    """Add ``probability`` of ``fail``, 0..1, by the trees and what stands beside them."""
-    vectors = rows.withColumn(_VECTOR, array_to_vector(F.col(names.FEATURES)))
-    scored: DataFrame = model.transform(vectors)
-    if linear is None:
-        fail = vector_to_array(F.col(model.getProbabilityCol()))[1]
+class Fitted(NamedTuple):
+    """Trees, the line beside them if there is one, and what judges the image itself.
+
+    ``image`` is fitted on the last ``image_width`` features and these on the others; None on all.
+    """
+
+    trees: LightGBMClassificationModel
+    linear: Linear | None
+    image: Fitted | None = None
+    image_width: int = 0
+
+    @property
+    def text(self) -> str:
+        """The trees in LightGBM's own text."""
+        found: str = self.trees.getNativeModel()
+        return found
+
+
+def fit_whole(
+    rows: DataFrame, config: TreeSettings, *, seed: int, sample: pd.DataFrame | None = None
+) -> Fitted:
+    """Fit all that a score is made of.
+
+    Parameters
+    ----------
+    sample : those of the answer of ``logistic_regression.sample`` that are among ``rows``; None
+        draws them.
+    """
+    if config.linear and sample is None:
+        sample = logistic_regression.sample(rows, seed=seed)
+    if config.image is None:
+        return _fit_both(rows, sample, config, seed=seed)
+    width, image = config.image_width, config.image
+    compared = _fit_both(_without_last(rows, width), _cut(sample, None, -width), config.compared,
+                         seed=seed)  # fmt: skip
+    own = _fit_both(_last(rows, width), _cut(sample, -width, None), image, seed=seed)
+    return compared._replace(image=own, image_width=width)
+
+
+def _fit_both(
+    rows: DataFrame, sample: pd.DataFrame | None, config: TreeSettings, *, seed: int
+) -> Fitted:
+    trees_ = fit(rows, config, seed=seed)
+    if sample is None or not config.linear:
+        return Fitted(trees_, None)
+    line = logistic_regression.fit_sample(sample, config, trees_.getNativeModel())
+    return Fitted(trees_, line)
+
+
+def _last(rows: DataFrame, width: int) -> DataFrame:
+    return rows.withColumn(names.FEATURES, F.slice(names.FEATURES, -width, width))
+
+
+def _without_last(rows: DataFrame, width: int) -> DataFrame:
+    kept = F.slice(names.FEATURES, F.lit(1), F.size(names.FEATURES) - width)
+    return rows.withColumn(names.FEATURES, kept)
+
+
+def _cut(sample: pd.DataFrame | None, start: int | None, stop: int | None) -> pd.DataFrame | None:
+    if sample is None:
+        return None
+    columns = slice(start, stop)
+    return sample.assign(**{names.FEATURES: [each[columns] for each in sample[names.FEATURES]]})
+
+
+def predict(fitted: Fitted, rows: DataFrame) -> DataFrame:
+    """Add ``probability`` of ``fail``, 0..1, by all that ``fit_whole`` fitted."""
+    if fitted.image is None:
+        scored = _with_log_odds(fitted, rows, _LOG_ODDS)
     else:
-        log_odds = vector_to_array(F.col(model.getRawPredictionCol()))[1]
-        fail = _mixed(linear)(log_odds, F.col(names.FEATURES))
+        whole = rows.withColumn(_WHOLE, F.col(names.FEATURES))
+        own = _with_log_odds(fitted.image, _last(whole, fitted.image_width), _IMAGE_LOG_ODDS)
+        others = _without_last(own.withColumn(names.FEATURES, F.col(_WHOLE)), fitted.image_width)
+        scored = _with_log_odds(fitted, others, _LOG_ODDS)
+        scored = scored.withColumn(names.FEATURES, F.col(_WHOLE))
+        mixed = (1 - IMAGE_SHARE) * F.col(_LOG_ODDS) + IMAGE_SHARE * F.col(_IMAGE_LOG_ODDS)
+        scored = scored.withColumn(_LOG_ODDS, mixed)
+    fail = 1 / (1 + F.exp(-F.col(_LOG_ODDS)))
     return scored.select(*rows.columns, fail.alias(names.PROBABILITY))
 
 
-def _mixed(linear: Linear) -> Callable[[Column, Column], Column]:
-    """Probability from the trees' log-odds and the features."""
+def _with_log_odds(fitted: Fitted, rows: DataFrame, name: str) -> DataFrame:
+    """Add the mean log-odds of trees and line under a name."""
+    vectors = rows.withColumn(_VECTOR, array_to_vector(F.col(names.FEATURES)))
+    scored: DataFrame = fitted.trees.transform(vectors)
+    odds = vector_to_array(F.col(fitted.trees.getRawPredictionCol()))[1]
+    if fitted.linear is not None:
+        odds = _mean(fitted.linear)(odds, F.col(names.FEATURES))
+    return scored.select(*rows.columns, odds.alias(name))
 
-    def probability(log_odds: pd.Series, features: pd.Series) -> pd.Series:
-        if log_odds.empty:
-            return log_odds
+
+def _mean(linear: Linear) -> Callable[[Column, Column], Column]:
+    """Mean log-odds from the trees' and the features."""
+
+    def log_odds(of_trees: pd.Series, features: pd.Series) -> pd.Series:
+        if of_trees.empty:
+            return of_trees
         values = np.stack(features.to_list()).astype(np.float32)
-        return pd.Series(mixed(log_odds.to_numpy(), linear.log_odds(values)))
+        return pd.Series(mean(of_trees.to_numpy(), linear.log_odds(values)))
 
-    found: Callable[[Column, Column], Column] = pandas_udf(probability, "double")  # type: ignore[call-overload]
+    found: Callable[[Column, Column], Column] = pandas_udf(log_odds, "double")  # type: ignore[call-overload]
     return found
 
 
@@ -154,12 +232,9 @@ def out_of_fold(
         train = rows.where(F.col(GROUP_DATE) < F.lit(fold.train_before))
         test = rows.where(F.col(GROUP_DATE).between(fold.test_from, fold.test_until))
         check_classes(train, window_name(fold))
-        model = fit(train, config, seed=seed)
-        linear = None
-        if beside is not None:
-            before = beside[beside[GROUP_DATE] < fold.train_before]
-            linear = logistic_regression.fit_sample(before, config, model.getNativeModel())
-        scored = predict(model, test, linear).select(*kept, names.PROBABILITY)
+        before = None if beside is None else beside[beside[GROUP_DATE] < fold.train_before]
+        fitted = fit_whole(train, config, seed=seed, sample=before)
+        scored = predict(fitted, test).select(*kept, names.PROBABILITY)
         parts.append(scored.withColumn(names.FOLD, F.lit(fold.index)).localCheckpoint())
         log.info("fold %d judged, test from %s", fold.index, fold.test_from)
     whole = parts[0]

@@ -88,7 +88,7 @@ def drawn(spec: graphs.FeatureSpec, settings: TreeSettings) -> dict[str, Any]:
     """Say what would have to be drawn to come to a setting."""
     weighted = settings.scale_pos_weight != 1.0
     return {
-        **settings.model_dump(exclude={"num_tasks", "is_unbalance"}),
+        **settings.compared.model_dump(exclude={"num_tasks", "is_unbalance"}),
         "lambda_l2": settings.lambda_l2 or _LEAST_L2,
         "class_weighting": _WEIGHTINGS[2 if weighted else int(settings.is_unbalance)],
         "pruned": settings.keep_features > 0,

@@ -94,10 +94,20 @@ class ClassifierConfig(Section):
             raise ValueError(msg)
         return self
 
-    def for_reference_mode(self, *, difference: bool) -> TreeSettings:
-        """Fill in what measured best with references (``difference``), or without."""
+    def for_reference_mode(self, *, difference: bool, image_width: int = 0) -> TreeSettings:
+        """Fill in what measured best with references (``difference``), or without.
+
+        Parameters
+        ----------
+        image_width : how many features, the last ones, are of the image itself beside a difference;
+            trees of their own are fitted on them, as without references.
+        """
         best = WITH_REFERENCES if difference else WITHOUT_REFERENCES
-        return TreeSettings.model_validate(best | self.model_dump(exclude_none=True))
+        filled = best | self.model_dump(exclude_none=True)
+        if image_width:
+            beside = self.for_reference_mode(difference=False)
+            filled |= {"image_width": image_width, "image": beside}
+        return TreeSettings.model_validate(filled)
 
 
 class TreeSettings(ClassifierConfig):
@@ -107,6 +117,15 @@ class TreeSettings(ClassifierConfig):
     learning_rate: float = Field(gt=0)
     num_leaves: int = Field(ge=2)
     min_sum_hessian_in_leaf: float = Field(ge=0)
+    image_width: int = Field(default=0, ge=0)
+    """How many features, the last ones, are of the image itself beside a difference."""
+    image: TreeSettings | None = None
+    """What trees are fitted with on these; None where there are none."""
+
+    @property
+    def compared(self) -> TreeSettings:
+        """The parameters of the other trees alone."""
+        return self.model_copy(update={"image": None, "image_width": 0})
 
 
 class PolicyConfig(Section):

@@ -131,7 +131,7 @@ def search(
     def objective(trial: optuna.Trial) -> float:
         spec = search_space.suggest_features(trial, [table.spec for table in examples.tables])
         table = next(e for e in examples.tables if e.spec.difference == spec.difference)
-        base = config.classifier.for_reference_mode(difference=spec.difference)
+        base = _base(config, spec)
         classifier = search_space.suggest_classifier(trial, base)
         found = evaluate(
             examples, table.columns(spec), spec, classifier, config,
@@ -146,12 +146,18 @@ def search(
 
     if done == 0:
         for spec in configured:
-            settings = config.classifier.for_reference_mode(difference=spec.difference)
-            study.enqueue_trial(search_space.drawn(spec, settings))
+            study.enqueue_trial(search_space.drawn(spec, _base(config, spec)))
     while (missing := config.tune.trials - len(_finished(study))) > 0:
         study.optimize(objective, n_trials=missing)
     trials = [_unpacked(trial.user_attrs["trial"]) for trial in _finished(study)]
     return sorted(trials, key=lambda trial: -trial.roc_auc)
+
+
+def _base(config: LearningConfig, spec: graphs.FeatureSpec) -> TreeSettings:
+    """The configured classifier of a specification of features."""
+    return config.classifier.for_reference_mode(
+        difference=spec.difference, image_width=spec.image_width
+    )
 
 
 def evaluate(

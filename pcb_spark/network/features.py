@@ -138,6 +138,7 @@ def spec_of(
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
+        image_levels=config.image_levels if difference else (),
         reading=reading_of(
             config, difference=difference, bit_depth=bit_depth, references=references
         ),

@@ -6,11 +6,10 @@ and, in a scoring graph, ``probability`` float [1, K].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -18,17 +17,20 @@ from pcb_spark.core import names, registration
 from pcb_spark.core.batches import FEATURES, PROBABILITY
 from pcb_spark.core.images import FULL_DEPTH
 from pcb_spark.core.pairs import Reading
-from pcb_spark.network import pixel_numbers, pooling, unpacking
-from pcb_spark.network.linear_nodes import add_log_odds
+from pcb_spark.network import classifier_nodes, narrowing, pixel_numbers, pooling, unpacking
 from pcb_spark.network.nodes import NodeBuilder, checked_model
 from pcb_spark.network.resnet50 import INPUT
 
 if TYPE_CHECKING:
     from pcb_spark.core.linear import Linear
+    from pcb_spark.network.classifier_nodes import ImageClassifier
 
 AVGPOOL = "avgpool"
 PIXELS = "pixels"
 WIDTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048, AVGPOOL: 2048}
+#: How maps of the image itself are pooled beside a difference, as they are without one.
+IMAGE_POOLING = ("mean", "max")
+_LEVELS = ("levels", "pooling", "image_levels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +40,31 @@ class FeatureSpec:
     ``levels`` are backbone stages, ``avgpool`` (the mean of layer4) or ``pixels``
     (``pixel_numbers``, beside one of the others, and only with ``difference``). ``pooling`` turns a
     map into numbers. With ``reading.difference`` the map is what differs between an image and its
-    reference.
+    reference; behind these numbers then stand mean and maximum of the maps of the image itself at
+    ``image_levels``, stages that a classifier of their own judges by.
     """
 
     levels: tuple[str, ...]
     pooling: tuple[str, ...]
     reading: Reading
+    image_levels: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FeatureSpec:
         """Undo ``record``, whose versions before alignments were told apart filled images."""
         told = {"alignment": registration.FILL, **record}
-        levels, pooling = (tuple(told.pop(name)) for name in ("levels", "pooling"))
-        return cls(levels=levels, pooling=pooling, reading=Reading(**told))
+        names_of = {name: tuple(told.pop(name, ())) for name in _LEVELS}
+        return cls(**names_of, reading=Reading(**told))
 
     @property
     def record(self) -> dict[str, Any]:
         """Its fields and those of ``reading`` side by side, as they are stored."""
-        told = {"levels": self.levels, "pooling": self.pooling, **asdict(self.reading)}
+        told = {**{name: getattr(self, name) for name in _LEVELS}, **asdict(self.reading)}
+        # Which earlier versions don't know.
         if self.reading.references == names.HANDED_OVER:
-            del told["references"]  # which earlier versions don't know
+            del told["references"]
+        if not self.image_levels:
+            del told["image_levels"]
         return told
 
     @property
@@ -68,20 +75,41 @@ class FeatureSpec:
     @property
     def stages(self) -> tuple[str, ...]:
         """The backbone stages that have to be computed, in the order of depth."""
+        return tuple(sorted({*self._compared, *self.image_levels}))
+
+    @property
+    def narrow_behind(self) -> str | None:
+        """The deepest stage that references are needed at, where images are needed at a deeper."""
+        deepest = max(self._compared)
+        return deepest if any(level > deepest for level in self.image_levels) else None
+
+    @property
+    def _compared(self) -> set[str]:
         maps = set(self.levels) - {PIXELS}
-        return tuple(sorted({"layer4" if level == AVGPOOL else level for level in maps}))
+        return {"layer4" if level == AVGPOOL else level for level in maps}
 
     @property
     def width(self) -> int:
         """F, the length of the feature vector."""
         return sum(columns.stop - columns.start for columns in column_slices(self).values())
 
+    @property
+    def image_width(self) -> int:
+        """How many of these, the last ones, are of the image itself beside a difference."""
+        return image_width(self.image_levels)
+
+
+def image_width(levels: Sequence[str]) -> int:
+    """How many numbers the maps of the image itself give at these stages."""
+    return len(IMAGE_POOLING) * sum(WIDTHS[level] for level in levels)
+
 
 def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
     """Say where the numbers of each (level, pooling) lie in the feature vector, in its order.
 
     With ``difference`` the first half of a slice is the excess, the second the lack; ``pixels`` are
-    those of ``pixel_numbers.PIXEL_NUMBERS``, whatever the pooling.
+    those of ``pixel_numbers.PIXEL_NUMBERS``, whatever the pooling. Those of the image itself beside
+    a difference are (``image layer3``, pooling).
     """
     slices, start = {}, 0
     for level in spec.levels:
@@ -92,6 +120,10 @@ def column_slices(spec: FeatureSpec) -> dict[tuple[str, str], slice]:
         for kind in _pooling_of(level, spec):
             slices[level, kind] = slice(start, start + width)
             start += width
+    for level in spec.image_levels:
+        for kind in IMAGE_POOLING:
+            slices[f"image {level}", kind] = slice(start, start + WIDTHS[level])
+            start += WIDTHS[level]
     return slices
 
 
@@ -112,7 +144,12 @@ def features_graph(trunk: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto
     """
     front, back = NodeBuilder(), NodeBuilder()
     unpacking.unpack(front, difference=spec.difference)
+    if spec.narrow_behind is not None:
+        trunk = narrowing.narrowed(trunk, spec.narrow_behind)
     maps = [_pool_level(back, trunk, level, spec) for level in spec.levels]
+    for level in spec.image_levels:
+        source = pooling.map_of(trunk, level)
+        maps.append(pooling.pool_images(back, source, level, IMAGE_POOLING))
     flat = back.add("Concat", [name for level in maps for name in level], "flat_features", axis=1)
     back.add("Unsqueeze", [flat, back.ints("axis_0_out", 0)], FEATURES)
     nodes = [*front.nodes, *_connected(trunk, INPUT, unpacking.NORMALISED), *back.nodes]
@@ -139,7 +176,10 @@ def _done_before(spec: FeatureSpec) -> str | None:
 
 
 def scoring_graph(
-    features: onnx.ModelProto, trees: onnx.ModelProto, linear: Linear | None = None
+    features: onnx.ModelProto,
+    trees: onnx.ModelProto,
+    linear: Linear | None = None,
+    image: ImageClassifier | None = None,
 ) -> onnx.ModelProto:
     """Fuse a classifier behind a features graph: pixels to probability in one pass.
 
@@ -147,11 +187,12 @@ def scoring_graph(
     ----------
     trees : onnxmltools' conversion (zipmap off) with one TreeEnsembleClassifier.
     linear : stands beside the trees; None is trees alone.
+    image : None where the image itself isn't judged apart.
     """
     fused = onnx.ModelProto()
     fused.CopyFrom(features)
     builder = NodeBuilder()
-    _append_classifier(builder, trees, linear)
+    classifier_nodes.append(builder, trees, linear, image)
     fused.graph.node.extend(builder.nodes)
     fused.graph.initializer.extend(builder.initializers)
     probability = helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, [1, "K"])
@@ -162,11 +203,14 @@ def scoring_graph(
 
 
 def classifier_graph(
-    trees: onnx.ModelProto, width: int, linear: Linear | None = None
+    trees: onnx.ModelProto,
+    width: int,
+    linear: Linear | None = None,
+    image: ImageClassifier | None = None,
 ) -> onnx.ModelProto:
     """Return the classifier alone: ``features`` float [1, K, F] to ``probability`` float [1, K]."""
     builder = NodeBuilder()
-    _append_classifier(builder, trees, linear)
+    classifier_nodes.append(builder, trees, linear, image)
     graph = helper.make_graph(
         builder.nodes,
         "pcb_spark_classifier",
@@ -188,29 +232,6 @@ def with_threads(model: onnx.ModelProto, threads: int) -> onnx.ModelProto:
     config = f'{{"session_options": {{"intra_op_num_threads": {threads}}}}}'
     helper.set_model_props(copy, {"ort_config": config})
     return copy
-
-
-def _append_classifier(builder: NodeBuilder, trees: onnx.ModelProto, linear: Linear | None) -> None:
-    rows = builder.add("Squeeze", [FEATURES, builder.ints("axis_0_trees", 0)], "feature_rows")
-    classifier = onnx.NodeProto()
-    found = next(n for n in trees.graph.node if n.op_type == "TreeEnsembleClassifier")
-    classifier.CopyFrom(found)
-    classifier.name = "trees"
-    classifier.input[0] = rows
-    classifier.output[0], classifier.output[1] = "tree_label", "tree_probabilities"
-    builder.nodes.append(classifier)
-    one = builder.ints("fail_column", 1)
-    fail = builder.add("Gather", ["tree_probabilities", one], "fail_probability", axis=1)
-    if linear is not None:
-        # Without this transform the second column is what it would be applied to: log-odds.
-        transform = next(a for a in classifier.attribute if a.name == "post_transform")
-        transform.s = b"NONE"
-        beside = add_log_odds(builder, rows, linear)
-        both = builder.add("Add", [fail, beside], "log_odds_of_both")
-        half = builder.constant("one_half", np.array([0.5], dtype=np.float32))
-        mean = builder.add("Mul", [both, half], "mean_log_odds")
-        fail = builder.add("Sigmoid", [mean], "mixed_probability")
-    builder.add("Transpose", [fail], PROBABILITY, perm=[1, 0])
 
 
 def _pool_level(b: NodeBuilder, trunk: onnx.ModelProto, level: str, spec: FeatureSpec) -> list[str]:

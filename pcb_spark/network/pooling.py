@@ -64,6 +64,17 @@ def pool(b: NodeBuilder, source: Map, output: str, kind: str) -> str:
     return b.add("ReduceMean", [wide, cells], output, keepdims=0)
 
 
+def pool_images(b: NodeBuilder, source: Map, level: str, pooling: tuple[str, ...]) -> list[str]:
+    """Pool the rows of images, whatever they are compared with.
+
+    Returns
+    -------
+    Names of float tensors [K, C], of each pooling.
+    """
+    own = Map(name=_images(b, source.name), scale=source.scale)
+    return [pool(b, own, f"{level}_image_{kind}", kind) for kind in pooling]
+
+
 def pool_difference(b: NodeBuilder, source: Map, level: str, pooling: tuple[str, ...]) -> list[str]:
     """Pool what no neighbour explains, both ways.
 
@@ -126,7 +137,9 @@ def _subtract(b: NodeBuilder, minuend: str, subtrahend: str, output: str, source
 
 def _images(b: NodeBuilder, name: str) -> str:
     start, axis = _once(b, "int_0", np.array([0])), "int_0"
-    return b.add("Slice", [name, start, IMAGE_COUNT, axis], f"{name}_of_images")
+    output = f"{name}_of_images"
+    known = any(output in node.output for node in b.nodes)
+    return output if known else b.add("Slice", [name, start, IMAGE_COUNT, axis], output)
 
 
 def _references(b: NodeBuilder, name: str) -> str:

@@ -11,6 +11,7 @@ from pcb_spark.lake import folders
 from pcb_spark.lake.settings import Section
 
 Level = Literal["pixels", "layer1", "layer2", "layer3", "layer4", "avgpool"]
+Stage = Literal["layer1", "layer2", "layer3", "layer4"]
 Pooling = Literal["mean", "max"]
 Precision = Literal["auto", "int8", "fp32"]
 Engine = Literal["synapseml", "onnxruntime"]
@@ -48,6 +49,10 @@ class FeaturesConfig(Section):
     """
     pooling: tuple[Pooling, ...] = ()
     """How a map becomes numbers; empty is max with references, mean and max without."""
+    image_levels: tuple[Stage, ...] = ()
+    """Which maps of the image itself, mean and max, are judged beside the difference by trees and a
+    line of their own; empty is none.
+    """
     reference: ReferenceMode = "auto"
     """What images are compared with: ``difference`` is the drop's references, ``own`` golden images
     made of the line's own boards, ``none`` nothing; ``auto`` is the first of these that at least
@@ -58,7 +63,7 @@ class FeaturesConfig(Section):
     it an image is unscorable, and 0 takes images to lie where their references do.
     """
 
-    @field_validator("levels", "pooling")
+    @field_validator("levels", "pooling", "image_levels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):

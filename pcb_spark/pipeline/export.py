@@ -130,8 +130,7 @@ def run_export(
 
 def _explaining(model: Bundle) -> dict[str, bytes]:
     """What heat maps need besides the graph."""
-    own = {name: model.parts[name] for name in (bundle.CLASSIFIER, bundle.LINEAR)
-           if name in model.parts}  # fmt: skip
+    own = {name: model.parts[name] for name in bundle.FITTED if name in model.parts}
     return {heatmaps.HEAT: heatmaps.to_json(pooled.of_bundle(model)), **own}
 
 

@@ -86,8 +86,8 @@ def _fit(read: DataFrame) -> None:
         F.col("label").alias(examples.LABEL),
     )
     settings = ClassifierConfig(num_iterations=2).for_reference_mode(difference=True)
-    model = lightgbm_on_spark.fit(rows, settings, seed=0)
-    lightgbm_on_spark.predict(model, rows).count()
+    fitted = lightgbm_on_spark.fit_whole(rows, settings, seed=0)
+    lightgbm_on_spark.predict(fitted, rows).count()
 
 
 def main() -> None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import onnx
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, linear, names
+from pcb_spark.core import bundle, names
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning import gate
 from pcb_spark.learning.noticed import sentences
-from pcb_spark.network import graphs, scoring, trees
+from pcb_spark.network import classifiers, graphs, scoring
 from pcb_spark.pipeline import clearing, logs, references
 from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
 from pcb_spark.pipeline.job import Job, refuse_untrained
@@ -138,9 +138,8 @@ def score_pixels(job: Job, images: DataFrame, model: bundle.Bundle, count: int) 
 
 
 def _classifier_graph(model: bundle.Bundle) -> bytes:
+    trees, line, image = classifiers.of_bundle(model)
     width = model.manifest.feature_count
-    converted = trees.convert(model.parts[bundle.CLASSIFIER].decode(), width)
-    beside = linear.of_bundle(model)
-    graph = graphs.with_threads(graphs.classifier_graph(converted, width, beside), 1)
+    graph = graphs.with_threads(graphs.classifier_graph(trees, width, line, image), 1)
     serialized: bytes = graph.SerializeToString()
     return serialized

@@ -29,7 +29,6 @@ from pcb_spark.learning import (
     first_flags,
     gate,
     lightgbm_on_spark,
-    logistic_regression,
     metrics,
     precision,
     suspects,
@@ -37,7 +36,7 @@ from pcb_spark.learning import (
 from pcb_spark.learning.examples import GROUP_COLUMN
 from pcb_spark.learning.judge import Judgement, baseline_metrics, judge, kept, plan
 from pcb_spark.learning.learning_curve import learning_curve
-from pcb_spark.network import graphs, trees
+from pcb_spark.network import classifiers, graphs
 from pcb_spark.pipeline import logs, references, training_days
 from pcb_spark.pipeline.artifacts import read_feature_set, read_reviews, write_bundle
 from pcb_spark.pipeline.int8 import compare_precision, featurize_again
@@ -46,7 +45,6 @@ from pcb_spark.pipeline.job import Job, refuse_untrained, write_metrics
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from pcb_spark.core.linear import Linear
     from pcb_spark.learning.settings import TreeSettings
     from pcb_spark.learning.thresholds import Thresholds
     from pcb_spark.network.features import FeatureSet
@@ -83,12 +81,11 @@ def run_train(job: Job) -> Counts:
         found = [*judgement.metrics, *curve]
         found += compared.as_metrics() if compared else []
         if graphs.PIXELS in feature_set.spec.levels:
-            found += baseline_metrics(job.config, _pixels_alone(rows, feature_set), folds, settings)
-        model = lightgbm_on_spark.fit(rows, settings, seed=job.config.seed)
-        text = model.getNativeModel()
-        beside = _linear(job, rows, settings, text)
+            pixels = _pixels_alone(rows, feature_set)
+            found += baseline_metrics(job.config, pixels, folds, settings.compared)
+        fitted = lightgbm_on_spark.fit_whole(rows, settings, seed=job.config.seed)
     written = _write_bundle(
-        job, feature_set, text, beside, settings, judgement.thresholds, found, rows, compared
+        job, feature_set, fitted, settings, judgement.thresholds, found, rows, compared
     )
     write_metrics(job, found, written.manifest.model_version)
     made = tables.read(job.spark, job.table(FEATURES), schemas.FEATURES_TABLE)
@@ -105,9 +102,13 @@ def run_train(job: Job) -> Counts:
 
 def _tree_settings(job: Job, feature_set: FeatureSet) -> TreeSettings:
     """Fill in, once, all that judging and fitting go by and the manifest records."""
-    settings = job.config.classifier.for_reference_mode(difference=feature_set.spec.difference)
+    spec = feature_set.spec
+    settings = job.config.classifier.for_reference_mode(
+        difference=spec.difference, image_width=spec.image_width
+    )
     tasks = lightgbm_on_spark.task_count(job.spark, settings)
-    return settings.model_copy(update={"num_tasks": tasks})
+    image = settings.image and settings.image.model_copy(update={"num_tasks": tasks})
+    return settings.model_copy(update={"num_tasks": tasks, "image": image})
 
 
 def _rows(job: Job, images: DataFrame, verdicts: DataFrame, feature_set: FeatureSet) -> DataFrame:
@@ -138,13 +139,6 @@ def _tell_gated(rows: DataFrame) -> None:
         "left out of the promise",
         chosen or 0, total,
     )  # fmt: skip
-
-
-def _linear(job: Job, rows: DataFrame, settings: TreeSettings, text: str) -> Linear | None:
-    if not settings.linear:
-        return None
-    sample = logistic_regression.sample(rows, seed=job.config.seed)
-    return logistic_regression.fit_sample(sample, settings, text)
 
 
 def _pixels_alone(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
@@ -185,25 +179,22 @@ def _write_judged(job: Job, judgement: Judgement, images: DataFrame, verdicts: D
 def _write_bundle(
     job: Job,
     feature_set: FeatureSet,
-    text: str,
-    beside: Linear | None,
+    fitted: lightgbm_on_spark.Fitted,
     settings: TreeSettings,
     thresholds: Thresholds,
     found: Sequence[metrics.Metric],
     rows: DataFrame,
     compared: precision.Comparison | None,
 ) -> bundle.Bundle:
-    converted = trees.convert(text, feature_set.spec.width)
-    fused = graphs.scoring_graph(feature_set.graph, converted, beside)
     parts = {
-        bundle.GRAPH: fused.SerializeToString(deterministic=True),
         bundle.FEATURES: feature_set.graph.SerializeToString(deterministic=True),
-        bundle.CLASSIFIER: text.encode(),
+        **_classifier_parts(fitted),
     }
-    if beside is not None:
-        parts[bundle.LINEAR] = beside.to_json().encode()
+    classifier = classifiers.of_parts(parts, feature_set.spec.width, fitted.image_width)
+    fused = graphs.scoring_graph(feature_set.graph, *classifier)
+    parts[bundle.GRAPH] = fused.SerializeToString(deterministic=True)
     if job.config.monitor.enabled:
-        days = training_days.learn(job, rows, text, feature_set.spec.reading)
+        days = training_days.learn(job, rows, fitted.text, feature_set.spec.reading)
         parts[bundle.TRAINING_DAYS] = days.to_json().encode()
     window = _training_window(rows)
     summary = {
@@ -216,6 +207,7 @@ def _write_bundle(
         **feature_set.spec.record,
         "levels": list(feature_set.spec.levels),
         "pooling": list(feature_set.spec.pooling),
+        "image_levels": list(feature_set.spec.image_levels),
         "precision": feature_set.precision,
         "precision_comparison": asdict(compared) if compared else {},
         "trained_backbone": feature_set.trained,
@@ -238,6 +230,18 @@ def _write_bundle(
         "created_at": job.started_at.isoformat(timespec="seconds"),
     }
     return write_bundle(job, manifest, parts)
+
+
+def _classifier_parts(fitted: lightgbm_on_spark.Fitted) -> dict[str, bytes]:
+    """The files of a bundle that hold what was fitted."""
+    parts = {bundle.CLASSIFIER: fitted.text.encode()}
+    if fitted.linear is not None:
+        parts[bundle.LINEAR] = fitted.linear.to_json().encode()
+    if fitted.image is not None:
+        parts[bundle.IMAGE_CLASSIFIER] = fitted.image.text.encode()
+        if fitted.image.linear is not None:
+            parts[bundle.IMAGE_LINEAR] = fitted.image.linear.to_json().encode()
+    return parts
 
 
 def _known(rows: DataFrame) -> dict[str, list[str]]:

@@ -114,6 +114,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
         graphs.FeatureSpec(
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
+            image_levels=config.image_levels if difference else (),
             reading=features.reading_of(
                 config,
                 difference=difference,
@@ -201,7 +202,9 @@ def _study_name(job: Job, sets: Sequence[features.FeatureSet], examples: tuning.
         digest.update(json.dumps(judged.segments(column).tolist()).encode())
     digest.update(judged.gated.tobytes() + judged.weight.tobytes())
     filled = [
-        job.config.classifier.for_reference_mode(difference=each.spec.difference).model_dump()
+        job.config.classifier.for_reference_mode(
+            difference=each.spec.difference, image_width=each.spec.image_width
+        ).model_dump()
         for each in sets
     ]
     about = [

@@ -87,6 +87,29 @@ def test_what_stands_beside_the_trees_is_pinned_too(tmp_path: Path) -> None:
         bundle.read(tmp_path)
 
 
+def test_what_judges_the_image_itself_is_pinned_where_there_is_such(tmp_path: Path) -> None:
+    """Earlier versions don't know its levels, and refuse the bundle: its scores need both."""
+    own = {"image_classifier.txt": b"tree\nown\n", "image_linear.json": b"{}"}
+    manifest = {**MANIFEST, "image_levels": ["layer2"]}
+    written = bundle.write(tmp_path, manifest, {**PARTS, **own})
+
+    assert bundle.read(tmp_path) == written
+    assert json.loads((tmp_path / "manifest.json").read_bytes())["image_levels"] == ["layer2"]
+    for name in own:
+        (tmp_path / name).unlink()
+        with pytest.raises(BundleError, match=f"lacks {name}"):
+            bundle.read(tmp_path)
+        (tmp_path / name).write_bytes(own[name])
+
+
+def test_fields_that_say_nothing_are_not_written_so_that_earlier_versions_read_on(
+    folder: Path,
+) -> None:
+    told = json.loads((folder / "manifest.json").read_bytes())
+    assert not {"references", "known", "image_levels"} & told.keys()
+    assert bundle.read(folder).manifest.told() == told
+
+
 def test_the_days_of_training_are_pinned_where_they_are_told(tmp_path: Path) -> None:
     """Earlier versions may pass over them: no decision depends on them."""
     written = bundle.write(tmp_path, MANIFEST, {**PARTS, bundle.TRAINING_DAYS: b"{}"})

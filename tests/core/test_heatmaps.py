@@ -30,7 +30,12 @@ SPECS = [
     graphs.FeatureSpec(
         levels=("layer2", "avgpool"), pooling=("mean", "max"), reading=Reading(difference=False)
     ),
-]
+    graphs.FeatureSpec(
+        levels=("layer1",), pooling=("max",), reading=Reading(difference=True),
+        image_levels=("layer1", "layer2"),
+    ),
+]  # fmt: skip
+KINDS = ["pairs, max", "pairs, both", "single, both", "pairs and single"]
 
 
 def board(seed: int) -> Pixels:
@@ -53,10 +58,13 @@ def spot_model(spec: graphs.FeatureSpec, *, int8: bool = False) -> Bundle:
     inputs = feed(np.stack(pixels), golden, [0] * 40)
     calibration = pixels[::8] if int8 else []
     rows = run_graph(models.features_graph(spec, calibration), batches.FEATURES, inputs)[0]
-    return models.in_memory(spec, models.train(rows, np.arange(40) >= 20), calibration)
+    is_fail, start = np.arange(40) >= 20, spec.width - spec.image_width
+    own = models.train(rows[:, start:], is_fail) if spec.image_levels else ""
+    compared = models.train(rows[:, :start], is_fail)
+    return models.in_memory(spec, compared, calibration, image=own)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
+@pytest.mark.parametrize("spec", SPECS, ids=KINDS)
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (64, 160), (150, 40)])
 def test_hottest_pixel_lies_on_the_defect(spec: graphs.FeatureSpec, row: int, column: int) -> None:
     heat = pooled.mapper(spot_model(spec)).heat(spotted(7, row, column), board(100))
@@ -69,7 +77,7 @@ def test_hottest_pixel_lies_on_the_defect(spec: graphs.FeatureSpec, row: int, co
     assert column <= place[1] < column + 32
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
+@pytest.mark.parametrize("spec", SPECS, ids=KINDS)
 def test_an_int8_backbone_shows_the_same_place(spec: graphs.FeatureSpec) -> None:
     place = heatmaps.hottest(
         pooled.mapper(spot_model(spec, int8=True)).heat(spotted(7, 64, 160), board(100))
@@ -102,13 +110,14 @@ def test_the_blur_is_that_of_a_normal_curve() -> None:
     assert smoothing @ heat @ smoothing.T == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["pairs, max", "pairs, both", "single, both"])
+@pytest.mark.parametrize("spec", SPECS, ids=KINDS)
 def test_an_edge_bundle_shows_the_same_without_the_features_graph(
     spec: graphs.FeatureSpec,
 ) -> None:
     model, pair = spot_model(spec), (spotted(7, 64, 160), board(100))
     told = heatmaps.to_json(pooled.of_bundle(model))
-    parts = {name: model.parts[name] for name in (bundle.GRAPH, bundle.CLASSIFIER)}
+    brought = (bundle.GRAPH, *bundle.FITTED)
+    parts = {name: model.parts[name] for name in brought if name in model.parts}
     there = bundle.Bundle(manifest=model.manifest, parts={**parts, heatmaps.HEAT: told})
     mapper = heatmaps.of_edge(there)
     assert mapper is not None

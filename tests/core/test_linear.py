@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcb_spark.core.errors import BundleError
-from pcb_spark.core.linear import Linear, mixed
+from pcb_spark.core.linear import Linear, mean, probability
 
 WIDTH = 300
 
@@ -36,9 +36,14 @@ def test_log_odds_by_hand() -> None:
 
 
 def test_probability_is_that_of_the_mean_of_both_log_odds() -> None:
-    assert mixed(np.array([2.0, -4.0]), np.array([0.0, 4.0])) == pytest.approx(
-        [1 / (1 + np.exp(-1)), 0.5]
-    )
+    both = mean(np.array([2.0, -4.0]), np.array([0.0, 4.0]))
+    assert both.tolist() == [1.0, 0.0]
+    assert probability(both) == pytest.approx([1 / (1 + np.exp(-1)), 0.5])
+
+
+def test_what_the_image_itself_says_counts_a_quarter() -> None:
+    found = probability(np.array([2.0, -4.0]), np.array([-6.0, 12.0]))
+    assert found == pytest.approx([0.5, 0.5])
 
 
 def test_text_holds_every_bit() -> None:

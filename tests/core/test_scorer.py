@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,29 +24,33 @@ if TYPE_CHECKING:
 COMPARING = FeatureSpec(
     levels=("layer1",), pooling=("max",), reading=Reading(difference=True, max_offset=0.08)
 )
+BOTH = replace(COMPARING, image_levels=("layer1", "layer2"))
 ALONE = FeatureSpec(levels=("layer2",), pooling=("mean",), reading=Reading(difference=False))
 
 
 def model(spec: FeatureSpec, *, threshold: float = 0.5) -> bundle.Bundle:
     rng = np.random.default_rng(5)
-    rows = rng.normal(scale=0.3, size=(80, spec.width)).astype(np.float32)
+    width = spec.width - spec.image_width
+    rows = rng.normal(scale=0.3, size=(80, width)).astype(np.float32)
     text = train(rows, rng.random(80) < 0.5)
     beside = Linear(
-        weights=rng.normal(scale=0.05, size=spec.width).astype(np.float32),
+        weights=rng.normal(scale=0.05, size=width).astype(np.float32),
         bias=-0.5,
-        center=np.zeros(spec.width, dtype=np.float32),
-        most=np.full(spec.width, 0.5, dtype=np.float32),
+        center=np.zeros(width, dtype=np.float32),
+        most=np.full(width, 0.5, dtype=np.float32),
     )
+    own = rng.normal(scale=0.3, size=(80, spec.image_width)).astype(np.float32)
     return in_memory(
         spec,
         text,
         linear=beside,
+        image=train(own, rng.random(80) < 0.5) if spec.image_levels else "",
         threshold={"value": threshold},
         max_offset=spec.reading.max_offset,
     )
 
 
-@pytest.mark.parametrize("spec", [COMPARING, ALONE], ids=["pairs", "alone"])
+@pytest.mark.parametrize("spec", [COMPARING, BOTH, ALONE], ids=["pairs", "both", "alone"])
 def test_scores_and_decisions_equal_those_of_spark_bit_for_bit(
     spark: SparkSession, spec: FeatureSpec
 ) -> None:

@@ -11,9 +11,10 @@ from pcb_spark.core import names
 from pcb_spark.core.errors import TrainingError
 from pcb_spark.learning import examples, lightgbm_on_driver, lightgbm_on_spark
 from pcb_spark.learning.folds import Fold
-from pcb_spark.learning.settings import ClassifierConfig
+from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pyspark.sql import SparkSession
 
 TREES = ClassifierConfig(
@@ -75,6 +76,26 @@ def test_the_same_rows_and_seed_give_the_same_scores() -> None:
     )
 
 
+def test_features_of_the_image_itself_are_judged_apart_and_count_a_quarter() -> None:
+    rows = rows_of(4)
+    values = np.stack(rows[names.FEATURES].to_list()).astype(np.float32)
+    fails = rows[examples.LABEL].to_numpy(dtype=bool)
+    windows = [(np.arange(60), np.arange(60, 120))]
+    config = ClassifierConfig(num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0)
+
+    def odds(columns: slice, settings: TreeSettings) -> NDArray[np.float64]:
+        (found,) = lightgbm_on_driver.predict_forward(
+            values[:, columns], fails, windows, settings, seed=1, threads=1
+        )
+        return np.log(found / (1 - found))
+
+    both = odds(slice(None), config.for_reference_mode(difference=True, image_width=3))
+
+    compared = odds(slice(0, 5), config.for_reference_mode(difference=True))
+    own = odds(slice(5, None), config.for_reference_mode(difference=False))
+    assert both == pytest.approx(0.75 * compared + 0.25 * own)
+
+
 def test_training_window_of_one_class_is_named() -> None:
     rows = rows_of(4)
     rows.loc[rows[examples.GROUP_DATE] < day(2), examples.LABEL] = 0
@@ -84,16 +105,24 @@ def test_training_window_of_one_class_is_named() -> None:
     assert caught.value.got == "0 fail among 30 images with verdict and features"
 
 
+BESIDE = ClassifierConfig(
+    num_iterations=20, min_data_in_leaf=5, feature_fraction=1.0
+).for_reference_mode(difference=True, image_width=3)
+
+
 @pytest.mark.slow
-def test_boosters_rank_as_the_classifier_on_spark_does(spark: SparkSession) -> None:
+@pytest.mark.parametrize("trees", [TREES, BESIDE], ids=["alone", "beside the image itself"])
+def test_boosters_rank_as_the_classifier_on_spark_does(
+    spark: SparkSession, trees: TreeSettings
+) -> None:
     rows, window = rows_of(6), fold(1, 5, 5, 6)
     schema = "image_id string, label int, group_date date, features array<float>"
     table = spark.createDataFrame(rows.to_dict("records"), schema)
 
     on_spark: pd.DataFrame = lightgbm_on_spark.out_of_fold(
-        table, [window], TREES, seed=1
+        table, [window], trees, seed=1
     ).toPandas()
-    alone = judge(rows, window)
+    alone = lightgbm_on_driver.out_of_fold(rows, [window], trees, seed=1, threads=1)
 
     both = on_spark.merge(alone, on=names.IMAGE_ID, suffixes=("_spark", "_alone"))
     assert len(both) == 60

@@ -13,6 +13,7 @@ from pcb_spark.core import batches, names
 from pcb_spark.core.errors import TrainingError
 from pcb_spark.learning import examples, lightgbm_on_spark
 from pcb_spark.learning.folds import Fold
+from pcb_spark.learning.lightgbm_on_spark import Fitted
 from pcb_spark.learning.settings import ClassifierConfig, TreeSettings
 from pcb_spark.network import graphs, trees
 from tests.rows import images_table, noise
@@ -51,7 +52,7 @@ def text_of(model: Any) -> str:
 def test_text_of_the_model_predicts_in_lightgbm_what_spark_predicts(spark: SparkSession) -> None:
     rows = learnable(spark).persist()
     model = lightgbm_on_spark.fit(rows, SMALL, seed=1)
-    scored = lightgbm_on_spark.predict(model, rows).orderBy(names.IMAGE_ID).collect()
+    scored = lightgbm_on_spark.predict(Fitted(model, None), rows).orderBy(names.IMAGE_ID).collect()
     assert sorted(scored[0].asDict()) == ["features", "image_id", "label", "probability"]
     booster = lightgbm.Booster(model_str=text_of(model))
     native = booster.predict(np.array([row.features for row in scored], dtype=np.float32))
@@ -88,7 +89,7 @@ def test_trees_of_the_kept_features_read_them_at_their_places(spark: SparkSessio
 
     # The label is made of the first two of 16 features.
     assert used_features(text_of(model)) == [0, 1]
-    scored = lightgbm_on_spark.predict(model, rows).orderBy(names.IMAGE_ID).collect()
+    scored = lightgbm_on_spark.predict(Fitted(model, None), rows).orderBy(names.IMAGE_ID).collect()
     whole = np.array([row.features for row in scored], dtype=np.float32)
     found = np.array([row.probability for row in scored])
     assert found == pytest.approx(lightgbm.Booster(model_str=text_of(model)).predict(whole))
@@ -131,9 +132,8 @@ def test_a_heavier_class_is_more_probable(spark: SparkSession) -> None:
     means = []
     for weight in (1.0, 4.0):
         config = SMALL.model_copy(update={"scale_pos_weight": weight})
-        scored = lightgbm_on_spark.predict(
-            lightgbm_on_spark.fit(rows, config, seed=1), rows
-        ).collect()
+        fitted = lightgbm_on_spark.fit_whole(rows, config, seed=1)
+        scored = lightgbm_on_spark.predict(fitted, rows).collect()
         means.append(np.mean([row.probability for row in scored]))
     assert means[1] > means[0] + 0.02
     rows.unpersist()
@@ -161,7 +161,9 @@ def test_more_tasks_than_run_at_once_and_than_rows_still_fit(spark: SparkSession
     rows = spark.createDataFrame([("a", [0.0], 0), ("b", [1.0], 1), ("c", [1.0], 1)], ROWS)
     config = SMALL.model_copy(update={"num_iterations": 2, "num_tasks": 8})
     model = lightgbm_on_spark.fit(rows, config, seed=1)
-    probabilities = [row.probability for row in lightgbm_on_spark.predict(model, rows).collect()]
+    probabilities = [
+        row.probability for row in lightgbm_on_spark.predict(Fitted(model, None), rows).collect()
+    ]
     # Too few rows for a split: every image gets the base rate.
     assert probabilities == pytest.approx([2 / 3] * 3, abs=0.01)
 
@@ -243,10 +245,10 @@ class Spy:
         self.trained.append(_ids(rows))
         return len(self.trained)
 
-    def predict(self, model: int, rows: DataFrame, linear: object) -> DataFrame:
-        assert linear is None
+    def predict(self, fitted: Fitted, rows: DataFrame) -> DataFrame:
+        assert fitted.linear is None
         self.tested.append(_ids(rows))
-        return rows.withColumn(names.PROBABILITY, F.lit(model / 10))
+        return rows.withColumn(names.PROBABILITY, F.lit(fitted.trees / 10))
 
 
 def _ids(rows: DataFrame) -> list[str]:

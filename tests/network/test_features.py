@@ -146,6 +146,21 @@ def test_the_level_pixels_needs_references() -> None:
         features.choose_spec(wanted, features.Available(images=9, handed_over=2))
 
 
+@pytest.mark.parametrize(
+    ("given", "difference", "levels"),
+    [
+        ({}, True, ()),
+        ({"image_levels": ("layer2", "layer3")}, True, ("layer2", "layer3")),
+        ({"image_levels": ("layer2", "layer3")}, False, ()),
+    ],
+    ids=["default", "asked for", "no reference"],
+)
+def test_the_image_itself_is_read_beside_a_difference(
+    given: dict[str, Any], difference: bool, levels: tuple[str, ...]
+) -> None:
+    assert features.spec_of(configured(**given), difference=difference).image_levels == levels
+
+
 def test_levels_and_pooling_are_taken_as_set() -> None:
     chosen = features.choose_spec(
         configured(levels=["layer4"], pooling=["mean"]), features.Available(images=9, handed_over=9)

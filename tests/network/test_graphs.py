@@ -11,6 +11,7 @@ import pytest
 from pcb_spark.core import batches, images
 from pcb_spark.core.batches import FEATURES
 from pcb_spark.core.pairs import Reading
+from pcb_spark.network import quantization
 from pcb_spark.network.graphs import (
     WIDTHS,
     FeatureSpec,
@@ -155,6 +156,25 @@ def test_difference_of_avgpool_pools_layer4_by_its_mean() -> None:
     assert found == pytest.approx(by_hand, abs=1e-4)
 
 
+@pytest.mark.parametrize("int8", [False, True], ids=["fp32", "int8"])
+def test_the_image_itself_stands_behind_the_difference(int8: bool) -> None:
+    """As without a reference, which neither batch nor precision changes."""
+    pixels, reference = noise(2, seed=1), noise(1, seed=2)
+    levels = ("layer2", "layer3")
+
+    def found(wanted: FeatureSpec, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        trunk = averaging_trunk("layer1", "layer2", "layer3")
+        trunk = quantization.quantize(trunk, list(pixels)) if int8 else trunk
+        return features(trunk, wanted, feeds)
+
+    compared = spec("layer1", difference=True)
+    both = found(replace(compared, image_levels=levels), feed(pixels, reference, [0, 0]))
+
+    alone = found(spec(*levels, pooling=("mean", "max")), feed(pixels))
+    assert both[:, -3072:].tobytes() == alone.tobytes()
+    assert both[:, :512].tobytes() == found(compared, feed(pixels, reference, [0, 0])).tobytes()
+
+
 def test_image_like_its_reference_has_no_difference() -> None:
     pixels = noise(2)
     wanted = spec("layer1", "layer2", pooling=("mean", "max"), difference=True)
@@ -234,6 +254,13 @@ def test_where_each_level_and_pooling_lies_in_the_vector() -> None:
         ("avgpool", "mean"): slice(1024, 5120),
     }
     assert spec.width == 5120
+    beside = replace(spec, levels=("layer1",), pooling=("max",), image_levels=("layer2",))
+    assert column_slices(beside) == {
+        ("layer1", "max"): slice(0, 512),
+        ("image layer2", "mean"): slice(512, 1024),
+        ("image layer2", "max"): slice(1024, 1536),
+    }
+    assert (beside.width, beside.image_width) == (1536, 1024)
 
 
 def test_a_spec_is_stored_as_one_flat_record() -> None:
@@ -251,6 +278,9 @@ def test_a_spec_is_stored_as_one_flat_record() -> None:
     own = replace(spec, reading=replace(spec.reading, references="own"))
     assert own.record == {**record, "references": "own"}
     assert FeatureSpec.from_record(own.record) == own
+    beside = replace(spec, image_levels=("layer3",))
+    assert beside.record == {**record, "image_levels": ("layer3",)}
+    assert FeatureSpec.from_record(beside.record) == beside
 
 
 def test_records_of_before_alignments_filled_images_up() -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pcb_spark.core import batches
-from pcb_spark.core.linear import Linear, mixed
+from pcb_spark.core.linear import Linear, mean, probability
 from pcb_spark.network import graphs, trees
+from pcb_spark.network.classifier_nodes import ImageClassifier
 from tests import models
 from tests.trunks import run_graph
 
@@ -37,8 +38,31 @@ def test_graph_mixes_trees_and_line() -> None:
     import lightgbm
 
     odds = np.asarray(lightgbm.Booster(model_str=text).predict(rows, raw_score=True))
-    assert found == pytest.approx(mixed(odds, beside.log_odds(rows)), abs=2e-6)
+    assert found == pytest.approx(probability(mean(odds, beside.log_odds(rows))), abs=2e-6)
     assert found.min() < 0.2 < 0.8 < found.max()
+
+
+@pytest.mark.parametrize("lines", [True, False], ids=["lines", "trees alone"])
+def test_graph_judges_the_last_features_apart(lines: bool) -> None:
+    import lightgbm
+
+    rows = features(200)
+    compared, own = rows[:, :-40], rows[:, -40:]
+    texts = [models.train(compared, rows[:, 0] > 1), models.train(own, rows[:, -1] > 1)]
+    beside = [linear(WIDTH - 40) if lines else None, linear(40) if lines else None]
+    image = ImageClassifier(trees.convert(texts[1], 40), beside[1], 40)
+    converted = trees.convert(texts[0], WIDTH - 40)
+    graph = graphs.classifier_graph(converted, WIDTH, beside[0], image)
+
+    found = run_graph(graph, batches.PROBABILITY, {batches.FEATURES: rows[None]})[0]
+
+    odds = []
+    for values, text, line in zip((compared, own), texts, beside, strict=True):
+        of_trees = np.asarray(lightgbm.Booster(model_str=text).predict(values, raw_score=True))
+        odds.append(of_trees if line is None else (of_trees + line.log_odds(values)) / 2)
+    by_hand = 1 / (1 + np.exp(-(0.75 * odds[0] + 0.25 * odds[1])))
+    assert found == pytest.approx(by_hand, abs=2e-6)
+    assert found.min() < 0.3 < 0.7 < found.max()
 
 
 def test_an_image_scores_the_same_in_every_batch() -> None:

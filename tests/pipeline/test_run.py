@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, names, policy
 from pcb_spark.core.errors import BackboneError, BundleError
-from pcb_spark.core.linear import Linear, mixed
+from pcb_spark.core.linear import Linear
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.scopes import Scope
 from pcb_spark.learning import precision
@@ -25,6 +25,7 @@ from tests import drops
 from tests.pipeline.whole_run import IMAGES, NOT_A_PICTURE, Drop
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
@@ -132,14 +133,24 @@ def test_what_came_again_since_featurize_is_scored_anew(
     assert differ == {first[names.IMAGE_ID], second[names.IMAGE_ID]}
 
 
-def test_texts_of_the_bundle_give_the_scores(spark: SparkSession, out: Path) -> None:
+def log_odds(out: Path, prefix: str, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean of those of the trees and of the line in a bundle's texts."""
     trees, line = (
-        (out / "bundle" / n).read_text("utf-8") for n in ("classifier.txt", "linear.json")
+        (out / "bundle" / f"{prefix}{name}").read_text("utf-8")
+        for name in ("classifier.txt", "linear.json")
     )
+    odds = np.asarray(lightgbm.Booster(model_str=trees).predict(values, raw_score=True))
+    found: NDArray[np.float64] = (odds + Linear.from_json(line).log_odds(values)) / 2
+    return found
+
+
+def test_texts_of_the_bundle_give_the_scores(spark: SparkSession, out: Path) -> None:
     kept = drops.rows(spark, out, "features", "image_id", "features")
     values = np.array([row[1] for row in kept], dtype=np.float32)
-    odds = np.asarray(lightgbm.Booster(model_str=trees).predict(values, raw_score=True))
-    native = mixed(odds, Linear.from_json(line).log_odds(values))
+    # The last numbers are mean and max of layer1 of the image itself.
+    compared, own = values[:, :-512], values[:, -512:]
+    odds = 0.75 * log_odds(out, "", compared) + 0.25 * log_odds(out, "image_", own)
+    native = 1 / (1 + np.exp(-odds))
     scores = dict(drops.rows(spark, out, "scores", "image_id", "probability"))
     found = np.array([scores[image_id] for image_id, _ in kept])
     assert len(found) == 199
@@ -238,7 +249,8 @@ def test_manifest_tells_where_the_model_comes_from(out: Path, drop: Drop) -> Non
         ["max"],
         True,
     )
-    assert manifest.feature_count == 36 + 512
+    assert manifest.image_levels == ["layer1"]
+    assert manifest.feature_count == 36 + 512 + 512
     assert not manifest.trained_backbone
     assert manifest.backbone["source"] == "untrained"
     assert manifest.training_window["from"] == "2026-01-05"

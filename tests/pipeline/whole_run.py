@@ -15,6 +15,7 @@ NOT_A_PICTURE = "images/line=L1/date=2026-01-05/broken_R9.jpg"
 SETTINGS = (
     "seed=11", "backbone.weights=untrained",
     "backbone.precision=int8", "features.levels=['pixels','layer1']",
+    "features.image_levels=['layer1']",
     "folds.n=3", "folds.first_fraction=0.4",
     "classifier.num_iterations=30", "classifier.min_data_in_leaf=5",
     "policy.bootstrap_resamples=50", "policy.max_slip_rate=0.2", "scoring.audit_share=0.5",
