@@ -7,14 +7,22 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcb_spark.core import bundle, durable, edge_bundle, heatmaps, machine, self_test
+from pcb_spark.core import (
+    bundle,
+    durable,
+    edge_bundle,
+    golden_book,
+    heatmaps,
+    machine,
+    self_test,
+)
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.review import Shares
@@ -59,8 +67,14 @@ def sealed(
     made: bundle.Bundle | None = None,
     cap: Cap | None = None,
     explaining: bool = False,
+    own: Mapping[str, bytes] | None = None,
 ) -> edge_bundle.EdgeBundle:
-    """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``."""
+    """An edge bundle that passes its self-test, in memory; of ``made``, or of ``model``.
+
+    Parameters
+    ----------
+    own : golden images of the line's own, by position.
+    """
     made = made or model(seed)
     record = None if cap is None else share_cap(made, cap)
     scorer = Scorer(made, cap=record)
@@ -88,8 +102,22 @@ def sealed(
         made_with=machine.describe(),
         self_test=tuple(known),
         share_cap=record,
+        goldens=None if own is None else goldens(own),
     )
+    parts |= {golden_book.file_of(bundle.sha256(png)): png for png in (own or {}).values()}
     return edge_bundle.sealed(manifest, parts, key)
+
+
+def goldens(own: Mapping[str, bytes]) -> golden_book.Goldens:
+    """What a manifest says of golden images that any line may use, by position."""
+    return golden_book.Goldens(
+        own=tuple(
+            golden_book.Own(sha256=bundle.sha256(png), valid_from=date(2026, 1, 5), position=each)
+            for each, png in own.items()
+        ),
+        by_line=False,
+        most_misfit=0.6,
+    )
 
 
 def share_cap(made: bundle.Bundle, cap: Cap) -> ShareCap:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from pcb_spark.core import images, names, policy, review
+from pcb_spark.core import golden_book, images, names, policy, review
 from pcb_spark.core.scorer import Score, Scorer
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ class Decision:
 
 
 def scorer_of(edge: EdgeBundle, *, max_pixels: int = images.DEFAULT_MAX_PIXELS) -> Scorer:
-    """Make what scores by an edge bundle: its model, and the share cap that it came with."""
-    return Scorer(edge.model, cap=edge.manifest.share_cap, max_pixels=max_pixels)
+    """Make what scores by an edge bundle: its model, share cap and golden images."""
+    return Scorer(
+        edge.model, cap=edge.manifest.share_cap, goldens=edge.golden_book, max_pixels=max_pixels
+    )
 
 
 class Decider:
@@ -80,6 +83,16 @@ class Decider:
         """Whether its model compares images with references."""
         return self.manifest.model.difference
 
+    @property
+    def takes_handed_over(self) -> bool:
+        """Whether what a drop names as reference counts; not where all are the line's own."""
+        own = self.manifest.model.reading.references == names.OWN
+        return self.compares and not (own and self.scorer.goldens is not None)
+
+    def day(self, moment: datetime) -> date:
+        """The day of a moment in the plant's zone."""
+        return moment.astimezone(ZoneInfo(self.manifest.habits.timezone)).date()
+
     def decide(
         self,
         image: bytes,
@@ -94,7 +107,12 @@ class Decider:
     ) -> Decision:
         """Score one image, decide, and say who still looks at it."""
         told = {name: getattr(traits, name) for name in policy.KNOWN}
-        score = self.scorer.score(image, reference, traceability=told)
+        score = self.scorer.score(
+            image, reference, traceability={**told, names.POSITION: traits.position},
+            captured_on=self.day(traits.captured_at or now),
+        )  # fmt: skip
+        if score.golden is not None:
+            reference_path = f"{golden_book.FOLDER}/{score.golden}"
         looked = self.review(score, told, image_id=image_id, board_id=traits.board_id)
         return Decision(
             image_id=image_id, path=path, line=traits.line, lot=traits.lot,

@@ -7,6 +7,8 @@
     graph.onnx                pixels to probability
     heat.json, classifier.txt, linear.json    what heat maps need besides
     self_test/                a few images, and references, with the scores that they have to get
+    goldens/                  the golden images of the line's own boards, named by their hash; in
+                              bundles of models that compare with these
 
 One folder or one .zip. Nothing of it is parsed before the signature fits, and no part before its
 hash does: ``open_bundle`` reads the manifest's bytes, checks who signed them, and only then reads
@@ -25,6 +27,7 @@ from typing import Final, NamedTuple
 from pcb_spark.core import archives, bundle, signatures
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError
+from pcb_spark.core.golden_book import GoldenBook, Goldens, file_of
 from pcb_spark.core.review import Shares
 from pcb_spark.core.share_cap import ShareCap
 
@@ -78,6 +81,7 @@ class EdgeManifest:
     known : the values of each traceability column that the model was trained on.
     habits : how the plant lays out its drops.
     share_cap : the newest one of the model, if nights have one; it lowers thresholds.
+    goldens : the golden images of the line's own boards, for a model that compares with them.
     licences : of weights and program.
     made_with : processor and versions of the machine that computed the self-test.
     """
@@ -91,6 +95,7 @@ class EdgeManifest:
     self_test: tuple[Known, ...]
     habits: Habits = field(default_factory=Habits)
     share_cap: ShareCap | None = None
+    goldens: Goldens | None = None
 
     def to_json(self, parts: Mapping[str, bytes]) -> str:
         """Give the manifest's text, with the hash and length of each part."""
@@ -111,6 +116,8 @@ class EdgeManifest:
         }
         if self.share_cap is not None:
             about["share_cap"] = asdict(self.share_cap)
+        if self.goldens is not None:
+            about["goldens"] = self.goldens.to_json()
         return json.dumps(about, indent=2, sort_keys=True) + "\n"
 
 
@@ -134,6 +141,14 @@ class EdgeBundle:
     def model(self) -> bundle.Bundle:
         """What a ``Scorer`` is made of."""
         return bundle.Bundle(manifest=self.manifest.model, parts=self.parts)
+
+    @property
+    def golden_book(self) -> GoldenBook | None:
+        """What finds its golden images; None where it came without."""
+        told, reading = self.manifest.goldens, self.manifest.model.reading
+        if told is None or not reading.is_own:
+            return None
+        return GoldenBook(told, self.parts)
 
     def files(self) -> dict[str, bytes]:
         """Give every file of the folder, the manifest last: without it there is no bundle."""
@@ -192,6 +207,7 @@ def _read_manifest(signed: bytes, where: str) -> tuple[EdgeManifest, dict[str, P
             made_with=raw["made_with"],
             self_test=tuple(Known(**each) for each in raw["self_test"]),
             share_cap=_share_cap(raw.get("share_cap")),
+            goldens=Goldens.from_json(raw["goldens"]) if "goldens" in raw else None,
         )
         files = {name: Pin(str(pin["sha256"]), int(pin["bytes"]))
                  for name, pin in raw["files"].items()}  # fmt: skip
@@ -210,6 +226,7 @@ def _check(manifest: EdgeManifest, files: Mapping[str, Pin], where: str) -> None
     """Refuse a manifest that names what isn't there, or what may lie elsewhere."""
     named = [each.image for each in manifest.self_test]
     named += [each.reference for each in manifest.self_test if each.reference is not None]
+    named += [file_of(each.sha256) for each in (manifest.goldens.own if manifest.goldens else ())]
     missing = sorted({bundle.GRAPH, *named} - set(files))
     strange = sorted(name for name in files if not archives.is_plain(name))
     own = files[bundle.GRAPH].sha256 if bundle.GRAPH in files else None

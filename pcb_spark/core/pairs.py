@@ -85,7 +85,10 @@ class PairReader:
             ``reference_missing``, ``golden_missing``, ``reference_unusable``,
             ``reference_misaligned``.
         """
-        pixels = self.decode(image)
+        return self.paired(self.decode(image), reference, key=key)
+
+    def paired(self, pixels: Pixels, reference: bytes | None, *, key: str | None = None) -> Pair:
+        """Do what ``read`` does with an image that is decoded."""
         if not self.reading.difference:
             return Pair(pixels, None)
         return self.aligned(pixels, self._reference(reference, key))

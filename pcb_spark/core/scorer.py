@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from pcb_spark.core import batches, bundle, images, policy, sessions
@@ -17,7 +18,13 @@ from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair, PairReader
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pcb_spark.core.golden_book import Found, GoldenBook
     from pcb_spark.core.share_cap import ShareCap
+
+    Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,8 @@ class Score:
     threshold : the one that it was held against, 0..1.
     decision : ``pass``, ``fail`` or ``unscorable``.
     reason, detail : why there is no probability; None where there is one.
+    golden : hash of the line's own golden image that was found for it; None where none was looked
+        for, or found.
     """
 
     probability: float | None
@@ -37,6 +46,7 @@ class Score:
     decision: str
     reason: str | None = None
     detail: str | None = None
+    golden: str | None = None
 
 
 class Scorer:
@@ -49,6 +59,7 @@ class Scorer:
     ----------
     model : a verified bundle, as ``bundle.read`` gives it.
     cap : lowers the thresholds of the model, see ``share_cap``.
+    goldens : golden images of the line's own boards, for a model that compares with these.
     threads : of ONNX Runtime, see ``sessions``; Spark's tasks have one.
     max_pixels : width x height of the largest image that is read.
     """
@@ -58,6 +69,7 @@ class Scorer:
         model: bundle.Bundle,
         *,
         cap: ShareCap | None = None,
+        goldens: GoldenBook | None = None,
         threads: int = 1,
         max_pixels: int = images.DEFAULT_MAX_PIXELS,
     ) -> None:
@@ -66,6 +78,7 @@ class Scorer:
         own = model.manifest.model_sha256
         self.thresholds = cap.limit(chosen, model_sha256=own) if cap else chosen
         self.pairs = PairReader(model.manifest.reading, max_pixels=max_pixels)
+        self.goldens = goldens
         self._session = sessions.of(model.parts[bundle.GRAPH], threads=threads)
 
     def score(
@@ -74,21 +87,38 @@ class Scorer:
         reference: bytes | None = None,
         *,
         traceability: Mapping[str, str | None] | None = None,
+        captured_on: date | None = None,
     ) -> Score:
         """Score one image file.
 
         Parameters
         ----------
-        image, reference : the camera's bytes; a model that doesn't compare reads no reference.
-        traceability : ``line``, ``part_number`` and so on, for a model whose segments have
-            thresholds of their own; the pooled one counts for a segment that isn't known.
+        image, reference : the camera's bytes; a model that doesn't compare reads no reference, and
+            without one the line's own golden image is found, where there are any.
+        traceability : ``line``, ``part_number``, ``position``, for a model whose segments have
+            thresholds of their own, and to find golden images; the pooled threshold counts for a
+            segment that isn't known.
+        captured_on : in the plant's zone, to find golden images; None is today.
         """
+        found = None
         try:
-            pair = self.pairs.read(image, reference)
+            pixels = self.pairs.decode(image)
+            if reference is None:
+                found = self.golden(pixels, traceability, captured_on)
+            pair = self.pairs.paired(pixels, found.content if found else reference)
         except ImageError as error:
-            return self.unscorable(error, traceability)
-        (probability,) = self.probabilities([pair])
-        return self.judged(probability, traceability)
+            score = self.unscorable(error, traceability)
+        else:
+            score = self.judged(*self.probabilities([pair]), traceability)
+        return replace(score, golden=found.sha256) if found else score
+
+    def golden(
+        self, pixels: Pixels, traceability: Mapping[str, str | None] | None, day: date | None
+    ) -> Found | None:
+        """The line's own golden image of a decoded image; see ``score``."""
+        if self.goldens is None:
+            return None
+        return self.goldens.find(pixels, traceability or {}, day or datetime.now(UTC).date())
 
     def probabilities(self, pairs: Sequence[Pair]) -> list[float]:
         """Run the graph once over images that share one reference.

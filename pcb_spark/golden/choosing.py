@@ -24,6 +24,8 @@ from pcb_spark.golden.places import PLACE
 from pcb_spark.lake import arrow, schemas
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pyspark.sql import DataFrame
 
     from pcb_spark.golden.settings import GoldenConfig
@@ -81,13 +83,41 @@ def choose(
     if pinned:
         placed = placed.where(F.col(names.REFERENCE_SHA256).isNull())
     found = _compared(_offered(placed, windows(goldens)), images, max_pixels, bit_depth)
-    alike = F.coalesce(F.col(_MISFIT) <= _MOST * rule.max_misfit, F.lit(True))
+    alike = F.coalesce(F.col(_MISFIT) <= most_misfit(rule), F.lit(True))
     return found.where(alike).drop(_MISFIT)
 
 
 _DESCRIBED: Final = (
     names.IMAGE_ID, *places.COLUMNS, names.CAPTURE_DATE, names.REFERENCE_SHA256,
 )  # fmt: skip
+
+
+def most_misfit(rule: GoldenConfig) -> float:
+    """How little an image may look like a golden image that it is compared with."""
+    return _MOST * rule.max_misfit
+
+
+def good_from(goldens: DataFrame, day: date) -> DataFrame:
+    """Golden images that judge images of a day or of later ones.
+
+    Returns
+    -------
+    ``reference_sha256``, ``reference``, ``valid_from``, ``valid_until``, and where they belong.
+    """
+    told = F.from_json(PLACE, t.StructType([schemas.GOLDENS[name] for name in places.COLUMNS]))
+    until = F.col(validity.VALID_UNTIL)
+    good = windows(goldens).where(until.isNull() | (until > F.lit(day)))
+    files = goldens.where(F.col(names.REFERENCE).isNotNull()).select(
+        names.REFERENCE_SHA256, names.REFERENCE
+    )
+    return (
+        good.withColumn(PLACE, told)
+        .join(files.dropDuplicates([names.REFERENCE_SHA256]), names.REFERENCE_SHA256)
+        .select(
+            names.REFERENCE_SHA256, names.REFERENCE, validity.VALID_FROM, validity.VALID_UNTIL,
+            *(F.col(PLACE)[name].alias(name) for name in places.COLUMNS),
+        )
+    )  # fmt: skip
 
 
 def share_alike(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -21,15 +22,18 @@ from pcb_spark.core import (
     decisions,
     durable,
     edge_bundle,
+    golden_book,
     heatmaps,
     machine,
     names,
     self_test,
     signatures,
+    validity,
 )
 from pcb_spark.core.drops import Habits
 from pcb_spark.core.errors import BundleError, InputError
 from pcb_spark.core.scorer import Scorer
+from pcb_spark.golden import choosing, places
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.catalogue import IMAGES
 from pcb_spark.network import pooled
@@ -107,6 +111,7 @@ def run_export(
     cap = _share_cap(job, model)
     seen = references.seen(job, images, model.manifest.reading)
     known, files = _self_test(seen, Scorer(model, cap=cap))
+    own, pictures = _goldens(job, model)
     manifest = edge_bundle.EdgeManifest(
         created_at=job.started_at,
         model=model.manifest,
@@ -117,14 +122,17 @@ def run_export(
         made_with=machine.describe(),
         self_test=known,
         share_cap=cap,
+        goldens=own,
     )
-    parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **_explaining(model), **files}
+    shown = {**_explaining(model), **files, **pictures}
+    parts = {bundle.GRAPH: model.parts[bundle.GRAPH], **shown}
     edge = edge_bundle.sealed(manifest, parts, secret)
     _write(to, edge)
     _check(to, secret.public)
     what = f"edge bundle of model {model.manifest.model_version}, signed with {secret.public.name}"
     capped = f", share cap of the night {cap.night}" if cap else ""
-    job.notes.append(f"{what}{capped}: {to}{source.keep(to)}")
+    brought = "" if own is None else f", {len(own.own)} golden images"
+    job.notes.append(f"{what}{capped}{brought}: {to}{source.keep(to)}")
     return edge
 
 
@@ -138,8 +146,34 @@ def _share_cap(job: Job, model: Bundle) -> ShareCap | None:
     """The cap that a night would decide today's images by."""
     if not job.config.policy.share_cap:
         return None
-    today = job.started_at.astimezone(ZoneInfo(job.config.ingest.timezone)).date()
-    return share_caps.of_day(job, model.manifest, today)
+    return share_caps.of_day(job, model.manifest, _today(job))
+
+
+def _today(job: Job) -> date:
+    return job.started_at.astimezone(ZoneInfo(job.config.ingest.timezone)).date()
+
+
+def _goldens(job: Job, model: Bundle) -> tuple[golden_book.Goldens | None, dict[str, bytes]]:
+    """The golden images that are good from today on, and their files."""
+    if not model.manifest.reading.is_own:
+        return None, {}
+    rule = job.config.golden
+    found = choosing.good_from(references.goldens(job), _today(job)).collect()
+    told = golden_book.Goldens(
+        own=tuple(_own(row) for row in found),
+        by_line=rule.by_line,
+        most_misfit=choosing.most_misfit(rule),
+    )
+    files = {golden_book.file_of(row[names.REFERENCE_SHA256]): bytes(row[names.REFERENCE])
+             for row in found}  # fmt: skip
+    return told, files
+
+
+def _own(row: Row) -> golden_book.Own:
+    shared = (validity.VALID_FROM, validity.VALID_UNTIL, *places.COLUMNS)
+    return golden_book.Own(
+        sha256=row[names.REFERENCE_SHA256], **{name: row[name] for name in shared}
+    )
 
 
 def _source(job: Job, version: str | None) -> _Source:

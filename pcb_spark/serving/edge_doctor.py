@@ -12,6 +12,7 @@ from pcb_spark.core import decisions, machine, self_test
 from pcb_spark.core.errors import PcbSparkError
 
 if TYPE_CHECKING:
+    from pcb_spark.core.golden_book import Goldens
     from pcb_spark.core.share_cap import ShareCap
     from pcb_spark.serving.edge_home import Home
 
@@ -51,6 +52,8 @@ def _bundle(home: Home) -> Iterator[Check]:
     about = edge.manifest
     yield Check(True, "bundle", f"{about.model.model_version}, exported {about.created_at}")
     yield Check(True, "share cap", _cap(about.share_cap))
+    if about.model.reading.is_own:
+        yield _goldens(about.goldens)
     wrong = self_test.differences(edge, decisions.scorer_of(edge))
     number = len(about.self_test)
     yield Check(not wrong, "self-test", wrong[0] if wrong else f"{number} images, bit for bit")
@@ -65,6 +68,14 @@ def _cap(cap: ShareCap | None) -> str:
         return "none: the model's own thresholds decide"
     days = (datetime.now(UTC).date() - date.fromisoformat(cap.night)).days
     return f"of the night {cap.night}, {days} days ago, sha256 {cap.sha256[:16]}"
+
+
+def _goldens(told: Goldens | None) -> Check:
+    """How many there are, and since when the newest is good; without one no image is decided."""
+    if told is None or not told.own:
+        return Check(False, "golden images", "none: export again once `pcb-spark golden` made some")
+    newest = max(each.valid_from for each in told.own)
+    return Check(True, "golden images", f"{len(told.own)}, the newest good from {newest}")
 
 
 def _disk(home: Home) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pcb_spark.core import heatmaps, policy
+from pcb_spark.core import golden_book, heatmaps, policy
 from pcb_spark.core.errors import BundleError, StorageFault
 from pcb_spark.core.pictures import PictureMaker
 
@@ -30,6 +30,7 @@ class Explainer:
             what = "the bundle has nothing to make heat maps with"
             raise BundleError(what, hint="export it again with this version")
         self._to = to
+        self._parts = edge.parts
         self._maker = PictureMaker(
             mapper, max_pixels=edge.manifest.habits.max_pixels, bit_depth=mapper.reading.bit_depth
         )
@@ -47,12 +48,19 @@ class Explainer:
         """
         if decision.decision != policy.FAIL:
             return
-        golden = reference or (root / decision.reference if decision.reference else None)
-        made = self._maker.make(
-            (root / decision.path).read_bytes(), golden.read_bytes() if golden else None
-        )
+        image = (root / decision.path).read_bytes()
+        made = self._maker.make(image, self._golden(root, decision, reference))
         if made is not None and made.heat is not None:
             self._write(self._to / f"{decision.path}{SUFFIX}", made.heat)
+
+    def _golden(self, root: Path, decision: Decision, reference: Path | None) -> bytes | None:
+        """What the image was compared with: the file named, one of the bundle, or of the drop."""
+        named = decision.reference
+        if reference is not None or named is None:
+            return None if reference is None else reference.read_bytes()
+        if golden_book.is_own(named):
+            return self._parts[golden_book.file_of(golden_book.own_hash(named))]
+        return (root / named).read_bytes()
 
     def _write(self, path: Path, picture: bytes) -> None:
         try:

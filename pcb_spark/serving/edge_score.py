@@ -47,7 +47,8 @@ def decide(
     if reference is not None:
         golden: tuple[str, bytes] | None = (str(reference), reference.read_bytes())
     else:
-        golden = drop.reference(path, traits, content) if decider.compares else None
+        handed_over = decider.takes_handed_over
+        golden = drop.reference(path, traits, content) if handed_over else None
     named, pixels = golden or (None, None)
     return decider.decide(
         content, pixels, path=path, image_id=drops.image_id(path), traits=traits,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pcb_spark.core import drops, durable, layouts
+from pcb_spark.core import drops, durable, golden_book, layouts
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.errors import Busy, StorageFault
 from pcb_spark.serving import edge_score
@@ -200,7 +200,8 @@ class _Desk:
             return None
         kept = self._spool.keep(path, content)
         golden = found.reference
-        if golden is not None and not self._ledger.get(golden):
+        handed_over = golden is not None and not golden_book.is_own(golden)
+        if golden is not None and handed_over and not self._ledger.get(golden):
             kept = self._bring(golden) and kept
         return {**found.to_json(), "spooled": kept}
 

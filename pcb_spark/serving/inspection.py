@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -94,21 +95,43 @@ class Inspector:
 
     async def _score(self, model: Served, asked: Inspection, golden: Pixels | None) -> Score:
         trace = asked.trace.model_dump()
+        used: list[str] = []
         try:
-            found = await self._engine.score(model, lambda: self._read(model, asked, golden))
+            found = await self._engine.score(model, lambda: self._read(model, asked, golden, used))
         except ImageError as error:
-            return model.scorer.unscorable(error, trace)
-        return model.scorer.judged(found, trace)
+            score = model.scorer.unscorable(error, trace)
+        else:
+            score = model.scorer.judged(found, trace)
+        return replace(score, golden=used[0]) if used else score
 
-    def _read(self, model: Served, asked: Inspection, golden: Pixels | None) -> Pair:
-        """Decode and align, in the order in which Spark finds what is wrong."""
+    def _read(
+        self, model: Served, asked: Inspection, golden: Pixels | None, used: list[str]
+    ) -> Pair:
+        """Decode and align, in the order in which Spark finds what is wrong.
+
+        The hash of the line's own golden image goes into ``used``, where one is found.
+        """
         reader = model.scorer.pairs
         pixels = reader.decode(asked.image)
         if not reader.reading.difference:
             return Pair(pixels, None)
         if golden is None:
-            golden = self._store.decode(asked.reference_sha256 or "", asked.reference, reader)
+            sha256, content = self._reference(model, asked, pixels, used)
+            known = self._store.get(sha256, reader) if used else None
+            golden = self._store.decode(sha256, content, reader) if known is None else known
         return reader.aligned(pixels, golden)
+
+    def _reference(
+        self, model: Served, asked: Inspection, pixels: Pixels, used: list[str]
+    ) -> tuple[str, bytes | None]:
+        """Hash and file of what an image is compared with: what was sent, else the line's own."""
+        if asked.reference is None:
+            day = model.decider.day(asked.trace.captured_at or datetime.now(UTC))
+            found = model.scorer.golden(pixels, asked.trace.model_dump(), day)
+            if found is not None:
+                used.append(found.sha256)
+                return found
+        return asked.reference_sha256 or "", asked.reference
 
     def _result(self, model: Served, asked: Inspection, score: Score, *, told: bool) -> wire.Result:
         trace = asked.trace.model_dump(exclude={"image_id", "captured_at", "reference_sha256"})
@@ -121,7 +144,7 @@ class Inspector:
         return wire.Result(
             **trace,
             image_id=image_id,
-            reference_sha256=asked.reference_sha256,
+            reference_sha256=score.golden or asked.reference_sha256,
             decision=score.decision,
             probability=score.probability,
             threshold=score.threshold,

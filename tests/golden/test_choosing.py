@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, names, validity
-from pcb_spark.golden import choosing
+from pcb_spark.core import bundle, golden_book, names, validity
+from pcb_spark.core import images as pictures
+from pcb_spark.golden import choosing, places
 from pcb_spark.lake import schemas
 from tests import goldens, rows
 from tests.goldens import night, shot
@@ -80,6 +81,34 @@ def test_the_one_whose_window_holds_the_day_and_that_looks_like_the_image(
     }  # fmt: skip
     assert chosen(spark, shots, table) == expected | {"lead": "pinned"}
     assert chosen(spark, [lead], table, pinned=False) == {"lead": first}
+
+
+def test_an_edge_machine_finds_the_same(spark: SparkSession, table: DataFrame) -> None:
+    shots = [shot(day, f"x{day}", verdict=None) for day in (6, 7, 8, 20)]
+    shots += [shot(6, "two", product=2), shot(6, "new", product=3), shot(6, "far", line="L2")]
+    good = choosing.good_from(table, date(2026, 1, 6)).collect()
+    keys = (validity.VALID_FROM, validity.VALID_UNTIL, *places.COLUMNS)
+    told = golden_book.Goldens(
+        own=tuple(
+            golden_book.Own(sha256=row[names.REFERENCE_SHA256], **{key: row[key] for key in keys})
+            for row in good
+        ),
+        by_line=goldens.RULE.by_line,
+        most_misfit=choosing.most_misfit(goldens.RULE),
+    )
+    files = {
+        golden_book.file_of(row[names.REFERENCE_SHA256]): bytes(row[names.REFERENCE])
+        for row in good
+    }
+    book = golden_book.GoldenBook(told, files)
+    expected = chosen(spark, shots, table, pinned=False)
+
+    for each in shots:
+        found = book.find(pictures.decode(each[names.IMAGE]), each, each[names.CAPTURE_DATE])
+        assert (found and found.sha256) == expected[each[names.IMAGE_ID]]
+        assert found is None or bundle.sha256(found.content) == found.sha256
+    assert len(set(expected.values())) == 4
+    assert len(choosing.good_from(table, date(2026, 1, 8)).collect()) == 2
 
 
 def test_images_come_back_whole_with_the_bytes_of_their_golden_image(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyspark.sql import functions as F
 
-from pcb_spark.core import bundle, names
+from pcb_spark.core import bundle, edge_bundle, names, signatures
+from pcb_spark.core.decisions import Decider
 from pcb_spark.core.errors import InputError
+from pcb_spark.core.layouts import Traits
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.lake import schemas, tables
 from pcb_spark.pipeline import golden, references, run_featurize, run_score, run_train
+from pcb_spark.pipeline.export import run_export
 from tests import drops
 from tests.leased import claimed
 from tests.pipeline.whole_run import SETTINGS, Drop
@@ -120,6 +123,39 @@ def test_scores_name_the_golden_image_by_which_the_edge_finds_the_same(own: Job)
         )  # fmt: skip
     without = scorer.score(bytes(rows[0][names.IMAGE]))
     assert (without.decision, without.reason) == ("unscorable", "golden_missing")
+
+
+def test_an_edge_bundle_brings_golden_images_and_decides_the_same_bit_for_bit(
+    own: Job, tmp_path: Path
+) -> None:
+    signatures.write_pair(tmp_path / "plant.key")
+    trusted = signatures.read_public([tmp_path / "plant.pub"])
+    day = date(2026, 1, 14)
+    morning = dataclasses.replace(own, started_at=datetime(2026, 1, 14, 5, tzinfo=UTC))
+    with claimed(morning, "export") as leased:
+        edge = run_export(leased, to=tmp_path / "edge.zip", key=tmp_path / "plant.key")
+    opened = edge_bundle.open_bundle(tmp_path / "edge.zip", trusted)
+    assert opened.manifest.goldens == edge.manifest.goldens
+    decider = Decider(opened)
+    assert not decider.takes_handed_over
+
+    later = table(own, "scores").where(F.col(names.CAPTURE_DATE) >= F.lit(day))
+    pixels = table(own, "images").select(names.IMAGE_ID, names.IMAGE)
+    rows = later.join(pixels, names.IMAGE_ID).orderBy(names.IMAGE_ID).collect()
+    assert len(rows) > 40
+    columns = (names.PROBABILITY, names.DECISION, names.REASON, names.DETAIL, names.REVIEW)
+    for row in rows:
+        told = {name: row[name] for name in ("line", "lot", "board_id", "position", "part_number")}
+        found = decider.decide(
+            bytes(row[names.IMAGE]), None, path="p", image_id=row[names.IMAGE_ID],
+            traits=Traits(**told, captured_at=row[names.CAPTURED_AT].replace(tzinfo=UTC)),
+            content_sha256="0" * 64, reference_path=None, now=morning.started_at,
+        )  # fmt: skip
+        sha256 = row[names.REFERENCE_SHA256]
+        assert found.reference == (sha256 and f"goldens/{sha256}")
+        assert [getattr(found, name) for name in columns] == [row[name] for name in columns]
+    reasons = {row[names.REASON] for row in rows}
+    assert reasons == {None, names.GOLDEN_MISSING}
 
 
 def test_the_feature_set_tells_own_from_handed_over(own: Job, out: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
+from pcb_spark.core import bundle, names
 from pcb_spark.core.scorer import Scorer
 from pcb_spark.serving import edge
 from tests import edge as made
@@ -91,6 +93,37 @@ def test_a_bundle_that_was_tampered_with_changes_nothing(
     assert "not the file that was signed for" in error
     assert (home / "current").resolve() == before
     assert call(home, "doctor") == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "code", "said"),
+    [
+        (
+            {"P1": rendered_pairs(1)[0][1]},
+            0,
+            "1, the newest good from 2026-01-05",
+        ),
+        ({}, 3, "none: export again"),
+    ],
+    ids=["some", "none"],
+)
+def test_doctor_tells_of_own_golden_images_where_the_model_compares_with_them(
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    own: dict[str, bytes],
+    code: int,
+    said: str,
+) -> None:
+    model = made.model()
+    manifest = dataclasses.replace(model.manifest, references=names.OWN)
+    sealed = made.sealed(made=bundle.Bundle(manifest=manifest, parts=model.parts), own=own)
+    assert call(home, "update", made.archive(tmp_path / "own.zip", sealed.files())) == 0
+    capsys.readouterr()
+    assert call(home, "doctor") == code
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "golden images" in each]
+    assert line.startswith("FAIL" if code else "ok")
+    assert said in line
 
 
 def test_doctor_of_a_bare_machine_ends_with_3(

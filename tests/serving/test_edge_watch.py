@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from faults.kill_watch import Found, kill_watch
+from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import Busy, StorageFault
+from pcb_spark.core.scorer import Scorer
 from pcb_spark.serving import edge_home, edge_watch
 from pcb_spark.serving.edge_spool import Spool
 from tests import edge as made
@@ -75,6 +78,31 @@ def test_each_image_is_decided_once_and_comes_back_as_a_drop(
         assert (tmp_path / "out" / "spool" / path).read_bytes() == (drop / path).read_bytes()
     written = [json.loads(p.read_bytes()) for p in (tmp_path / "out" / "decisions").rglob("*.json")]
     assert sorted(each["path"] for each in written) == [each["path"] for each in told]
+
+
+def test_own_golden_images_come_with_the_bundle_and_stay_out_of_the_spool(
+    tmp_path: Path, drop: Path
+) -> None:
+    (tmp_path / "plant.pub").write_text(made.PLANT.public.text())
+    home = edge_home.made(tmp_path / "home")
+    home.trust(tmp_path / "plant.pub")
+    model = made.model()
+    manifest = dataclasses.replace(model.manifest, references=names.OWN)
+    golden = rendered_pairs(1)[0][1]
+    home.install(
+        made.sealed(made=bundle.Bundle(manifest=manifest, parts=model.parts), own={"P1": golden})
+    )
+
+    told = look(home, drop, tmp_path / "out")
+
+    expected = [Scorer(model).score(image, golden) for image, _ in rendered_pairs(made.PAIRS)]
+    alike = [each for each in told if each["reference"] is not None]
+    assert alike[0]["probability"] == expected[0].probability
+    assert {each["reference"] for each in alike} == {f"goldens/{bundle.sha256(golden)}"}
+    assert {each["reason"] for each in told if each not in alike} <= {names.GOLDEN_MISSING}
+    assert all(each["spooled"] for each in told)
+    assert not (tmp_path / "out" / "spool" / "goldens").exists()
+    assert not (tmp_path / "out" / "spool" / "references").exists()
 
 
 def test_what_waits_goes_when_the_share_is_there_and_nothing_is_decided_anew(

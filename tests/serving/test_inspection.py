@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcb_spark.core import review
+from pcb_spark.core import bundle, names, review
 from pcb_spark.core.scorer import Scorer
+from tests import edge
 from tests.rows import NO_IMAGE, noise
 from tests.serving import services
 
@@ -140,6 +142,30 @@ def test_image_without_a_reference_goes_to_an_operator(asking: TestClient) -> No
     assert answer.status_code == 200
     assert (result["decision"], result["reason"]) == ("unscorable", "reference_missing")
     assert result["to_operator"]
+
+
+def test_own_golden_images_of_the_bundle_are_found_by_position(tmp_path: Path) -> None:
+    made = services.deciding()
+    manifest = dataclasses.replace(made.manifest, references=names.OWN)
+    sealed = edge.sealed(
+        made=bundle.Bundle(manifest=manifest, parts=made.parts),
+        own={f"R{number}": golden for number, (_, golden) in enumerate(PAIRS[:4])},
+    )
+    listed = [
+        services.encoded([(image, None)], position=f"R{number}")["images"][0]
+        for number, (image, _) in enumerate(PAIRS[:4])
+    ]
+    listed += services.encoded([(PAIRS[0][0], None)], position="R9")["images"]
+
+    with services.client(edge.folder(tmp_path / "bundle", sealed)) as asking:
+        answer = asking.post("/v1/inspect", json={"images": listed})
+
+    results = answer.json()["results"]
+    assert decided(answer)[:4] == services.told_by_core(made, PAIRS[:4])
+    assert [each["reference_sha256"] for each in results] == [
+        *(hashlib.sha256(golden).hexdigest() for _, golden in PAIRS[:4]), None,
+    ]  # fmt: skip
+    assert results[4]["reason"] == names.GOLDEN_MISSING
 
 
 @pytest.mark.parametrize("which", ["image", "reference"])
