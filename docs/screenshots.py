@@ -1,6 +1,7 @@
 """Photograph the report with headless Chromium, as a desk and a phone show it; or the OpenAPI page.
 
     python docs/screenshots.py out/demo/report.html
+    python docs/screenshots.py --board board.html
     python docs/screenshots.py --service http://127.0.0.1:8080
 
 Chromium's window is never narrower than 500 px, so that the phone is a frame inside a wider one.
@@ -42,6 +43,7 @@ SHOTS = (
     Shot("report-phone", 360, 1500),
     Shot("report-phone-dark", 360, 1500, dark=True),
 )
+BOARD = Shot("board", 1400, 1500)
 PAGE = Shot("service-openapi", 1200, 900)
 #: The page is drawn by scripts, which get so many ms; any other host is as if it weren't there.
 _ALONE = ("--virtual-time-budget=15000", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
@@ -99,6 +101,7 @@ def main() -> int:
     """Take every picture, or say what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path, nargs="?", default=Path("out/demo/report.html"))
+    parser.add_argument("--board", type=Path, metavar="FILE", help="of `pcb-spark explain`")
     parser.add_argument("--service", metavar="URL", help="of a running `pcb-serve start`")
     options = parser.parse_args()
     report = options.report.resolve()
@@ -108,6 +111,9 @@ def main() -> int:
         return 3
     if options.service:
         sys.stdout.write(f"{take_page(program, options.service)}\n")
+        return 0
+    if options.board:
+        sys.stdout.write(f"{take(program, options.board.resolve(), BOARD)}\n")
         return 0
     if not report.is_file():
         sys.stderr.write(f"no report at {report}: run `make demo` first\n")

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The flags of jobs that have some of their own.
-_FLAGS: Final = {
-    "ingest": arguments.add_modes,
-    "prune": arguments.add_limits,
-    "nightly": arguments.add_days,
-    "export": arguments.add_places,
-    "review-queue": arguments.add_queue,
-    "retrain": arguments.add_condition,
-}
 #: True defects a night, where nobody says how many there are.
 _A_NIGHT = 100.0
 
@@ -108,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=record.help, description=record.help)
         _add(command, _run_job)
         arguments.add_textfile(command)
-        if name in _FLAGS:
-            _FLAGS[name](command)
+        if name in arguments.OF_JOBS:
+            arguments.OF_JOBS[name](command)
     text = "versions of the model: which there are, and who made which one champion"
     model = commands.add_parser("model", help=text, description=text)
     helps = {name: record.help for name, record in MODEL.items()}

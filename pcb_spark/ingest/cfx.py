@@ -14,6 +14,7 @@ from pcb_spark.core import names, verifications
 from pcb_spark.ingest.verdict_form import OF_PANEL, UNIT_POSITION, Malformed, Row, faulty_row
 
 MESSAGE: Final = verifications.MESSAGE
+_IDENTIFIER: Final = "OperatorIdentifier"
 #: VerificationResult, by name and by its number in messages of older libraries.
 _VERDICTS: Final = {
     **verifications.VERDICTS,
@@ -29,8 +30,8 @@ def is_message(value: object) -> bool:
     return isinstance(value, Mapping) and ("MessageName" in value or "InspectedUnits" in value)
 
 
-def without_inspection(message: Mapping[str, Any]) -> str | None:
-    """The name of a message that holds no inspection, and so nothing to verify.
+def without_verdict(message: Mapping[str, Any]) -> str | None:
+    """The name of a message that holds no inspection, or only decisions of this program.
 
     Raises
     ------
@@ -39,6 +40,8 @@ def without_inspection(message: Mapping[str, Any]) -> str | None:
     name = _text(message, "MessageName") or MESSAGE
     if name != MESSAGE:
         return name
+    if _is_decision(message):
+        return f"{name} of {verifications.GATE[_IDENTIFIER]} itself"
     units = _list(_body(message), "InspectedUnits")
     held = any(unit.get("Inspections") if isinstance(unit, Mapping) else True for unit in units)
     return None if held else name
@@ -50,17 +53,18 @@ def rows(message: Mapping[str, Any]) -> Iterator[Row]:
     A defect's own verification counts before its inspection's and its unit's. Those above speak
     for a defect where they reject it, which holds for all below, or confirm the only one there is:
     a confirmed unit with three flags doesn't say which of them is true. A position is a ``fail`` if
-    one of its defects is, a ``pass`` if all of them are. Messages of another kind have no rows. A
-    unit that isn't built as CFX says is one row with a fault, and the others count.
+    one of its defects is, a ``pass`` if all of them are. Messages of another kind, and decisions
+    of this program, have no rows. A unit that isn't built as CFX says is one row with a fault, and
+    the others count.
 
     Raises
     ------
     Malformed : the message itself isn't built as CFX says.
     """
-    if (_text(message, "MessageName") or MESSAGE) != MESSAGE:
+    if (_text(message, "MessageName") or MESSAGE) != MESSAGE or _is_decision(message):
         return
     body = _body(message)
-    operator = _text(_object(body, "Inspector"), "OperatorIdentifier")
+    operator = _text(_object(body, "Inspector"), _IDENTIFIER)
     sent = _text(message, "TimeStamp")
     units = _list(body, "InspectedUnits")
     panels = _panels(units)
@@ -73,6 +77,12 @@ def rows(message: Mapping[str, Any]) -> Iterator[Row]:
                 yield row
         except Malformed as error:
             yield faulty_row(f"unit {number}: {error}")
+
+
+def _is_decision(message: Mapping[str, Any]) -> bool:
+    """Whether this program sent it: taken for a verdict, the gate would be its own evidence."""
+    inspector = _object(_body(message), "Inspector")
+    return _text(inspector, _IDENTIFIER) == verifications.GATE[_IDENTIFIER]
 
 
 def _panels(units: Sequence[Any]) -> set[str]:

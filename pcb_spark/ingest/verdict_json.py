@@ -57,7 +57,7 @@ def _parse(text: str, form: Form) -> Iterator[Row]:
         else:
             yield _from_value(value, f"{place}: " if place else "", form)
     for name, count in silent.items():
-        what = f"{count} messages {name} hold no inspection"
+        what = f"{count} messages {name} hold no verdict"
         yield {FAULT_REASON: names.MESSAGE_WITHOUT_VERDICT, FAULT: what}
 
 
@@ -132,7 +132,7 @@ def _from_message(
         yield faulty_row(f"{where}a message in which a name stands twice")
         return
     try:
-        name = cfx.without_inspection(message)
+        name = cfx.without_verdict(message)
         if name is not None:
             silent[name] += 1
         for row in cfx.rows(message):

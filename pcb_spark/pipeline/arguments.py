@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from pcb_spark.pipeline.registry import CHALLENGER
+from pcb_spark.review import decided
 
 
 def positive(text: str) -> float:
@@ -104,6 +106,30 @@ def add_days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-ingest", action="store_true", help="take nothing in: a service does")
 
 
+def add_board(parser: argparse.ArgumentParser) -> None:
+    """Which board is explained, and where."""
+    parser.add_argument("board", metavar="BOARD", help="as the column board_id has it")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="FILE", help="the page, e.g. board.html"
+    )
+    parser.add_argument(
+        "--json", action="store_true", dest="as_json", help="write JSON in place of a page"
+    )
+
+
+def add_forms(parser: argparse.ArgumentParser) -> None:
+    """Which decisions are written, how, and where."""
+    parser.add_argument(
+        "--date", type=day, metavar="YYYY-MM-DD", dest="day",
+        help="of this capture date; of all that the last night published if not given",
+    )  # fmt: skip
+    parser.add_argument("--as", choices=decided.FORMS, required=True, dest="form", help="how")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR",
+        help="a folder; each date's files lie below it in one of their own",
+    )  # fmt: skip
+
+
 def add_textfile(parser: argparse.ArgumentParser) -> None:
     """Where a job says how it ended."""
     parser.add_argument(
@@ -148,3 +174,16 @@ def add_order(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--line", help="of one line; all lines if not given")
     parser.add_argument("--who", help="who decides (the user)")
     parser.add_argument("--why", required=True, help="the reason, for the record")
+
+
+#: The flags of jobs that have some of their own.
+OF_JOBS: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "ingest": add_modes,
+    "prune": add_limits,
+    "nightly": add_days,
+    "export": add_places,
+    "review-queue": add_queue,
+    "explain": add_board,
+    "decisions": add_forms,
+    "retrain": add_condition,
+}

@@ -6,7 +6,7 @@ count as those from before the gate do: no score chose them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,6 @@ from pcb_spark.lake.catalogue import CLEARING
 from pcb_spark.review import database, orders
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
-
     from pcb_spark.pipeline.job import Job
 
 
@@ -38,12 +36,23 @@ def stopped(job: Job) -> frozenset[str | None]:
     ------
     StoreUnreachable : the review page's store, where one is configured, doesn't answer.
     """
-    rows: list[Row | dict[str, Any]] = []
+    return of_rows(ordered(job))
+
+
+def ordered(job: Job) -> list[dict[str, Any]]:
+    """All that was ordered, as rows of ``clearing`` are collected.
+
+    Raises
+    ------
+    StoreUnreachable : see ``stopped``.
+    """
+    rows: list[dict[str, Any]] = []
     if tables.exists(job.spark, job.table(CLEARING)):
-        rows += tables.read(job.spark, job.table(CLEARING), schemas.CLEARING).collect()
+        found = tables.read(job.spark, job.table(CLEARING), schemas.CLEARING).collect()
+        rows += [row.asDict() for row in found]
     if job.config.ingest.verdict_store:
         rows += at_the_page(job.config.ingest.verdict_store)
-    return of_rows(rows)
+    return rows
 
 
 def at_the_page(url: str) -> list[dict[str, Any]]:
@@ -67,10 +76,15 @@ def at_the_page(url: str) -> list[dict[str, Any]]:
     ]
 
 
-def of_rows(rows: Iterable[Row | dict[str, Any]]) -> frozenset[str | None]:
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> frozenset[str | None]:
     """The same of rows of ``clearing``: what was said last of each line counts."""
-    last = {row[LINE]: row["action"] for row in sorted(rows, key=lambda row: row["said_at"])}
-    return frozenset(line for line, action in last.items() if action == orders.STOP)
+    return frozenset(in_force(rows))
+
+
+def in_force(rows: Iterable[Mapping[str, Any]]) -> dict[str | None, Mapping[str, Any]]:
+    """The orders that stop something, by line."""
+    last = {row[LINE]: row for row in sorted(rows, key=lambda row: row["said_at"])}
+    return {line: row for line, row in last.items() if row["action"] == orders.STOP}
 
 
 def run_stop_clearing(job: Job, *, line: str | None, signed: Signed) -> None:

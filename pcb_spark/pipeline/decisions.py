@@ -83,7 +83,7 @@ def publish(
     })  # fmt: skip
     with contextlib.ExitStack() as caches:
         past = read(run).where(F.col(names.CAPTURE_DATE).isin([*dates]))
-        before = tables.computed(_latest(past), caches)
+        before = tables.computed(latest(past), caches)
         same = [rows[name].eqNullSafe(before[name]) for name in (names.IMAGE_ID, *_SAID)]
         new = tables.computed(
             rows.join(before, same, "left_anti").select(schemas.DECISIONS.names), caches
@@ -100,7 +100,7 @@ def publish(
     return Differences(published=published, decided_before=again, differ=differ)
 
 
-def _latest(decisions: DataFrame) -> DataFrame:
+def latest(decisions: DataFrame) -> DataFrame:
     """The last decision of each image."""
     order = Window.partitionBy(names.IMAGE_ID).orderBy(F.desc(_PUBLISHED_AT), F.desc(names.RUN_ID))
     numbered = decisions.withColumn(_NUMBER, F.row_number().over(order))

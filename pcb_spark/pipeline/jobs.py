@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pcb_spark.lake.claims import Claim
-from pcb_spark.pipeline import job_claims
+from pcb_spark.pipeline import claims
 from pcb_spark.pipeline.clearing import run_resume_clearing, run_stop_clearing
 from pcb_spark.pipeline.compact import run_compact
+from pcb_spark.pipeline.decision_files import run_decisions
 from pcb_spark.pipeline.describe import run_describe
+from pcb_spark.pipeline.explain import run_explain
 from pcb_spark.pipeline.export import run_export
 from pcb_spark.pipeline.featurize import run_featurize
 from pcb_spark.pipeline.golden import run_golden, run_golden_if_served, run_golden_if_wanted
@@ -69,76 +71,86 @@ JOBS: Final[dict[str, JobRecord]] = {
             "ingest",
             "camera drop to the tables images, verdicts and rejects",
             (run_ingest,),
-            job_claims.INGEST,
+            claims.INGEST,
         ),
         JobRecord(
             "golden",
             "verified-good images to golden images of their positions",
             (run_golden,),
-            job_claims.GOLDEN,
+            claims.GOLDEN,
         ),
-        JobRecord("featurize", "images to features", (run_featurize,), job_claims.FEATURIZE),
+        JobRecord("featurize", "images to features", (run_featurize,), claims.FEATURIZE),
         JobRecord(
             "train",
             "features and verdicts to a judged model bundle",
             (run_train, run_report, run_register),
-            job_claims.TRAIN | job_claims.REPORT | job_claims.REGISTER,
+            claims.TRAIN | claims.REPORT | claims.REGISTER,
             fits=True,
         ),
         JobRecord(
             "score",
             "images and a bundle to scores",
             (run_golden_if_served, run_score, run_report),
-            job_claims.GOLDEN | job_claims.SCORE | job_claims.REPORT,
+            claims.GOLDEN | claims.SCORE | claims.REPORT,
         ),
         JobRecord(
             "export",
             "the model bundle to one that edge machines and the service decide with, signed",
             (run_export,),
-            job_claims.EXPORT,
+            claims.EXPORT,
         ),
         JobRecord(
             "review-queue",
             "what is left for people, with pictures and heat maps, for the review page",
             (run_review_queue,),
-            job_claims.REVIEW_QUEUE,
+            claims.REVIEW_QUEUE,
         ),
-        JobRecord("report", "tables and bundle to one HTML file", (run_report,), job_claims.REPORT),
+        JobRecord("report", "tables and bundle to one HTML file", (run_report,), claims.REPORT),
+        JobRecord(
+            "explain",
+            "one board: its images, and what was decided of each and why, as a page or JSON",
+            (run_explain,),
+            claims.EXPLAIN,
+        ),
+        JobRecord(
+            "decisions",
+            "what nights decided, for AOI and MES: CFX, CSV or JSON, a file a board",
+            (run_decisions,),
+            claims.DECISIONS,
+        ),
         JobRecord(
             "tune",
             "images and verdicts to trials of features and trees, ranked forward in time",
             (run_tune,),
-            job_claims.TUNE,
+            claims.TUNE,
             fits=True,
         ),
         JobRecord(
             "describe",
             "images and verdicts to metrics of how good the data are",
             (run_describe,),
-            job_claims.DESCRIBE,
+            claims.DESCRIBE,
         ),
-        JobRecord(
-            "compact", "many small files to few large ones", (run_compact,), job_claims.COMPACT
-        ),
-        JobRecord("prune", "remove what was captured before a day", (run_prune,), job_claims.PRUNE),
+        JobRecord("compact", "many small files to few large ones", (run_compact,), claims.COMPACT),
+        JobRecord("prune", "remove what was captured before a day", (run_prune,), claims.PRUNE),
         JobRecord(
             "run",
             "ingest, golden, featurize, train, score and report in one session",
             _WHOLE,
-            job_claims.WHOLE,
+            claims.WHOLE,
             fits=True,
         ),
         JobRecord(
             "nightly",
             "ingest what is new, and score by the champion what no night has scored",
             (run_nightly, run_report),
-            job_claims.INGEST | job_claims.GOLDEN | job_claims.NIGHT | job_claims.REPORT,
+            claims.INGEST | claims.GOLDEN | claims.NIGHT | claims.REPORT,
         ),
         JobRecord(
             "retrain",
             "what has verdicts by now to a challenger, compared with the champion",
             (run_retrain,),
-            job_claims.RETRAIN,
+            claims.RETRAIN,
             fits=True,
         ),
     )
@@ -149,43 +161,39 @@ SERVICE: Final = JobRecord(
     "ingest",
     "take in what arrives until SIGTERM or SIGINT",
     (run_ingest_continuously,),
-    job_claims.INGEST | Claim(pauses=True),
+    claims.INGEST | Claim(pauses=True),
 )
 
 #: What follows ``pcb-spark model``.
 MODEL: Final[dict[str, JobRecord]] = {
     record.name: record
     for record in (
-        JobRecord("list", "versions, and which one is champion", (run_list,), job_claims.VERSIONS),
-        JobRecord(
-            "show", "one version: promise, training, figures", (run_show,), job_claims.VERSIONS
-        ),
-        JobRecord(
-            "history", "every promotion: who, when, why", (run_history,), job_claims.VERSIONS
-        ),
+        JobRecord("list", "versions, and which one is champion", (run_list,), claims.VERSIONS),
+        JobRecord("show", "one version: promise, training, figures", (run_show,), claims.VERSIONS),
+        JobRecord("history", "every promotion: who, when, why", (run_history,), claims.VERSIONS),
         JobRecord(
             "register",
             "the bundle of paths.out as a version",
             (run_model_register,),
-            job_claims.REGISTER,
+            claims.REGISTER,
         ),
         JobRecord(
             "compare",
             "a version and the champion on the same images",
             (run_compare,),
-            job_claims.COMPARE,
+            claims.COMPARE,
         ),
         JobRecord(
             "promote",
             "make a version champion, if the gate lets it pass",
             (run_promote,),
-            job_claims.COMPARE | job_claims.PROMOTE,
+            claims.COMPARE | claims.PROMOTE,
         ),
         JobRecord(
             "rollback",
             "make the champion before this one champion again",
             (run_rollback,),
-            job_claims.VERSIONS | job_claims.PROMOTE,
+            claims.VERSIONS | claims.PROMOTE,
         ),
     )
 }
@@ -198,13 +206,13 @@ ORDERS: Final[dict[str, JobRecord]] = {
             "stop-clearing",
             "send everything to operators, of a line or of all",
             (run_stop_clearing,),
-            job_claims.BRAKE,
+            claims.BRAKE,
         ),
         JobRecord(
             "resume-clearing",
             "clear again what was stopped",
             (run_resume_clearing,),
-            job_claims.BRAKE,
+            claims.BRAKE,
         ),
     )
 }

@@ -64,7 +64,7 @@ def run_report(job: Job, *, contest: report.Contest | None = None) -> str:
     """
     evidence = dataclasses.replace(with_trend(job, collect(job)), contest=contest)
     wanted = report.wanted(evidence) if evidence.gallery else {}
-    shown = dataclasses.replace(evidence, pairs=_pairs(job, wanted, evidence.manifest))
+    shown = dataclasses.replace(evidence, pairs=read_pairs(job, wanted, evidence.manifest))
     _write(job, report.render(shown))
     uri = job.table(REPORT)
     log.info("report: %s", uri)
@@ -158,10 +158,10 @@ def _night(job: Job) -> report.Night | None:
     )
 
 
-def _pairs(
+def read_pairs(
     job: Job, wanted: Mapping[str, date], manifest: Manifest | None
 ) -> dict[str, report.PairFiles]:
-    """Read image and reference of the gallery; the dates spare reading the other days."""
+    """Read images and what a model compares them with; the dates spare reading the other days."""
     if not wanted:
         return {}
     images = _found(job, IMAGES, schemas.IMAGES)

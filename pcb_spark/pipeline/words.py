@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.pipeline import clearing, job_claims
+from pcb_spark.pipeline import clearing, claims
 from pcb_spark.pipeline.jobs import (
     JOBS,
     MODEL,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _TOLD: Final = {
     "export": ("to", "key", "weights_licence", "version"),
     "review-queue": ("to", "known_defects", "again", "decisions"),
+    "explain": ("board", "to", "as_json"),
+    "decisions": ("day", "form", "to"),
     "retrain": ("if_alarmed",),
 }
 
@@ -46,7 +48,7 @@ def of_job(options: argparse.Namespace) -> JobRecord:
     if options.name == "nightly":
         return _nightly(record, options)
     given = {name: getattr(options, name) for name in _TOLD.get(options.name, ())}
-    claim = job_claims.QUEUE_OF_DECISIONS if given.get("decisions") else record.claim
+    claim = claims.QUEUE_OF_DECISIONS if given.get("decisions") else record.claim
     return _told(record, given, claim)
 
 
@@ -95,7 +97,7 @@ def _nightly(record: JobRecord, options: argparse.Namespace) -> JobRecord:
         raise ConfigError("--from is after --to", got=f"{first} to {last}")
     night, report = record.steps
     told = partial(night, days=Days(first=first, last=last), take_in=not options.no_ingest)
-    claim = job_claims.NIGHT_ALONE if options.no_ingest else record.claim
+    claim = claims.NIGHT_ALONE if options.no_ingest else record.claim
     return replace(record, steps=(told, report), claim=claim)
 
 

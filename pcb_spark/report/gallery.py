@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from pcb_spark.core.bundle import Bundle
     from pcb_spark.report.evidence import Evidence, PairFiles
 
     Pixels = NDArray[np.uint8]
@@ -29,6 +30,7 @@ _JPEG_QUALITY = 85
 #: A map that is fainter than this share of the gallery's hottest one isn't stretched to full
 #: colour: where the model saw nothing, nothing should glow.
 _FAINTEST = 0.25
+NOT_SHOWN = "The image can't be shown: it isn't in the table any more, or can't be decoded."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,29 +130,55 @@ def wanted(evidence: Evidence) -> dict[str, date]:
 def cards(evidence: Evidence) -> list[tuple[Choice, list[Card]]]:
     """Draw the groups of ``choose`` with the pairs that were fetched."""
     chosen = choose(evidence)
-    ids = dict.fromkeys(image_id for choice in chosen for image_id in choice.rows[names.IMAGE_ID])
-    seen = dict(_look(evidence, ids))
-    heats = [each.heat.max() for each in seen.values() if each.heat is not None]
-    floor = _FAINTEST * float(max(heats, default=0.0))
-    return [
-        (choice, [_card(row, seen, floor) for row in choice.rows.to_dict("records")])
+    called = {
+        row[names.IMAGE_ID]: heading(row)
         for choice in chosen
+        for row in choice.rows.to_dict("records")
+    }
+    made = drawn(evidence.model, evidence.pairs, called, max_pixels=evidence.max_pixels)
+    return [
+        (choice, [_card(row, made) for row in choice.rows.to_dict("records")]) for choice in chosen
     ]
 
 
-def _look(evidence: Evidence, ids: Mapping[str, None]) -> Iterator[tuple[str, _Seen]]:
-    mapper = pooled.mapper(evidence.model) if evidence.model and evidence.pairs else None
+def drawn(
+    model: Bundle | None,
+    pairs: Mapping[str, PairFiles],
+    called: Mapping[str, str],
+    *,
+    max_pixels: int,
+) -> dict[str, tuple[Picture, ...]]:
+    """Draw images as one model sees them, hot by one scale; what can't be read is left out.
+
+    Parameters
+    ----------
+    model : what explains the scores; None: there are no heat maps.
+    pairs : the files of the images, by their ids.
+    called : which of them to draw, and what each is called.
+    """
+    wanted = {image_id: pairs[image_id] for image_id in called if image_id in pairs}
+    seen = dict(_look(model, wanted, max_pixels)) if wanted else {}
+    heats = [each.heat.max() for each in seen.values() if each.heat is not None]
+    floor = _FAINTEST * float(max(heats, default=0.0))
+    return {name: tuple(_pictures(called[name], each, floor)) for name, each in seen.items()}
+
+
+def _look(
+    model: Bundle | None, files_of: Mapping[str, PairFiles], max_pixels: int
+) -> Iterator[tuple[str, _Seen]]:
+    mapper = pooled.mapper(model) if model else None
     as_told = mapper.reading if mapper else Reading(difference=True, alignment=registration.FILL)
-    pairs = PairReader(replace(as_told, difference=True), max_pixels=evidence.max_pixels)
-    for image_id in ids:
-        files = evidence.pairs.get(image_id)
-        pair = _seen(pairs, files) if files else None
+    pairs = PairReader(replace(as_told, difference=True), max_pixels=max_pixels)
+    for image_id, files in files_of.items():
+        pair = _seen(pairs, files)
         if pair is None:
             continue
         explained = mapper and (pair.reference is not None or not mapper.reading.difference)
         heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
-        golden = files.golden if files else ""
-        yield image_id, _Seen(image=pair.image, reference=pair.reference, heat=heat, golden=golden)
+        yield (
+            image_id,
+            _Seen(image=pair.image, reference=pair.reference, heat=heat, golden=files.golden),
+        )
 
 
 def _seen(pairs: PairReader, files: PairFiles) -> Pair | None:
@@ -169,11 +197,15 @@ def _decoded(data: bytes | None, pairs: PairReader) -> Pixels | None:
         return None
 
 
-def _card(row: dict[str, Any], seen: Mapping[str, _Seen], floor: float) -> Card:
-    found = seen.get(row[names.IMAGE_ID])
-    name = _joined(row.get(names.BOARD_ID), row.get(names.POSITION))
+def heading(row: Mapping[str, Any]) -> str:
+    """What an image is called: its board and its position."""
+    return _joined(row.get(names.BOARD_ID), row.get(names.POSITION))
+
+
+def _card(row: dict[str, Any], made: Mapping[str, tuple[Picture, ...]]) -> Card:
+    pictures = made.get(row[names.IMAGE_ID], ())
     return Card(
-        heading=name,
+        heading=heading(row),
         verdict=_verdict(row),
         score=f"score {row[names.PROBABILITY]:.3g}, threshold {row[names.THRESHOLD]:.3g}",
         facts=_joined(
@@ -182,10 +214,8 @@ def _card(row: dict[str, Any], seen: Mapping[str, _Seen], floor: float) -> Card:
             f"lot {row[names.LOT]}" if row.get(names.LOT) else None,
             f"{row[names.CAPTURED_AT]:%Y-%m-%d}",
         ),
-        pictures=tuple(_pictures(name, found, floor)) if found else (),
-        missing=""
-        if found
-        else "The image can't be shown: it isn't in the table any more, or can't be decoded.",
+        pictures=pictures,
+        missing="" if pictures else NOT_SHOWN,
     )
 
 

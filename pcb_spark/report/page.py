@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from importlib import resources
 from typing import TYPE_CHECKING, Any
-
-import jinja2
 
 from pcb_spark.core import names
 from pcb_spark.lake.scopes import DEFECT
-from pcb_spark.report import accounts, charts, gallery, words
-from pcb_spark.report.palette import DARK, LIGHT
+from pcb_spark.report import accounts, charts, gallery, templating, words
 
 if TYPE_CHECKING:
     from pcb_spark.report.evidence import Evidence
@@ -22,29 +17,12 @@ def render(evidence: Evidence) -> str:
 
     What a table doesn't hold yet is said in words where it would stand.
     """
-    return _environment().get_template("report.html").render(_context(evidence))
-
-
-def _environment() -> jinja2.Environment:
-    """Templates come from the package, which may be a wheel that Spark put on sys.path."""
-    folder = resources.files("pcb_spark.report").joinpath("templates")
-    files = {name: folder.joinpath(name).read_text("utf-8") for name in _TEMPLATES}
-    return jinja2.Environment(
-        loader=jinja2.DictLoader(files),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-_TEMPLATES = ("report.html", "parts.html", "style.css")
+    return templating.template("report.html").render(_context(evidence))
 
 
 def _context(evidence: Evidence) -> dict[str, Any]:
     return {
-        "light": asdict(LIGHT),
-        "dark": asdict(DARK),
+        **templating.COLOURS,
         "evidence": evidence,
         "headline": words.headline(evidence),
         "notices": list(words.notices(evidence)),

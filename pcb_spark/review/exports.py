@@ -55,37 +55,21 @@ def row_of(entry: dict[str, Any]) -> dict[str, str | None]:
 
 def message_of(entry: dict[str, Any]) -> dict[str, Any]:
     """A CFX message UnitsInspected of one verdict; the position is the reference designator."""
+    where = {name: entry[name] for name in (names.POSITION, names.PART_NUMBER)}
     kinds = (entry[names.DEFECTS] or "").split("|")
-    component = {
-        "ReferenceDesignator": entry[names.POSITION],
-        "PartNumber": entry[names.PART_NUMBER],
-    }
-    defects = [
-        {
-            "DefectCode": kind or None,
-            "Verification": entry["state"],
-            "Comments": [entry["comment"]] if entry["comment"] else [],
-            "ComponentOfInterest": component,
-        }
-        for kind in kinds
-    ]
-    is_good = entry[names.VERDICT] == names.VERDICT_PASS
-    inspection = {
-        "UniqueIdentifier": entry["entry_id"],
-        "InspectionName": entry[names.POSITION],
-        "InspectionEndTime": entry["entered_at"],
-        "Result": "Passed" if is_good else "Failed",
-        "DefectsFound": defects,
-    }
-    unit = {"UnitIdentifier": entry[names.BOARD_ID], "Inspections": [inspection]}
-    return {
-        "MessageName": verifications.MESSAGE,
-        "TimeStamp": entry["entered_at"],
-        "MessageBody": {
-            "Inspector": {"OperatorIdentifier": entry[names.OPERATOR_ID]},
-            "InspectedUnits": [unit],
-        },
-    }
+    found = verifications.inspection(
+        entry["entry_id"],
+        position=entry[names.POSITION],
+        ended=entry["entered_at"],
+        passed=entry[names.VERDICT] == names.VERDICT_PASS,
+        defects=[
+            verifications.defect(kind or None, entry["state"], **where, comment=entry["comment"])
+            for kind in kinds
+        ],
+    )
+    inspector = {"OperatorIdentifier": entry[names.OPERATOR_ID]}
+    sent = entry["entered_at"]
+    return verifications.message(inspector, entry[names.BOARD_ID], [found], sent=sent)
 
 
 def json_lines(values: Iterable[dict[str, Any]]) -> bytes:

@@ -79,9 +79,9 @@ def test_messages_without_an_inspection_are_counted_and_named() -> None:
     lines = "\n".join(json.dumps(one) for one in (tested, nothing, tested))
     assert parse(lines) == [
         {"fault_reason": "message_without_verdict",
-         "fault": "2 messages CFX.Production.TestAndInspection.UnitsTested hold no inspection"},
+         "fault": "2 messages CFX.Production.TestAndInspection.UnitsTested hold no verdict"},
         {"fault_reason": "message_without_verdict",
-         "fault": f"1 messages {cfx.MESSAGE} hold no inspection"},
+         "fault": f"1 messages {cfx.MESSAGE} hold no verdict"},
     ]  # fmt: skip
 
 

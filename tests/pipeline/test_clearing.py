@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pyspark.sql import Row
 
 from pcb_spark.core.errors import InputError
 from pcb_spark.pipeline import clearing
@@ -30,7 +29,7 @@ ME = Signed(who="me", why="new paste")
 def test_what_was_said_last_of_each_line_counts(
     said: list[tuple[str, str | None]], stopped: set[str | None]
 ) -> None:
-    rows = [Row(said_at=n, action=action, line=line) for n, (action, line) in enumerate(said)]
+    rows = [{"said_at": n, "action": a, "line": line} for n, (a, line) in enumerate(said)]
 
     assert clearing.of_rows(reversed(rows)) == stopped
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pcb_spark.core.errors import InputError, StoreUnreachable
 from pcb_spark.lake import leases
 from pcb_spark.pipeline import run_ingest, summary
-from pcb_spark.pipeline.job_claims import QUEUE_OF_DECISIONS
+from pcb_spark.pipeline.claims import QUEUE_OF_DECISIONS
 from pcb_spark.pipeline.review_queue import run_review_queue
 from pcb_spark.review import database, items, queue, verdicts
 from tests import drops, reviews

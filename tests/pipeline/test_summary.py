@@ -98,6 +98,15 @@ def test_summary_of_an_ingest_alone_has_its_books(job: Job) -> None:
     assert [line.split()[0] for line in lines] == ["run", "ingest", "train", "tables"]
 
 
+def test_a_review_queue_has_its_books(job: Job) -> None:
+    row = (job.run_id, "review-queue", "image", "in", 5, 5, 0, NOW, 2.0, "{}", None, "sha")
+    tables.append_rows(job.spark, [row], job.table("runs"), schemas.RUNS)
+
+    assert summary.of_run(job).splitlines()[1] == (
+        "review-queue       5 image rows in = 5 out + 0 rejected   2 s"
+    )
+
+
 def test_folds_are_told_in_their_order(job: Job) -> None:
     write_runs(job)
     rows = [

@@ -62,6 +62,18 @@ _MODELS: Final = _tables(catalogue.BUNDLE, catalogue.REGISTRY, catalogue.PROMOTI
 REVIEW_QUEUE: Final = Claim(
     reads=_JUDGED | _MODELS | _tables(catalogue.SCORES, catalogue.GOLDENS), appends=_BOOKS
 )
+EXPLAIN: Final = Claim(
+    reads=_JUDGED
+    | _MODELS
+    | _tables(
+        catalogue.SCORES,
+        catalogue.DECISIONS,
+        catalogue.CLEARING,
+        catalogue.SHARE_CAPS,
+        catalogue.GOLDENS,
+    )
+)
+DECISIONS: Final = Claim(reads=_tables(catalogue.DECISIONS, catalogue.SCORES))
 REGISTER: Final = Claim(
     reads=_JUDGED | _tables(catalogue.BUNDLE, catalogue.OUT_OF_FOLD, catalogue.REPORTS),
     appends=_tables(catalogue.REGISTRY),
@@ -98,10 +110,10 @@ PRUNE: Final = Claim(
     appends=_BOOKS,
     asks=True,
 )
+WHOLE: Final = INGEST | GOLDEN | FEATURIZE | TRAIN | SCORE | REPORT | REGISTER
+PROMOTE: Final = Claim(updates=_tables(catalogue.PROMOTIONS))
+BRAKE: Final = Claim(updates=_tables(catalogue.CLEARING))
 #: Of a review queue that keeps whom edge machines asked.
 QUEUE_OF_DECISIONS: Final = REVIEW_QUEUE | Claim(replaces=_tables(catalogue.REVIEWS))
 #: Of a night where a service takes in what arrives.
 NIGHT_ALONE: Final = NIGHT | REPORT
-PROMOTE: Final = Claim(updates=_tables(catalogue.PROMOTIONS))
-BRAKE: Final = Claim(updates=_tables(catalogue.CLEARING))
-WHOLE: Final = INGEST | GOLDEN | FEATURIZE | TRAIN | SCORE | REPORT | REGISTER
