@@ -40,6 +40,7 @@ SET ?=
 OUT_OF_FOLD ?=
 PIECE ?=
 PAIRS ?=
+LOTS ?=
 FOR ?=
 QUICK ?=
 SCHEMES ?=
@@ -129,6 +130,11 @@ alarms: venv ## How often the slip alarm is false, and how soon it is right, sim
 .PHONY: quiet-nights
 quiet-nights: venv ## How often the monitor's alarms are false in quiet nights, and how soon right, simulated
 	$(PY) -m benchmarks.quiet_nights
+
+.PHONY: lots-as-nights
+lots-as-nights: jars ## The last lots of a run as nights, by a champion of the LOTS before: OUT=folder [LOTS=6] [BACKBONE=file]
+	@test -n "$(OUT)" || { echo 'lots-as-nights: say OUT=<tables of a run>' >&2; exit 2; }
+	$(PY) -m benchmarks.nights '$(OUT)' $(if $(LOTS),--lots $(LOTS)) $(if $(BACKBONE),--backbone '$(BACKBONE)')
 
 .PHONY: bench-edge
 bench-edge: venv ## What a decision costs at the plant, beside bare ONNX Runtime: HOME_DIR=dir DATA=drop

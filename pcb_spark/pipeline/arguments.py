@@ -51,7 +51,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         help="the first capture date that stays",
     )  # fmt: skip
     parser.add_argument(
-        "--force", action="store_true", help="remove what the bundle was trained on, too"
+        "--force", action="store_true", help="remove what a model in use was trained on, too"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would go, and remove nothing"

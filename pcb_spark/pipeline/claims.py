@@ -105,7 +105,7 @@ TUNE: Final = Claim(
 )
 COMPACT: Final = Claim(replaces=_tables(catalogue.IMAGES, *catalogue.flat()), asks=True)
 PRUNE: Final = Claim(
-    reads=_tables(catalogue.BUNDLE),
+    reads=_MODELS,
     replaces=frozenset(catalogue.retained("days", "rows", "images", "ledger")),
     appends=_BOOKS,
     asks=True,

@@ -57,6 +57,11 @@ def run_decisions(job: Job, *, to: Path, form: str, day: date | None = None) -> 
                 f"no night has published decisions of {each} in {job.config.paths.out}",
                 hint=f"pcb-spark nightly --date {each} scores and publishes it",
             )
+        if not rows.where(F.col(names.CAPTURED_AT).isNull()).isEmpty():
+            raise InputError(
+                f"scores of {each} are gone, and with them where each image is from",
+                hint="prune took them; a folder that was written before stays as it is",
+            )
         folder = to / form / each.isoformat()
         flags = _flags(rows)
         try:

@@ -98,11 +98,10 @@ def _flags(
     verdicts: Rows, models: Mapping[str, Bundle],
 ) -> list[page.Flag]:  # fmt: skip
     then = _Then(job, scores.values(), models)
-    wanted = (*_FACTS,)
     ordered = sorted(traced.values(), key=lambda row: (str(row.get(names.POSITION)), row[_ID]))
     return [
         page.Flag(
-            image={name: row[name] for name in wanted if name in row},
+            image={name: row[name] for name in _FACTS if name in row},
             score=scores.get(row[_ID]),
             published=sorted(
                 (each for each in published if each[_ID] == row[_ID]),
@@ -125,7 +124,6 @@ class _Then:
         self, job: Job, scores: Iterable[Mapping[str, Any]], models: Mapping[str, Bundle]
     ) -> None:
         self._models = models
-        self._shares = job.config.shares
         self._orders = [_in_utc(row) for row in clearing.ordered(job)]
         dates = _one_of(names.CAPTURE_DATE, {row[names.CAPTURE_DATE] for row in scores})
         self._caps = sorted(
@@ -135,13 +133,12 @@ class _Then:
     def of(self, score: Mapping[str, Any] | None) -> Circumstances:
         """Of an image that was scored; of another one there is nothing to know."""
         if score is None:
-            return Circumstances(manifest=None, stop=None, cap=None, control_share=0.0)
+            return Circumstances(manifest=None, stop=None, cap=None)
         model = self._models.get(score[names.MODEL_SHA256])
         return Circumstances(
             manifest=model.manifest if model else None,
             stop=self._stop(score),
             cap=self._cap(score),
-            control_share=self._shares.control,
         )
 
     def _stop(self, score: Mapping[str, Any]) -> Mapping[str, Any] | None:

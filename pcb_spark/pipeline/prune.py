@@ -10,7 +10,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -18,20 +18,21 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from pcb_spark.core import names
-from pcb_spark.core.errors import InputError
+from pcb_spark.core.errors import ApprovalError, InputError
 from pcb_spark.ingest import ledger
 from pcb_spark.lake import catalogue, schemas, tables
 from pcb_spark.lake.catalogue import BUNDLE, FILES, IMAGES, VERDICTS
 from pcb_spark.lake.image_table import ImageStore
 from pcb_spark.lake.run import Counts, close_books, writing
 from pcb_spark.lake.tables import cached
-from pcb_spark.pipeline import logs
+from pcb_spark.pipeline import approval, logs, registry
 from pcb_spark.pipeline.artifacts import read_bundle
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+    from pcb_spark.core.bundle import Manifest
     from pcb_spark.pipeline.job import Job
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def run_prune(
 
     Raises
     ------
-    InputError : the bundle was trained on these days, and ``force`` doesn't say that they go.
+    InputError : a model in use was trained on these days, and ``force`` doesn't say that they go.
     """
     began = time.monotonic()
     with logs.progress(job.spark, "prune"), contextlib.ExitStack() as caches:
@@ -147,20 +148,35 @@ def _going(table: DataFrame, before: date) -> Going:
 
 
 def _refuse_trained(job: Job, days: tuple[date, ...], before: date) -> None:
-    """Keep the days that the bundle's training window names."""
-    if not days or not tables.exists(job.spark, job.table(BUNDLE)):
+    """Keep the days that a model in use was trained on: what its promise rests on."""
+    if not days:
         return
-    manifest = read_bundle(job).manifest
-    first, last = (date.fromisoformat(manifest.training_window[n]) for n in ("from", "until"))
-    trained = [day for day in days if first <= day <= last]
-    if trained:
-        raise InputError(
-            f"prune --before {before} would take {len(trained)} days that the model "
-            f"{manifest.model_version} was trained on",
-            expected=f"images from {first} to {last} stay as long as the bundle is there",
-            got=f"{trained[0]} to {trained[-1]}",
-            hint=f"--before {first} at the latest, train on newer days first, or --force",
-        )
+    for called, manifest in _in_use(job):
+        first, last = (date.fromisoformat(manifest.training_window[n]) for n in ("from", "until"))
+        trained = [day for day in days if first <= day <= last]
+        if trained:
+            raise InputError(
+                f"prune --before {before} would take {len(trained)} days that {called} "
+                f"{manifest.model_version} was trained on",
+                expected=f"images from {first} to {last} stay as long as it is in use",
+                got=f"{trained[0]} to {trained[-1]}",
+                hint=f"--before {first} at the latest, train on newer days first, or --force",
+            )
+
+
+def _in_use(job: Job) -> Iterator[tuple[str, Manifest]]:
+    """The bundle of this output, the champion, and the version that a rollback would bring back."""
+    if tables.exists(job.spark, job.table(BUNDLE)):
+        yield "the model", read_bundle(job).manifest
+    past = approval.history(job, job.config.registry.model)
+    if not past:
+        return
+    opened = registry.open_registry(job.config)
+    served = {"the champion": past[-1]}
+    with contextlib.suppress(ApprovalError):
+        served["the champion of before"] = approval.before(past)
+    for called, each in served.items():
+        yield called, opened.read(opened.require(each.to_version), each.bundle_sha256).manifest
 
 
 def _say(job: Job, going: Mapping[str, Going], before: date) -> None:

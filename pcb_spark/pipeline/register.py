@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Scores of each image by classifiers that saw only earlier days; what promotion compares.
+#: Scores of each image by classifiers that saw only earlier days, with the verdicts: what promotion
+#: compares, and what the promise of a version rests on, also once its days are pruned.
 OUT_OF_FOLD_FILE: Final = "out_of_fold.parquet"
+_EVIDENCE: Final = (
+    names.IMAGE_ID, names.LINE, names.PART_NUMBER, names.CAPTURED_AT, names.VERDICT, names.DEFECTS,
+    names.FOLD, names.PROBABILITY, names.GATED, names.WEIGHT,
+)  # fmt: skip
 
 
 def run_register(job: Job) -> Version | None:
@@ -90,7 +95,7 @@ def _copy_beside(job: Job, folder: Path, manifest: Manifest) -> None:
         (folder / REPORT).write_bytes(filesystem.read_whole(job.spark, report))
     if tables.exists(job.spark, job.table(OUT_OF_FOLD)):
         found = tables.read(job.spark, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD)
-        own = found.where(F.col(names.RUN_ID) == run).select(names.IMAGE_ID, names.PROBABILITY)
+        own = found.where(F.col(names.RUN_ID) == run).select(*_EVIDENCE)
         scores: pd.DataFrame = own.toPandas()
         scores.to_parquet(folder / OUT_OF_FOLD_FILE, index=False)
 

@@ -23,13 +23,11 @@ class Circumstances:
     manifest : of the model that decided.
     stop : the row of ``clearing`` by which nothing was cleared.
     cap : the row of ``share_caps`` of its date.
-    control_share : of all boards, 0..1.
     """
 
     manifest: Manifest | None
     stop: Mapping[str, Any] | None
     cap: Mapping[str, Any] | None
-    control_share: float
 
 
 def sentences(score: Mapping[str, Any] | None, then: Circumstances) -> list[str]:
@@ -41,7 +39,7 @@ def sentences(score: Mapping[str, Any] | None, then: Circumstances) -> list[str]
     """
     if score is None:
         return ["No run has scored it yet, so it goes to an operator."]
-    said = [decided(score), *lowered(score, then), looked(score, then)]
+    said = [decided(score), *lowered(score, then), looked(score)]
     if score[names.IN_TRAINING_WINDOW]:
         said.append("The model was trained on this day, and may know the verdict.")
     return said
@@ -89,7 +87,7 @@ def _own(manifest: Manifest, score: Mapping[str, Any]) -> float:
     return float(found)
 
 
-def looked(score: Mapping[str, Any], then: Circumstances) -> str:
+def looked(score: Mapping[str, Any]) -> str:
     """Say why an operator looks, or why nobody does."""
     why, likely = score[names.REVIEW], score[names.REVIEW_PROBABILITY]
     if why is None:
@@ -97,11 +95,6 @@ def looked(score: Mapping[str, Any], then: Circumstances) -> str:
         return f"Nobody looks: it was cleared, and neither control board nor audit drew it{drawn}."
     if why in _ASKED and score[names.DECISION] == policy.PASS:
         return f"An operator looks: an earlier gate asked for it ({why}), and that stays so."
-    if why == review.CONTROL:
-        return (
-            f"An operator looks: it is of a control board, one of {then.control_share:.1%} of all "
-            "boards, drawn by their ids, of which every image is looked at whatever its score."
-        )
     return f"An operator looks: {_WHY[why]}."
 
 
@@ -110,6 +103,8 @@ _WHY = {
     review.DECISION: "it wasn't cleared",
     review.UNSCORABLE: "nothing is cleared that has no score",
     review.UNSEEN: "nothing bounds the slips of what the model has never seen",
+    review.CONTROL: "it is of a control board, drawn by its id, of which every image is looked at "
+    "whatever its score",
     review.AUDIT: "an audit drew it from all that was cleared",
     review.AUDIT_HIGH: "an audit drew it from the cleared images with the highest scores",
 }

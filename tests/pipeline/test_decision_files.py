@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +90,16 @@ def test_a_later_decision_takes_the_place_of_an_earlier_one(copy: Job, tmp_path:
     files = write(copy, tmp_path, "csv")
 
     assert not any(b",cleared," in content for content in files.values())
+
+
+def test_a_folder_stays_when_the_scores_of_its_date_were_pruned(copy: Job, tmp_path: Path) -> None:
+    published(copy)
+    files = write(copy, tmp_path)
+    shutil.rmtree(Path(copy.out) / "scores")
+
+    with pytest.raises(InputError, match=f"scores of {DAY} are gone"):
+        write(copy, tmp_path)
+    assert {p.name for p in (tmp_path / "json" / f"{DAY}").iterdir()} == files.keys()
 
 
 def test_a_date_that_no_night_decided_is_told(copy: Job, tmp_path: Path) -> None:

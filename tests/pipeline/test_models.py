@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 from pcb_spark.core import signatures
@@ -58,6 +59,10 @@ def test_training_leaves_all_that_a_version_came_of(plant: Job) -> None:
         ]  # fmt: skip
         assert json.loads((folder / "configuration.json").read_text())["seed"] == 11
         assert list(folder.rglob("*.crc")) == []
+        # What the threshold rests on, also once prune has taken the verdicts of these days.
+        kept = pq.read_table(folder / "out_of_fold.parquet")
+        assert {"probability", "verdict", "gated", "weight", "captured_at"} <= {*kept.column_names}
+        assert kept["verdict"].null_count == 0
     run = opened.client.get_run(made.mlflow_run)
     assert run.data.tags["window_until"] == LAST
     assert int(run.data.tags["window_rows"]) > 150

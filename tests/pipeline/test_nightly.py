@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,10 @@ from pyspark.sql import functions as F
 from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import ApprovalError
 from pcb_spark.lake import exchange, tables
-from pcb_spark.pipeline import approval, decisions, nightly, register, score
-from pcb_spark.pipeline.approval import Decided
-from pcb_spark.pipeline.nightly import Days, run_nightly
+from pcb_spark.pipeline import approval, decisions, nightly, score
+from pcb_spark.pipeline.nightly import Days
 from tests import drops, registries
-from tests.leased import claimed
+from tests.pipeline.nights import BY_ME, FIRST, SECOND, THIRD, night, prepare
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (14, 15, 16))
-BY_ME = Decided(action=approval.PROMOTE, who="me")
 #: What a night that was done over may have other than an undisturbed one.
 _OF_THE_RUN = {names.RUN_ID, names.SCORED_AT, "published_at"}
 
@@ -37,37 +34,7 @@ _OF_THE_RUN = {names.RUN_ID, names.SCORED_AT, "published_at"}
 @pytest.fixture
 def plant(copy: Job) -> Job:
     """A plant whose first night is still to come, and whose champion is version 1."""
-    out = Path(copy.config.paths.out)
-    for name in ("scores", "reviews"):
-        shutil.rmtree(out / name)
-    registries.prepare(out)
-    register.run_register(copy)
-    opened = registries.opened(out)
-    approval.promote(copy, opened, opened.require("1"), BY_ME)
-    return copy
-
-
-def night(
-    plant: Job,
-    day: int,
-    days: Days | None = None,
-    *,
-    take_in: bool = False,
-    since: date | None = FIRST,
-) -> Job:
-    """Run a night, early on a day of January; the job knows what it said."""
-    scoring = plant.config.scoring.model_copy(update={"since": since})
-    job = dataclasses.replace(
-        plant,
-        config=plant.config.model_copy(update={"scoring": scoring}),
-        started_at=datetime(2026, 1, day, 3, tzinfo=UTC),
-        run_id=f"202601{day:02d}T030000Z-night{1 if days is None else 2}",
-        notes=[],
-    )
-    with claimed(job, "nightly") as own:
-        held = dataclasses.replace(own, started_at=job.started_at)
-        run_nightly(held, days=days or Days(), take_in=take_in)
-    return held
+    return prepare(copy)
 
 
 def rows(job: Job, table: str) -> dict[str, dict[str, Any]]:

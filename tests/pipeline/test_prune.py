@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,8 @@ from pcb_spark.core import bundle, names
 from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.lake.image_table import ImageStore
-from pcb_spark.pipeline import run_describe, run_prune, summary
-from tests import drops
+from pcb_spark.pipeline import approval, run_describe, run_prune, summary
+from tests import drops, registries
 from tests.leased import claimed
 from tests.models import MANIFEST
 
@@ -160,6 +162,27 @@ def test_what_would_go_what_the_bundle_keeps_and_an_end_of_it_all(
     with pytest.raises(InputError, match="the images table is empty"):
         run_describe(drops.job(spark, plant / "drop", plant / "out"))
     assert prune(spark, plant, FEBRUARY) == {}
+
+
+@pytest.mark.slow
+def test_days_of_the_champion_and_of_the_one_before_it_stay(
+    spark: SparkSession, plant: Path
+) -> None:
+    job, opened = drops.job(spark, "drop", plant / "out"), registries.opened(plant / "out")
+    for day in (MONDAY, TUESDAY, WEDNESDAY):
+        write_bundle(plant, first=str(day), last=str(day))
+        if day == WEDNESDAY:
+            break  # a challenger: nobody promoted it
+        shutil.copytree(plant / "out" / "bundle", plant / f"{day}" / "bundle")
+        entry = dataclasses.replace(registries.entry(plant / "x"), folder=plant / f"{day}")
+        version = opened.register(entry)
+        approval.promote(job, opened, version, approval.Decided(action="promote", who="me"))
+
+    with pytest.raises(InputError, match="1 days that the champion of before 2026-02-27-"):
+        prune(spark, plant, TUESDAY)
+    with pytest.raises(InputError, match="1 days that the champion 2026-02-27-"):
+        prune(spark, plant, WEDNESDAY)
+    assert prune(spark, plant, WEDNESDAY, force=True)["images"].startswith("2 rows")
 
 
 def write_bundle(plant: Path, *, first: str, last: str) -> None:

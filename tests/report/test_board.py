@@ -28,7 +28,7 @@ def flag(number: int, **changes: Any) -> Flag:
         "model_version": "v7", "run_id": "r", "scored_at": NOW,
     } | changes  # fmt: skip
     published = score | {"published_at": NOW, "registry_version": "3", "bundle_sha256": "b" * 64}
-    then = Circumstances(manifest=MODEL.manifest, stop=None, cap=None, control_share=0.01)
+    then = Circumstances(manifest=MODEL.manifest, stop=None, cap=None)
     return Flag(image=image, score=score, published=[published], verdict=None, then=then)
 
 
@@ -74,7 +74,7 @@ def test_without_its_model_an_image_has_no_heat_map_and_without_its_file_no_pict
 
 
 def test_an_image_that_nothing_has_scored_goes_to_an_operator() -> None:
-    then = Circumstances(manifest=None, stop=None, cap=None, control_share=0.0)
+    then = Circumstances(manifest=None, stop=None, cap=None)
     open_flag = dataclasses.replace(flag(1), score=None, published=[], then=then)
     page = Page(board.render(whole(open_flag)))
 

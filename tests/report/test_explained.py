@@ -32,7 +32,7 @@ def score(**changes: Any) -> dict[str, Any]:
 
 
 def said(then: Circumstances | None = None, **changes: Any) -> list[str]:
-    own = then or Circumstances(manifest=MANIFEST, stop=None, cap=None, control_share=0.01)
+    own = then or Circumstances(manifest=MANIFEST, stop=None, cap=None)
     return explained.sentences(score(**changes), own)
 
 
@@ -54,8 +54,8 @@ def test_a_cleared_image_that_nobody_looks_at() -> None:
         ),
         (
             {"review": "control"},
-            "An operator looks: it is of a control board, one of 1.0% of all boards, drawn by "
-            "their ids, of which every image is looked at whatever its score.",
+            "An operator looks: it is of a control board, drawn by its id, of which every image is "
+            "looked at whatever its score.",
         ),
         (
             {"review": "decision"},
@@ -93,21 +93,17 @@ def test_what_the_model_has_never_seen_is_named() -> None:
     ("then", "threshold", "lowered"),
     [
         (
-            Circumstances(manifest=MANIFEST, stop=STOP, cap=None, control_share=0.0),
+            Circumstances(manifest=MANIFEST, stop=STOP, cap=None),
             0.0,
             "Clearing of line L1 was stopped by anna at 2026-03-02 05:30 UTC: new paste.",
         ),
         (
-            Circumstances(
-                manifest=MANIFEST, stop=STOP | {"line": None}, cap=None, control_share=0.0
-            ),
+            Circumstances(manifest=MANIFEST, stop=STOP | {"line": None}, cap=None),
             0.0,
             "Clearing of all lines was stopped by anna at 2026-03-02 05:30 UTC: new paste.",
         ),
         (
-            Circumstances(
-                manifest=MANIFEST, stop=None, cap={"night": date(2026, 3, 1)}, control_share=0.0
-            ),
+            Circumstances(manifest=MANIFEST, stop=None, cap={"night": date(2026, 3, 1)}),
             0.2,
             "The share cap of 2026-03-01 lowered the threshold from the model's own, 0.25.",
         ),
@@ -119,7 +115,7 @@ def test_what_lowered_the_threshold(then: Circumstances, threshold: float, lower
 
 def test_a_model_that_clears_nothing_says_so() -> None:
     none = dataclasses.replace(MANIFEST, threshold=MANIFEST.threshold | {"value": 0.0})
-    then = Circumstances(manifest=none, stop=None, cap=None, control_share=0.0)
+    then = Circumstances(manifest=none, stop=None, cap=None)
 
     found = said(then, threshold=0.0, decision="fail", review="decision")
     assert found[1] == "The model's own threshold is 0: it clears nothing."
@@ -132,7 +128,7 @@ def test_an_image_of_the_training_days_says_so() -> None:
 
 
 def test_an_image_that_no_run_has_scored_goes_to_an_operator() -> None:
-    then = Circumstances(manifest=None, stop=None, cap=None, control_share=0.0)
+    then = Circumstances(manifest=None, stop=None, cap=None)
 
     assert explained.sentences(None, then) == [
         "No run has scored it yet, so it goes to an operator."
