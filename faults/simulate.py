@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from faults import simulated_days, simulated_picture
 from faults.kill_nightly import LOCAL
 from faults.simulated_days import Plan, day_of
-from faults.simulated_findings import Story, check, found, sentences
+from faults.simulated_findings import Story, check, found, refused, sentences
 from faults.simulated_nights import SETTINGS, WORSE, Nights
 from pcb_spark.core.errors import ConfigError
 from pcb_spark.lake import session
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nights = Nights(spark=_session(), folder=folder, plan=plan, settings=SETTINGS)
     said = run(nights, story)
     outcome = found(nights)
-    simulated_picture.draw(outcome, folder / "nights.png")
+    simulated_picture.draw(outcome, folder / "nights.png", refused=refused(story, said))
     faults = check(outcome, story, said)
     _say(*sentences(outcome), f"picture {folder / 'nights.png'}", *faults)
     session.stop(nights.spark)

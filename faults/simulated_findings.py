@@ -82,8 +82,9 @@ class Found:
 def found(nights: Nights) -> Found:
     """Read the tables, and hold them against what the renderer knows."""
     with nights.job("report", nights.moment) as job:
-        decided: pd.DataFrame = decisions.read(job).toPandas()
         images = tables.read(job.spark, job.table(IMAGES), schemas.IMAGES)
+        named = images.select(names.IMAGE_ID, names.SOURCE_URI)
+        decided: pd.DataFrame = decisions.read(job).join(named, names.IMAGE_ID).toPandas()
         told = tables.read(job.spark, job.table(MONITOR), schemas.MONITOR).where("level != ''")
         verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
         reviews = read_reviews(job)
@@ -191,12 +192,25 @@ def _of_alarms(outcome: Found) -> Iterator[str]:
         )
 
 
+def refused(story: Story, said: Mapping[str, Sequence[str]]) -> list[date]:
+    """The days behind whose nights a challenger was trained and not promoted."""
+    tried = [
+        (day_of(number), said[f"{kind} {day_of(number)}"])
+        for number, kind in ((story.better, "better"), (story.worse, "worse"))
+        if number is not None
+    ]
+    return [day for day, notes in tried if not _promoted(notes)]
+
+
+def _promoted(notes: Sequence[str]) -> bool:
+    return any("is champion in place of" in note for note in notes)
+
+
 def _of_steps(story: Story, said: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for number, kind, promoted in ((story.better, "better", True), (story.worse, "worse", False)):
         if number is None:
             continue
-        notes = said[f"{kind} {day_of(number)}"]
-        if any("is champion in place of" in note for note in notes) != promoted:
+        if _promoted(said[f"{kind} {day_of(number)}"]) != promoted:
             yield f"the {kind} challenger was {'refused' if promoted else 'promoted'}"
     for name, notes in said.items():
         yield from (f"{name} is {note}" for note in notes if note.startswith("unlike the command"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,11 @@ _LEVELS = {findings.WARN: ("#ddaa33", "o", 18), findings.ALARM: ("#bb2233", "D",
 _GREY = "#777777"
 
 
-def draw(outcome: Found, path: Path) -> None:
-    """Write a PNG of three panels over the capture dates."""
+def draw(outcome: Found, path: Path, *, refused: Sequence[date] = ()) -> None:
+    """Write a PNG of three panels over the capture dates.
+
+    ``refused`` are the dates behind whose nights a challenger wasn't promoted.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -32,7 +37,7 @@ def draw(outcome: Found, path: Path) -> None:
     _slips(panels[1], outcome)
     _told(panels[2], outcome)
     for panel in panels:
-        _happenings(panel, outcome)
+        _happenings(panel, outcome, refused)
         panel.spines[["top", "right"]].set_visible(False)
     mondays = [day for day in outcome.days.index if day.weekday() == 0]
     panels[2].set_xticks(mondays, [f"{day.day} {day:%b}" for day in mondays])
@@ -81,7 +86,7 @@ def _told(panel: Any, outcome: Found) -> None:
     panel.legend(loc="upper left", ncols=2, frameon=False)
 
 
-def _happenings(panel: Any, outcome: Found) -> None:
+def _happenings(panel: Any, outcome: Found, refused: Sequence[date]) -> None:
     plan = outcome.plan
     top = panel.get_subplotspec().rowspan.start == 0
     for days, colour, what in (
@@ -93,6 +98,7 @@ def _happenings(panel: Any, outcome: Found) -> None:
             _label(panel, day_of(days[0]), what, wanted=top)
     told = {day_of(plan.changes): f"{CHANGED_LINE} makes\nanother product"}
     told |= {day: f"version {v}\nscores" for day, v in [*outcome.champions.items()][1:]}
+    told |= dict.fromkeys(refused, "challenger\nrefused")
     for day, what in told.items():
         panel.axvline(day, color=_GREY, linestyle=":")
         _label(panel, day, what, wanted=top)
