@@ -17,7 +17,7 @@ from pcb_spark.core.errors import (
     InputError,
 )
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET, REVIEWS
+from pcb_spark.lake.catalogue import BUNDLE, FEATURE_SET, REVIEWS, VERDICTS
 from pcb_spark.network.features import FeatureSet
 from pcb_spark.network.graphs import FeatureSpec
 
@@ -114,3 +114,10 @@ def read_reviews(run: Run) -> DataFrame | None:
     if not tables.exists(run.spark, run.table(REVIEWS)):
         return None
     return tables.read(run.spark, run.table(REVIEWS), schemas.REVIEWS)
+
+
+def read_verdicts(run: Run) -> DataFrame:
+    """Read the verdicts; none where ingest has taken in none yet."""
+    if not tables.exists(run.spark, run.table(VERDICTS)):
+        return run.spark.createDataFrame([], schemas.VERDICTS)
+    return tables.read(run.spark, run.table(VERDICTS), schemas.VERDICTS)

@@ -17,9 +17,9 @@ from pyspark.sql.window import Window
 from pcb_spark.core import names
 from pcb_spark.core.errors import InputError
 from pcb_spark.lake import filesystem, schemas, tables
-from pcb_spark.lake.catalogue import IMAGES, REVIEWS, VERDICTS
+from pcb_spark.lake.catalogue import IMAGES, REVIEWS
 from pcb_spark.learning import gate
-from pcb_spark.pipeline.artifacts import read_reviews
+from pcb_spark.pipeline.artifacts import read_reviews, read_verdicts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -87,10 +87,11 @@ def _read(job: Job, folder: str) -> DataFrame:
 def _ask(job: Job, found: DataFrame) -> None:
     """Keep whom the gate asked for, of images that had no verdict by then."""
     rows = found.withColumn(names.RUN_ID, F.lit(job.run_id))
-    verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
     when = found.select(names.IMAGE_ID, names.SCORED_AT)
-    before = verdicts.join(when, names.IMAGE_ID).where(
-        F.col(names.VERIFIED_AT) <= F.col(names.SCORED_AT)
+    before = (
+        read_verdicts(job)
+        .join(when, names.IMAGE_ID)
+        .where(F.col(names.VERIFIED_AT) <= F.col(names.SCORED_AT))
     )
     with contextlib.ExitStack() as caches:
         now = gate.open_reviews(rows, before, job.config.shares)

@@ -21,11 +21,11 @@ from pcb_spark.core.errors import InputError, PcbSparkError
 from pcb_spark.core.pairs import Reading
 from pcb_spark.core.pictures import PictureMaker
 from pcb_spark.lake import arrow, schemas, session, tables
-from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES, VERDICTS
+from pcb_spark.lake.catalogue import BUNDLE, IMAGES, SCORES
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.network import pooled
 from pcb_spark.pipeline import approval, edge_decisions, logs, references
-from pcb_spark.pipeline.artifacts import read_bundle
+from pcb_spark.pipeline.artifacts import read_bundle, read_verdicts
 from pcb_spark.pipeline.registry import open_registry
 from pcb_spark.review import items
 
@@ -80,7 +80,7 @@ def run_review_queue(
     """
     began = time.monotonic()
     scores = _scores(job, decisions)
-    verdicts = _verdicts(job)
+    verdicts = read_verdicts(job)
     there = _there(to)
     asked = scores.where(F.col(names.REVIEW).isNotNull())
     if not again:
@@ -111,12 +111,6 @@ def _scores(job: Job, decisions: str | None) -> DataFrame:
     scores = tables.read(job.spark, job.table(SCORES), schemas.SCORES).select(*_SCORE)
     new = there.join(scores.select(names.IMAGE_ID), names.IMAGE_ID, "left_anti")
     return scores.unionByName(new)
-
-
-def _verdicts(job: Job) -> DataFrame:
-    if not tables.exists(job.spark, job.table(VERDICTS)):
-        return job.spark.createDataFrame([], schemas.VERDICTS)
-    return tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
 
 
 def _there(to: Path) -> set[str]:

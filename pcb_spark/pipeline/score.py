@@ -15,13 +15,13 @@ from pyspark.sql import functions as F
 
 from pcb_spark.core import bundle, names
 from pcb_spark.lake import schemas, tables
-from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES, VERDICTS
+from pcb_spark.lake.catalogue import FEATURES, IMAGES, REVIEWS, SCORES
 from pcb_spark.lake.run import Counts, close_books
 from pcb_spark.learning import gate
 from pcb_spark.learning.noticed import sentences
 from pcb_spark.network import classifiers, graphs, scoring
 from pcb_spark.pipeline import clearing, logs, references
-from pcb_spark.pipeline.artifacts import read_bundle, read_reviews
+from pcb_spark.pipeline.artifacts import read_bundle, read_reviews, read_verdicts
 from pcb_spark.pipeline.job import Job, refuse_untrained
 from pcb_spark.pipeline.notice import look
 
@@ -79,10 +79,7 @@ def decide(
 
 def ask(job: Job, scores: DataFrame) -> None:
     """Keep whom the gate asked for, of images without a verdict; see ``gate``."""
-    if tables.exists(job.spark, job.table(VERDICTS)):
-        verdicts = tables.read(job.spark, job.table(VERDICTS), schemas.VERDICTS)
-    else:
-        verdicts = job.spark.createDataFrame([], schemas.VERDICTS)
+    verdicts = read_verdicts(job)
     with contextlib.ExitStack() as caches:
         now = tables.computed(gate.open_reviews(scores, verdicts, job.config.shares), caches)
         before = read_reviews(job)

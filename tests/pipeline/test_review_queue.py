@@ -30,7 +30,7 @@ def write(job: Job, to: Path, **told: int | bool | str) -> list[items.Item]:
     """Run the job, and read what all folders hold."""
     with claimed(job, "review-queue") as own:
         run_review_queue(own, to=to, **told)  # type: ignore[arg-type]
-        assert "\nreview-queue " in summary.of_run(own)
+    assert "\nreview-queue " in summary.of_run(job)
     return [item for folder in items.folders(to) for item in items.read(folder)]
 
 
