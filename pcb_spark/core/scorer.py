@@ -109,7 +109,8 @@ class Scorer:
         except ImageError as error:
             score = self.unscorable(error, traceability)
         else:
-            score = self.judged(*self.probabilities([pair]), traceability)
+            (probability,) = self.probabilities([pair])
+            score = self.judged(probability, traceability)
         return replace(score, golden=found.sha256) if found else score
 
     def golden(

@@ -81,7 +81,7 @@ def _dates(job: Job) -> list[date]:
     ------
     InputError : none has.
     """
-    own = decisions.read(job).where(F.col(names.RUN_ID) == decisions.last_run(job))
+    own = decisions.read(job).where(F.col(names.RUN_ID) == F.lit(decisions.last_run(job)))
     found = sorted(row[0] for row in own.select(names.CAPTURE_DATE).distinct().collect())
     if not found:
         what = f"no night has published anything in {job.config.paths.out}"

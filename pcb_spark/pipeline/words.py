@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pcb_spark.core.errors import ConfigError
-from pcb_spark.pipeline import clearing, claims
+from pcb_spark.pipeline import claims, clearing
 from pcb_spark.pipeline.jobs import (
     JOBS,
     MODEL,

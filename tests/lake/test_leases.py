@@ -73,20 +73,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
+ALONGSIDE_ITSELF = ("describe", "export", "review-queue", "explain", "decisions")
 TOGETHER = [
     ("ingest", "featurize"), ("ingest", "train"), ("ingest", "score"), ("ingest", "report"),
     ("ingest", "describe"), ("ingest", "tune"), ("tune", "train"),
     ("tune", "featurize"), ("describe", "train"), ("describe", "score"), ("describe", "describe"),
     ("describe", "featurize"), ("describe", "tune"), ("describe", "report"), ("tune", "report"),
     ("featurize", "report"), ("export", "export"), ("review-queue", "review-queue"),
-    ("review-queue", "export"), ("review-queue", "describe"),
+    ("review-queue", "export"), ("review-queue", "describe"), ("explain", "explain"),
+    ("explain", "ingest"), ("decisions", "decisions"), ("decisions", "ingest"),
 ]  # fmt: skip
 APART = [
-    *((job, job) for job in JOBS if job not in ("describe", "export", "review-queue")),
+    *((job, job) for job in JOBS if job not in ALONGSIDE_ITSELF),
     ("train", "score"), ("train", "featurize"), ("featurize", "score"), ("ingest", "run"),
     ("train", "report"), ("score", "report"), ("run", "train"), ("run", "score"),
     ("score", "tune"), ("run", "tune"), ("export", "train"),
-    ("export", "score"), ("export", "nightly"), ("review-queue", "nightly"),
+    ("export", "score"), ("export", "nightly"), ("review-queue", "nightly"), ("decisions", "nightly"),
     *(("compact", job) for job in JOBS), *(("prune", job) for job in JOBS),
 ]  # fmt: skip
 

@@ -14,7 +14,8 @@ from pcb_spark.monitor.reference import Reference
 from pcb_spark.pipeline import approval, clearing, vigilance
 from pcb_spark.review import database
 from tests import registries, reviews
-from tests.pipeline.test_nightly import BY_ME, SECOND, THIRD, night, plant, rows
+from tests.pipeline.nights import BY_ME, SECOND, THIRD, night
+from tests.pipeline.test_nightly import plant, rows
 
 if TYPE_CHECKING:
     from pcb_spark.pipeline import Job

@@ -72,7 +72,7 @@ def test_why_an_operator_looks(changes: dict[str, Any], looks: str) -> None:
 
 
 def test_an_image_that_cant_be_scored_says_why() -> None:
-    found = {"decision": "unscorable", "review": "unscorable", "probability": None}
+    found: dict[str, Any] = {"decision": "unscorable", "review": "unscorable", "probability": None}
 
     assert said(reason="golden_missing", **found) == [
         "It can't be scored: golden_missing.",
