@@ -88,7 +88,8 @@ APART = [
     ("train", "score"), ("train", "featurize"), ("featurize", "score"), ("ingest", "run"),
     ("train", "report"), ("score", "report"), ("run", "train"), ("run", "score"),
     ("score", "tune"), ("run", "tune"), ("export", "train"),
-    ("export", "score"), ("export", "nightly"), ("review-queue", "nightly"), ("decisions", "nightly"),
+    ("export", "score"), ("export", "nightly"), ("review-queue", "nightly"),
+    ("decisions", "nightly"),
     *(("compact", job) for job in JOBS), *(("prune", job) for job in JOBS),
 ]  # fmt: skip
 
