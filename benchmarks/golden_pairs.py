@@ -102,12 +102,13 @@ def compared(
     for day, of_day in groupby(rows, key=day_of):
         today = list(of_day)
         for row in today:
-            view = _nearest(_place(row), pixels[row["image"]], positions)
+            known = positions.get(place_of(row))
+            view = nearest(pixels[row["image"]], known) if known else None
             if view is not None:
-                found[row["image"]] = newest[_place(row), view]
+                found[row["image"]] = newest[place_of(row), view]
         for row in _taken(today, good, wrong=wrong):
-            position = positions.setdefault(_place(row), Position(RULE))
-            for _ in position.add(_good(row, pixels[row["image"]], day)):
+            position = positions.setdefault(place_of(row), Position(RULE))
+            for _ in position.add(good_of(row, pixels[row["image"]], day)):
                 pass
         for place, position in positions.items():
             for new in position.close_day():
@@ -120,7 +121,7 @@ def compared(
 def _taken(today: Sequence[Row], good: dict[str, int], *, wrong: bool) -> Iterator[Row]:
     """What counts as verified good; after six good images a product's next defect may."""
     for row in today:
-        place = _place(row) + (row.get("reference") or "")
+        place = place_of(row) + (row.get("reference") or "")
         if row["verdict"] == "pass":
             good[place] += 1
             yield row
@@ -129,18 +130,20 @@ def _taken(today: Sequence[Row], good: dict[str, int], *, wrong: bool) -> Iterat
             yield row
 
 
-def _nearest(place: str, image: Pixels, positions: Mapping[str, Position]) -> int | None:
+def nearest(image: Pixels, position: Position) -> int | None:
+    """The view that an image looks most like; None where it looks like none."""
     own = sketches.sketch(image)
     apart = [
         (sketches.misfit(own, view.sketch), view.number)
-        for view in (positions[place].views if place in positions else ())
+        for view in position.views
         if view.sketch is not None
     ]
     best = min(apart, default=None)
     return None if best is None or best[0] > _MOST * RULE.max_misfit else best[1]
 
 
-def _good(row: Row, pixels: Pixels, day: date) -> Good:
+def good_of(row: Row, pixels: Pixels, day: date) -> Good:
+    """A row as what was found good on its day."""
     return Good(
         image_id=row["image"],
         board_id=row["board_id"],
@@ -150,7 +153,8 @@ def _good(row: Row, pixels: Pixels, day: date) -> Good:
     )
 
 
-def _place(row: Row) -> str:
+def place_of(row: Row) -> str:
+    """Where an image belongs."""
     return " ".join(row.get(name) or "" for name in ("line", "part_number", "position"))
 
 
@@ -159,12 +163,12 @@ def keep_goldens(task: Task) -> None:
     if task.which.exists() or task.way == NONE:
         return
     rows = read_rows(task.drop)
-    places = sorted({_place(row) for row in rows})[task.part :: task.parts]
-    mine = [row for row in rows if _place(row) in set(places)]
+    places = sorted({place_of(row) for row in rows})[task.part :: task.parts]
+    mine = [row for row in rows if place_of(row) in set(places)]
     if task.way == HANDED_OVER:
         made, found = _handed_over(mine, task.drop)
     else:
-        made, found = compared(mine, _decoded(mine, task.drop), wrong=task.way == WRONG)
+        made, found = compared(mine, decoded(mine, task.drop), wrong=task.way == WRONG)
     np.save(task.goldens, np.array(made, dtype=np.uint8).reshape(-1, 3, images.SIDE, images.SIDE))
     np.save(task.which, np.array([found.get(row["image"], -1) for row in rows]))
 
@@ -178,7 +182,8 @@ def _handed_over(rows: Sequence[Row], drop: Path) -> tuple[list[Pixels], dict[st
     return [images.decode((drop / name).read_bytes()) for name in there], found
 
 
-def _decoded(rows: Sequence[Row], drop: Path) -> dict[str, Pixels]:
+def decoded(rows: Sequence[Row], drop: Path) -> dict[str, Pixels]:
+    """The pixels of each row's image, by its name."""
     return {row["image"]: images.decode((drop / row["image"]).read_bytes()) for row in rows}
 
 
