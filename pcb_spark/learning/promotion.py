@@ -3,9 +3,12 @@
 A challenger passes where it lets no more slip and asks for no more reviews:
 
 * the upper bound of its slip rate is not above the champion's, or is within the rate that both
-  promise;
-* the review reduction is not shown to be worse: the interval of the difference, over whole boards
-  redrawn for both at once, reaches 0.
+  promise. Where verdicts are too few for such a bound, its slip rate itself has to be within the
+  promised one, and not shown to be worse where the champion clears anything at all;
+* the review reduction is not shown to be worse.
+
+Worse is shown where the interval of the difference, over whole boards redrawn for both at once,
+doesn't reach 0.
 
 Without a champion the slip rate itself has to be within the promised one.
 """
@@ -22,6 +25,8 @@ from pcb_spark.learning.bootstrap import Resampling, bootstrap_by_group, percent
 from pcb_spark.learning.rates import Rate, cleared, decision_rates
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pcb_spark.learning.bootstrap import Floats, Interval
     from pcb_spark.learning.judged import Judged
     from pcb_spark.learning.promise import Promise
@@ -65,7 +70,16 @@ def compare(
     """Compare two models on the same images, in the same order, each at its own thresholds."""
     own = _side(challenger, promise)
     other = _side(champion, promise) if champion else None
-    difference, interval = _saved(challenger, champion, promise, drawn)
+    difference: float | None = None
+    interval: Interval = (None, None)
+    more_slips: Interval = (0.0, 0.0)
+    if champion is not None:
+        every = np.ones(len(challenger), dtype=bool)
+        difference, interval = _more(challenger, champion, every, promise, drawn)
+        # What the champion decides at threshold 0 can't slip by it, and compares nothing.
+        defects = challenger.is_fail & (champion.threshold > 0)
+        if defects.any():
+            _, more_slips = _more(challenger, champion, defects, promise, drawn)
     return Comparison(
         images=len(challenger),
         defects=int(np.count_nonzero(challenger.is_fail)),
@@ -74,7 +88,7 @@ def compare(
         champion=other,
         difference=difference,
         interval=interval,
-        refusals=tuple(_refusals(own, other, interval, promise)),
+        refusals=tuple(_refusals(own, other, interval, more_slips, promise)),
     )
 
 
@@ -82,28 +96,39 @@ def _side(judged: Judged, promise: Promise) -> Side:
     return Side(**decision_rates(judged, confidence=promise.confidence))
 
 
-def _saved(
-    challenger: Judged, champion: Judged | None, promise: Promise, drawn: Resampling
+def _more(
+    challenger: Judged,
+    champion: Judged,
+    counted: NDArray[np.bool_],
+    promise: Promise,
+    drawn: Resampling,
 ) -> tuple[float | None, Interval]:
-    """Review reduction of the challenger less that of the champion, and its interval."""
-    if champion is None or not len(challenger):
+    """How much larger a share of the counted images the challenger clears, and its interval."""
+    if not counted.any():
         return None, (None, None)
-    more = cleared(challenger).astype(np.float64) - cleared(champion)
+    more = (cleared(challenger).astype(np.float64) - cleared(champion))[counted]
+    weight = challenger.weight[counted]
 
-    def saved(times: Floats) -> Floats:
-        weights = times * challenger.weight
-        found: Floats = (weights @ more) / weights.sum(axis=1)
+    def shares(times: Floats) -> Floats:
+        weights = times * weight
+        with np.errstate(invalid="ignore"):  # a resample may have none of them
+            found: Floats = (weights @ more) / weights.sum(axis=1)
         return found[:, None]
 
     samples = bootstrap_by_group(
-        saved, challenger.board_id.astype(str), resamples=drawn.resamples, seed=drawn.seed
-    )
-    value = float(saved(np.ones((1, len(more))))[0, 0])
+        shares, challenger.board_id.astype(str)[counted],
+        resamples=drawn.resamples, seed=drawn.seed,
+    )  # fmt: skip
+    value = float(shares(np.ones((1, len(more))))[0, 0])
     return value, percentile_interval(samples[:, 0], confidence=promise.confidence)
 
 
 def _refusals(
-    challenger: Side, champion: Side | None, interval: Interval, promise: Promise
+    challenger: Side,
+    champion: Side | None,
+    interval: Interval,
+    more_slips: Interval,
+    promise: Promise,
 ) -> list[str]:
     slips, promised = challenger.slip_rate, promise.max_slip_rate
     if not slips.n:
@@ -112,8 +137,9 @@ def _refusals(
         value = slips.value or 0.0
         return [f"it lets {value:.1%} slip, {promised:.1%} promised"] if value > promised else []
     found = []
-    limit = max(champion.slip_rate.upper, promised)
-    if slips.upper > limit:
+    bounded = slips.upper <= max(champion.slip_rate.upper, promised)
+    worse = more_slips[0] is None or more_slips[0] > 0
+    if not bounded and (worse or (slips.value or 0.0) > promised):
         found.append(
             f"at most {slips.upper:.1%} of defects slip, where the champion's bound is "
             f"{champion.slip_rate.upper:.1%}"

@@ -69,6 +69,37 @@ def test_slips_within_the_promise_are_not_worse() -> None:
     assert compare(clearing(150, slips=2), clearing(100), loose, DRAWN).refusals == ()
 
 
+def test_slips_that_few_verdicts_cant_bound_pass_within_the_promise() -> None:
+    """One of 20 slips, where 1 in 20 may: no bound shows that, and nothing shows it to be worse."""
+    fair = Promise(max_slip_rate=0.05)
+
+    assert compare(clearing(150, slips=1), clearing(100), fair, DRAWN).refusals == ()
+
+
+def test_slips_within_the_promise_that_are_shown_to_be_worse_are_refused() -> None:
+    fair = Promise(max_slip_rate=0.2)
+
+    found = compare(clearing(150, slips=4), clearing(100), fair, DRAWN)
+
+    assert found.refusals == ("at most 40.1% of defects slip, where the champion's bound is 13.9%",)
+
+
+def test_nothing_slips_by_a_champion_that_clears_nothing() -> None:
+    fair = Promise(max_slip_rate=0.2)
+    nothing = clearing(100).at(np.zeros(200))
+
+    assert compare(clearing(150, slips=4), nothing, fair, DRAWN).refusals == ()
+    assert compare(clearing(150, slips=5), nothing, fair, DRAWN).refusals == (
+        "at most 45.6% of defects slip, where the champion's bound is 13.9%",
+    )
+
+
+def test_without_redrawn_boards_bounds_alone_count() -> None:
+    fair, never = Promise(max_slip_rate=0.05), Resampling(resamples=0, seed=3)
+
+    assert len(compare(clearing(150, slips=1), clearing(100), fair, never).refusals) == 1
+
+
 def test_no_challenger_passes_by_a_looser_promise_of_its_own() -> None:
     loose = Promise(max_slip_rate=0.3)
 
