@@ -102,7 +102,7 @@ def _graph(weights: Path, scratch: Path, *, difference: bool) -> Path:
     path = scratch / f"{'difference' if difference else 'alone'}.onnx"
     if not path.exists():
         source = backbone.load(str(weights), cache_dir=weights.parent)
-        spec = features.spec_of(FeaturesConfig(), difference=difference)
+        spec = features.spec_of(FeaturesConfig(image_levels=()), difference=difference)
         graph = graphs.with_threads(features.build(source, spec).graph, 1)
         path.write_bytes(graph.SerializeToString())
     return path

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: part looks like.
 DEFAULT_LEVELS = {True: ("pixels", "layer1", "layer2"), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
+#: Of the image itself beside a difference: deep maps, as without a reference.
+DEFAULT_IMAGE_LEVELS = ("layer2", "layer3")
 #: ``reference = "auto"`` compares from this share of images on that have something to compare with.
 REFERENCE_SHARE = 0.5
 
@@ -138,11 +140,18 @@ def spec_of(
     return graphs.FeatureSpec(
         levels=config.levels or DEFAULT_LEVELS[difference],
         pooling=config.pooling or DEFAULT_POOLING[difference],
-        image_levels=config.image_levels if difference else (),
+        image_levels=image_levels(config) if difference else (),
         reading=reading_of(
             config, difference=difference, bit_depth=bit_depth, references=references
         ),
     )
+
+
+def image_levels(config: FeaturesConfig) -> tuple[str, ...]:
+    """The stages at which the image itself is read beside a difference."""
+    if config.image_levels is not None:
+        return config.image_levels
+    return () if config.levels else DEFAULT_IMAGE_LEVELS
 
 
 def reading_of(

@@ -49,9 +49,9 @@ class FeaturesConfig(Section):
     """
     pooling: tuple[Pooling, ...] = ()
     """How a map becomes numbers; empty is max with references, mean and max without."""
-    image_levels: tuple[Stage, ...] = ()
+    image_levels: tuple[Stage, ...] | None = None
     """Which maps of the image itself, mean and max, are judged beside the difference by trees and a
-    line of their own; empty is none.
+    line of their own; empty is none. Left out layer2 and layer3 where ``levels`` is empty, too.
     """
     reference: ReferenceMode = "auto"
     """What images are compared with: ``difference`` is the drop's references, ``own`` golden images
@@ -65,8 +65,8 @@ class FeaturesConfig(Section):
 
     @field_validator("levels", "pooling", "image_levels")
     @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
+    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and len(set(value)) != len(value):
             msg = "names one entry twice"
             raise ValueError(msg)
         return value

@@ -114,7 +114,7 @@ def _specs(job: Job, images: DataFrame) -> list[graphs.FeatureSpec]:
         graphs.FeatureSpec(
             levels=job.config.tune.levels or _LEVELS[difference],
             pooling=_POOLING,
-            image_levels=config.image_levels if difference else (),
+            image_levels=features.image_levels(config) if difference else (),
             reading=features.reading_of(
                 config,
                 difference=difference,

@@ -149,11 +149,13 @@ def test_the_level_pixels_needs_references() -> None:
 @pytest.mark.parametrize(
     ("given", "difference", "levels"),
     [
-        ({}, True, ()),
-        ({"image_levels": ("layer2", "layer3")}, True, ("layer2", "layer3")),
-        ({"image_levels": ("layer2", "layer3")}, False, ()),
+        ({}, True, ("layer2", "layer3")),
+        ({}, False, ()),
+        ({"image_levels": ()}, True, ()),
+        ({"levels": ("layer1",)}, True, ()),
+        ({"levels": ("layer1",), "image_levels": ("layer2",)}, True, ("layer2",)),
     ],
-    ids=["default", "asked for", "no reference"],
+    ids=["default", "no reference", "none", "levels alone", "both"],
 )
 def test_the_image_itself_is_read_beside_a_difference(
     given: dict[str, Any], difference: bool, levels: tuple[str, ...]
