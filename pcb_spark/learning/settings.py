@@ -122,6 +122,10 @@ class TreeSettings(ClassifierConfig):
     image: TreeSettings | None = None
     """What trees are fitted with on these; None where there are none."""
 
+    def drawn_json(self) -> str:
+        """Keys of the section ``classifier`` as JSON."""
+        return self.model_dump_json(exclude={"image", "image_width"})
+
     @property
     def compared(self) -> TreeSettings:
         """The parameters of the other trees alone."""

@@ -230,7 +230,7 @@ def _write(
         rows.append(
             (
                 job.run_id, study, trial.number, list(spec.levels), list(spec.pooling),
-                spec.difference, trial.classifier.model_dump_json(), trial.roc_auc, trial.lower,
+                spec.difference, trial.classifier.drawn_json(), trial.roc_auc, trial.lower,
                 trial.upper, list(trial.roc_auc_by_fold), trial.slip_rate, trial.worst_slip_rate,
                 trial.false_call_reduction, trial.review_reduction, spec.width, milliseconds,
             )

@@ -63,6 +63,7 @@ def test_empty_settings_mean_the_measured_defaults() -> None:
         levels=("pixels", "layer1", "layer2"),
         pooling=("max",),
         reading=Reading(difference=True, max_offset=0.08),
+        image_levels=("layer2", "layer3"),
     )
     without = features.choose_spec(configured(), features.Available(images=9, handed_over=0))
     assert without == graphs.FeatureSpec(
