@@ -18,7 +18,7 @@ def test_a_difference_counts_less_where_good_images_differ() -> None:
         numbers = read(Difference(pixels, dict.fromkeys(MAPS, cells)), dict.fromkeys(MAPS, usual))
         assert numbers.shape == (3, 1 + 2 * len(MAPS))
         assert numbers[:, 0].tolist() == [7.0, 7.0, 7.0]
-        return numbers[:, 1].tolist()
+        return [float(number) for number in numbers[:, 1]]
 
     # By cell: good images show .4 there, four times their mean of .1. By channel: .4 + .1 + .1.
     assert found(quiet) == pytest.approx([0.6, 0.6, 0.6 / 0.2])
