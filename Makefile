@@ -211,6 +211,10 @@ review-shift: venv ## A shift of 200 images in Chromium, then 5,000 over a slow 
 kill-review: venv ## SIGKILL the review page's service and PostgreSQL while verdicts are entered, and count
 	$(PY) -m faults.kill_review
 
+.PHONY: loop
+loop: jars ## The loop closed on rendered boards: trained, reviewed in Chromium, retrained: [BACKBONE=file] [OUT=folder]
+	$(PY) -m faults.close_loop $(if $(BACKBONE),--backbone '$(BACKBONE)') $(if $(OUT),--folder '$(OUT)')
+
 .PHONY: prove-stores
 prove-stores: jars stores ## Same scores from Azurite, S3 and disk? DATA=drop [BACKBONE=file] [SET="key=value ..."]
 	@test -n "$(DATA)" || { echo 'prove-stores: say DATA=<camera drop>' >&2; exit 2; }

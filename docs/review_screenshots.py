@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from PIL import Image
-
 from faults.review_desk import Operator, Service, browser
 from pcb_spark.serving import keys
 
@@ -64,11 +62,9 @@ def take(chromium: Browser, service: Service, shot: Shot) -> Path:
         operator.page.keyboard.press(shot.press)
     operator.page.wait_for_timeout(_SHOWN_MS)
     target = _PICTURES / f"{shot.name}.png"
-    operator.page.screenshot(path=target)
+    operator.photograph(target)
     operator.page.goto("about:blank")
     operator.close()
-    with Image.open(target) as picture:
-        picture.convert("P", palette=Image.Palette.ADAPTIVE).save(target, optimize=True)
     return target
 
 

@@ -75,12 +75,14 @@ class Plant:
         with self.log.open("ab") as output:
             return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
-    def call(self, *words: str) -> None:
-        """Run a command to its end."""
+    def call(self, *words: str, allowed: Sequence[int] = (0,)) -> tuple[int, str]:
+        """Run a command to its end: its exit code, and what it said."""
+        begin = self.log.stat().st_size if self.log.exists() else 0
         code = self.start(*words).wait(timeout=PATIENCE)
-        if code != 0:
-            said = self.log.read_text(encoding="utf-8")[-3000:]
-            raise RuntimeError(f"{' '.join(words)} ended with {code}: {said}")
+        said = self.log.read_bytes()[begin:].decode()
+        if code not in allowed:
+            raise RuntimeError(f"{' '.join(words)} ended with {code}: {said[-3000:]}")
+        return code, said
 
     def night(self, first: str, day: str) -> list[str]:
         """The words of a night of ``day``, ``first`` being the first day that has one."""

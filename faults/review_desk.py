@@ -153,6 +153,10 @@ class Operator:
             self.page.wait_for_selector("body[data-item]", timeout=_WAIT_MS if wait else 1)
         return self.page.get_attribute("body", "data-item")
 
+    def where(self) -> str:
+        """What the page says the item on the screen is of: line, lot, board and position."""
+        return self.page.inner_text("#where")
+
     def second_opinion(self) -> bool:
         """Whether the item on the screen is for a second opinion."""
         return self.page.is_visible("#second")
@@ -177,6 +181,12 @@ class Operator:
         """How long each key took to bring the next item onto the screen."""
         entries = "performance.getEntriesByName('next-item').map((each) => each.duration)"
         return [float(each) for each in self.page.evaluate(entries)]
+
+    def photograph(self, target: Path) -> None:
+        """Write a picture of the page, in few colours: it goes into the docs."""
+        self.page.screenshot(path=target)
+        with Image.open(target) as picture:
+            picture.convert("P", palette=Image.Palette.ADAPTIVE).save(target, optimize=True)
 
     def close(self) -> None:
         """Close the browser's window."""
