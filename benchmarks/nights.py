@@ -12,6 +12,7 @@ it goes on where it ended.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -96,7 +97,9 @@ class Plant:
 
     def __init__(self, source: Path, out: Path, settings: Sequence[str]) -> None:
         self.source, self.out = source, out
-        self.settings = (f"paths.out='{out}'", *_SETTINGS, *settings)
+        made = json.loads((source / FEATURE_SET / "feature_set.json").read_text("utf-8"))
+        precision = f"backbone.precision={made['precision']}"  # else train may make others
+        self.settings = (f"paths.out='{out}'", precision, *_SETTINGS, *settings)
         self._verdicts = pd.read_parquet(source / VERDICTS)
         self.images = _described(source / IMAGES)
 

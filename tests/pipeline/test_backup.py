@@ -48,6 +48,9 @@ def days_alone(root: Path, to: Path) -> Path:
         if path.is_file() and (named is None or named[1] in days):
             (to / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, to / path.relative_to(root))
+    verdicts_of = (root / "verdicts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    own = [row for row in verdicts_of[1:] if any(f"date={day}" in row for day in days)]
+    (to / "verdicts.csv").write_text("".join([verdicts_of[0], *own]), encoding="utf-8")
     return to
 
 
