@@ -203,7 +203,6 @@ def _published(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "published_at": explained.moment(row["published_at"]),
         names.PROBABILITY: explained.number(row[names.PROBABILITY]),
-        names.THRESHOLD: explained.number(row[names.THRESHOLD]),
         names.DECISION: row[names.DECISION],
         names.REVIEW: row[names.REVIEW] or "nobody",
         names.REGISTRY_VERSION: row[names.REGISTRY_VERSION],
