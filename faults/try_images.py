@@ -28,6 +28,7 @@ Scores = dict[str, tuple[str, str]]
 #: As the demo was made: its weights can't be fetched here.
 _DEMO = ("--config", "demo.toml", "--set", 'backbone.weights="untrained"')
 _ASK = Path(__file__).with_name("ask_service.py")
+_REVIEW = Path(__file__).with_name("ask_review.py")
 
 
 def _jobs(work: Path, number: int) -> Scores:
@@ -79,6 +80,35 @@ def _service(work: Path, decided: list[dict[str, object]]) -> Scores:
         podman.wait_for(lambda: podman.healthy(name), name)
         said = podman.call("podman", "exec", name, "python", "/work/ask_service.py", "/work")
     return {path: (score, decision) for path, score, decision in json.loads(said)}
+
+
+def _review(work: Path, decided: list[dict[str, object]]) -> str:
+    """Bring what isn't cleared to the review page of the service's image, and enter a verdict."""
+    mounts, image = {work: "/work"}, images.name_of("service")
+    places = ("--set", 'paths.out="/work/demo"', "--to", "/work/review/items")
+    jobs = images.name_of("spark")
+    podman.run(jobs, "pcb-spark", "review-queue", *_DEMO, *places, mounts=mounts)
+    keys = ("--keys", "/work/review/keys.json")
+    make = ("key", *keys, "--name", "try", "--scope", "operator")
+    key = podman.run(image, *make, mounts=mounts).split()[-1]
+    shutil.copy(_REVIEW, work)
+    store = ("--store", "sqlite:////work/review/verdicts.db")
+    where = ("--items", "/work/review/items", "--operator-key", "/work/review/operators.key")
+    started = ("review", *where, *store, *keys, "--port", "8080")
+    with podman.running(image, *started, mounts=mounts) as name:
+        podman.wait_for(lambda: podman.healthy(name), name)
+        asked = podman.call("podman", "exec", name, "python", "/work/ask_review.py", key)
+    podman.run(image, "verdicts", *store, "--to", "/work/review/said.jsonl", mounts=mounts)
+    for each in (image, jobs):
+        driver = ("-c", "import psycopg")
+        podman.run(each, *driver, mounts={}, options=("--entrypoint", "python"))
+    waiting = json.loads(asked)["waiting"]
+    looked = sum(each["review"] is not None for each in decided)
+    (said,) = (work / "review" / "said.jsonl").read_text(encoding="utf-8").splitlines()
+    if waiting != looked or json.loads(said)["verdict"] != "fail":
+        message = f"{waiting} images wait, {looked} should; the verdict is {said}"
+        raise AssertionError(message)
+    return f"{waiting} images wait, a verdict is stored; PostgreSQL's driver is there"
 
 
 def _etl(work: Path, number: int) -> Scores:
@@ -138,6 +168,7 @@ def _try(work: Path, number: int, say: Callable[[str, str], None]) -> None:
     }
     say("edge", _compare("edge", edge, expected))
     say("service", _compare("service", _service(work, decided), expected))
+    say("review", _review(work, decided))
     say("etl", _compare("etl", _etl(work, number), expected))
     shutil.rmtree(work / "taken-in" / "scores")
     play.score_on_an_executor(work)
@@ -157,7 +188,9 @@ def main() -> None:
     options = parser.parse_args()
     with podman.settings(), tempfile.TemporaryDirectory() as folder:
         work: Path = options.keep or Path(folder)
-        for place in (work, work / "home", work / "etc", work / "etc" / "keys"):
+        for place in (
+            work, work / "home", work / "etc", work / "etc" / "keys", work / "review",
+        ):  # fmt: skip
             place.mkdir(exist_ok=True)
             os.chown(place, 1000, 1000)
         _try(work, options.images, _say)

@@ -12,8 +12,11 @@ RUN apt-get update \
     && python3.11 -m venv /opt/pcb
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY pcb_spark/__init__.py pcb_spark/
+# What it needs first: a layer that stays while only the program changes.
+RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt '.[edge]'
 COPY pcb_spark pcb_spark
-RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt '.[edge]' \
+RUN /opt/pcb/bin/pip install --no-cache-dir --no-deps --force-reinstall . \
     && /opt/pcb/bin/pip uninstall -y pip setuptools \
     && find /opt/pcb -type d -name tests -prune -exec rm -rf {} +
 

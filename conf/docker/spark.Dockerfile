@@ -16,10 +16,13 @@ RUN apt-get update \
     && python3.11 -m venv /opt/pcb
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
-COPY pcb_spark pcb_spark
-# pyspark and petastorm come as source, which these three build.
+COPY pcb_spark/__init__.py pcb_spark/
+# What it needs first: a layer that stays while only the program changes. pyspark and petastorm come as
+# source, which these three build.
 RUN /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt flit_core setuptools wheel \
-    && /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt --no-build-isolation '.[spark,postgresql]' \
+    && /opt/pcb/bin/pip install --no-cache-dir -c constraints.txt --no-build-isolation '.[spark,postgresql]'
+COPY pcb_spark pcb_spark
+RUN /opt/pcb/bin/pip install --no-cache-dir --no-deps --no-build-isolation --force-reinstall . \
     && find /opt/pcb -type d -name tests -prune -exec rm -rf {} +
 # What `pcb-spark jars` fetches, less its archive of Spark's classes, which fits where it was made alone,
 # and less Ivy's own copies. A build's host name stands in no table.

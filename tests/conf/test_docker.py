@@ -94,6 +94,13 @@ def test_the_services_command_is_one_that_it_understands(
     assert service.main(words_of(FOLDER / "service.Dockerfile", "CMD")) == 4
 
 
+def test_the_review_pages_command_is_one_that_it_understands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert service.main(COMPOSE["services"]["review"]["command"]) == 2
+
+
 def test_the_edge_machines_command_is_one_that_it_understands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +108,7 @@ def test_the_edge_machines_command_is_one_that_it_understands(
     assert edge.main(words_of(FOLDER / "edge.Dockerfile", "CMD")) == 4
 
 
-@pytest.mark.parametrize("name", ["service", "etl", "models", "mlflow"])
+@pytest.mark.parametrize("name", ["service", "review", "etl", "models", "mlflow"])
 def test_compose_starts_our_images_restricted(name: str) -> None:
     started = COMPOSE["services"][name]
     assert started["user"] == "1000:1000"
