@@ -99,14 +99,14 @@ def _happenings(panel: Any, outcome: Found, refused: Sequence[date]) -> None:
     told = {day_of(plan.changes): f"{CHANGED_LINE} makes\nanother product"}
     told |= {day: f"version {v}\nscores" for day, v in [*outcome.champions.items()][1:]}
     told |= dict.fromkeys(refused, "challenger\nrefused")
-    for day, what in told.items():
+    for place, (day, what) in enumerate(sorted(told.items())):
         panel.axvline(day, color=_GREY, linestyle=":")
-        _label(panel, day, what, wanted=top)
+        _label(panel, day, what, wanted=top, height=0.02 + 0.1 * (place % 2))
 
 
-def _label(panel: Any, day: Any, what: str, *, wanted: bool) -> None:
+def _label(panel: Any, day: date, what: str, *, wanted: bool, height: float = 0.02) -> None:
     if wanted:
         panel.annotate(
-            what, (day, 0.02), xycoords=("data", "axes fraction"), fontsize=8, color="#333333",
+            what, (day, height), xycoords=("data", "axes fraction"), fontsize=8, color="#333333",
             xytext=(3, 0), textcoords="offset points",
         )  # fmt: skip
