@@ -99,7 +99,6 @@ class Nights:
 
     def train(self) -> list[str]:
         """Judge the first days whole, train on them, and promote what came of it."""
-        shutil.copytree(self.rendered / "references", self.drop / "references", dirs_exist_ok=True)
         for number in range(self.plan.training):
             self.arrive(number)
             self._answer(number, simulated_days.truth(self.rendered, number))
@@ -113,7 +112,11 @@ class Nights:
         return [*job.notes, *self.promote("1", moment)]
 
     def arrive(self, number: int) -> None:
-        """Let the images of a day lie in the drop, and a file that says of which boards."""
+        """Let the images of a day lie in the drop, and a file that says of which boards.
+
+        The golden images lie there from the first day on.
+        """
+        shutil.copytree(self.rendered / "references", self.drop / "references", dirs_exist_ok=True)
         day = f"{day_of(number)}"
         images = self.rendered / day / "images"
         shutil.copytree(images, self.drop / "images", dirs_exist_ok=True)
@@ -132,7 +135,8 @@ class Nights:
         )
         uris = (row[0] for row in asked.select(names.SOURCE_URI).collect())
         shown = {uri[uri.rindex("images/") :] for uri in uris}
-        days = (simulated_days.truth(self.rendered, each) for each in range(number + 1))
+        every = range(self.plan.training, number + 1)
+        days = (simulated_days.truth(self.rendered, each) for each in every)
         self._answer(number, [row for rows in days for row in rows if row["image"] in shown])
         return job.notes
 
