@@ -29,8 +29,7 @@ PLAN = Plan(training=10, days=13, boards=1, changes=12, dark=range(0), missed=ra
 def test_nights_decide_each_date_once_and_operators_answer_what_they_were_shown(
     plant: Job, tmp_path: Path
 ) -> None:
-    settings = (*SETTINGS, "monitor.enabled=false")
-    nights = Nights(spark=plant.spark, folder=tmp_path, plan=PLAN, settings=settings)
+    nights = Nights(spark=plant.spark, folder=tmp_path, plan=PLAN, settings=SETTINGS)
     simulated_days.render(nights.rendered, PLAN, range(10, 13), processes=1)
     story = Story(better=None, worse=None, by_command=None)
     done = {"plan": [repr(PLAN), repr(story)], "train": []}
