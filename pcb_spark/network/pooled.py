@@ -9,6 +9,9 @@ import onnx
 from pcb_spark.core import batches, bundle, heatmaps
 from pcb_spark.network import pixel_numbers
 
+#: What a mean is made of, see ``pooling``.
+_SUM = "ReduceSum"
+
 
 def mapper(model: bundle.Bundle) -> heatmaps.HeatMapper:
     """Give what makes heat maps of a bundle."""
@@ -30,14 +33,22 @@ def of_bundle(model: bundle.Bundle) -> tuple[heatmaps.Pool, ...]:
         maker: onnx.NodeProto = makers[tensor]
         return maker.input[0] if maker.op_type == "QuantizeLinear" else tensor
 
+    def mapped(whole: str) -> str:
+        source: str = makers[whole].input[0]
+        maker = makers[source]
+        return maker.input[0] if maker.op_type == "Mul" else source
+
     def pools_of(tensor: str) -> Iterator[heatmaps.Pool]:
         if tensor == pixel_numbers.OUTPUT:
             for number in pixel_numbers.PIXEL_NUMBERS:
                 operator = heatmaps.MEAN if number.endswith("_mean") else heatmaps.MAXIMUM
                 yield heatmaps.Pool(pixel_numbers.shown_map(number), operator)
         else:
-            node = above(tensor, heatmaps.MAXIMUM, heatmaps.MEAN)
-            yield heatmaps.Pool(as_float(node.input[0]), node.op_type)
+            node = above(tensor, heatmaps.MAXIMUM, heatmaps.MEAN, _SUM)
+            if node.op_type == _SUM:
+                yield heatmaps.Pool(as_float(mapped(node.input[0])), heatmaps.MEAN)
+            else:  # a mean is so in bundles of earlier versions
+                yield heatmaps.Pool(as_float(node.input[0]), node.op_type)
 
     concatenated = above(batches.FEATURES, "Concat").input
     return tuple(pool for tensor in concatenated for pool in pools_of(tensor))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from pcb_spark.core.errors import BackboneError
 from pcb_spark.network.unpacking import IMAGE_COUNT, REFERENCE_ROWS
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pcb_spark.network.nodes import NodeBuilder
 
 
-_REDUCE = {"max": "ReduceMax", "mean": "ReduceMean"}
+#: Steps of a float map's fixed point: 2 ** -16, far finer than a map tells good from bad by.
+_STEPS = 65536.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,35 @@ def map_of(trunk: onnx.ModelProto, stage: str) -> Map:
 def pool(b: NodeBuilder, source: Map, output: str, kind: str) -> str:
     """Pool a map to float [N, C] by ``kind``, max or mean."""
     cells = _once(b, "cells", np.array([2, 3]))
+    if kind == "mean":
+        return _mean(b, source, output, cells)
     if source.scale is None:
-        return b.add(_REDUCE[kind], [source.name, cells], output, keepdims=0)
-    if kind == "max":
-        highest = b.add("ReduceMax", [source.name, cells], f"{output}_uint8", keepdims=0)
-        return _dequantize(b, highest, source.scale, output)
-    wide = _dequantize(b, source.name, source.scale, f"{output}_map")
-    return b.add("ReduceMean", [wide, cells], output, keepdims=0)
+        return b.add("ReduceMax", [source.name, cells], output, keepdims=0)
+    highest = b.add("ReduceMax", [source.name, cells], f"{output}_uint8", keepdims=0)
+    return _dequantize(b, highest, source.scale, output)
+
+
+def _mean(b: NodeBuilder, source: Map, output: str, cells: str) -> str:
+    """The mean by a sum of integers, which is the same in whatever order ONNX Runtime takes it.
+
+    ReduceMean rounds otherwise in another graph or batch, and Spark would differ from an edge
+    machine in the last bit.
+    """
+    if source.scale is None:
+        steps = _once(b, "float_steps", np.array(_STEPS, dtype=np.float32))
+        fine = b.add("Mul", [source.name, steps], f"{output}_steps")
+        whole = b.add("Cast", [fine], f"{output}_whole", to=TensorProto.INT64)
+        unit = _once(b, "float_step", np.array(1 / _STEPS, dtype=np.float32))
+    else:
+        whole = b.add("Cast", [source.name], f"{output}_whole", to=TensorProto.INT32)
+        unit = source.scale
+    total = b.add("ReduceSum", [whole, cells], f"{output}_total", keepdims=0)
+    amount = b.add("Cast", [total], f"{output}_amount", to=TensorProto.FLOAT)
+    sides = b.add("Shape", [source.name], f"{output}_sides", start=2, end=4)
+    number = b.add("ReduceProd", [sides], f"{output}_number", keepdims=0)
+    divisor = b.add("Cast", [number], f"{output}_divisor", to=TensorProto.FLOAT)
+    mean = b.add("Div", [amount, divisor], f"{output}_in_units")
+    return b.add("Mul", [mean, unit], output)
 
 
 def pool_images(b: NodeBuilder, source: Map, level: str, pooling: tuple[str, ...]) -> list[str]:

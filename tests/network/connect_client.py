@@ -6,9 +6,9 @@ has begun with Spark Connect, PySpark knows no other session.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from dataclasses import asdict
 
 from pyspark.sql import SparkSession
 
@@ -39,8 +39,11 @@ def main(address: str) -> None:
     )  # fmt: skip
     scored = scoring.score(images_table(spark, pairs()), model.parts[bundle.GRAPH], plan)
     decided = scoring.decide(scored, model.manifest, SHARES).orderBy(names.IMAGE_ID)
-    fields = list(Score.__dataclass_fields__)
-    told = [asdict(Score(**{name: row[name] for name in fields})) for row in decided.collect()]
+    fields = [field.name for field in dataclasses.fields(Score) if field.name != "golden"]
+    told = [
+        dataclasses.asdict(Score(**{name: row[name] for name in fields}))
+        for row in decided.collect()
+    ]
     sys.stdout.write(json.dumps({"session": type(spark).__module__, "scores": told}) + "\n")
 
 
