@@ -97,7 +97,8 @@ def _copy_beside(job: Job, folder: Path, manifest: Manifest) -> None:
         found = tables.read(job.spark, job.table(OUT_OF_FOLD), schemas.OUT_OF_FOLD)
         own = found.where(F.col(names.RUN_ID) == run).select(*_EVIDENCE)
         scores: pd.DataFrame = own.toPandas()
-        scores.to_parquet(folder / OUT_OF_FOLD_FILE, index=False)
+        # Spark reads no nanoseconds.
+        scores.to_parquet(folder / OUT_OF_FOLD_FILE, index=False, coerce_timestamps="us")
 
 
 def _tags(job: Job, manifest: Manifest) -> Mapping[str, str]:
