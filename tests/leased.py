@@ -43,7 +43,10 @@ def claimed(job: Job, name: str) -> Iterator[Job]:
     """The same job, under the lease of the job ``name`` and held to what that claims."""
     out, claim = job.config.paths.out, JOBS[name].claim
     with leases.held(job.spark, out, claim=claim, job=name, run_id=job.run_id) as lease:
-        yield ClaimingJob(spark=job.spark, config=job.config, run_id=job.run_id, lease=lease)
+        yield ClaimingJob(
+            spark=job.spark, config=job.config, run_id=job.run_id, lease=lease,
+            started_at=job.started_at,
+        )  # fmt: skip
 
 
 def falls_asleep(lease: Lease, since: float = 0.0) -> None:

@@ -30,8 +30,8 @@ TRAIN = (
     "classifier.min_data_in_leaf=1", "classifier.feature_fraction=1.0",
     "policy.bootstrap_resamples=0", "backbone.precision=int8",
 )  # fmt: skip
-#: How many numbers the largest values of layer1's maps are.
-WIDTH = 256
+#: How many numbers the means and the largest values of layer1's maps are.
+WIDTH = 512
 
 Run = tuple[int, str, Path]
 
