@@ -143,7 +143,7 @@ def test_an_edge_bundle_brings_golden_images_and_decides_the_same_bit_for_bit(
     pixels = table(own, "images").select(names.IMAGE_ID, names.IMAGE)
     rows = later.join(pixels, names.IMAGE_ID).orderBy(names.IMAGE_ID).collect()
     assert len(rows) > 40
-    columns = (names.PROBABILITY, names.DECISION, names.REASON, names.DETAIL, names.REVIEW)
+    columns = (names.PROBABILITY, names.DECISION, names.REASON, names.REVIEW)
     for row in rows:
         told = {name: row[name] for name in ("line", "lot", "board_id", "position", "part_number")}
         found = decider.decide(
