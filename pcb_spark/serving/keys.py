@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 import stat
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,7 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reading = threading.Lock()
         self._seen = _stamp(path)
         self._keys = {key.id: key for key in read(path)}
 
@@ -142,15 +144,16 @@ class KeyRing:
         return key if key and key.is_valid(datetime.now(UTC)) else None
 
     def _read_again(self) -> None:
-        now = _stamp(self._path)
-        if now == self._seen:
-            return
-        self._seen = now
-        try:
-            self._keys = {key.id: key for key in read(self._path)}
-            log.info("%d API keys read", len(self._keys))
-        except ConfigError as error:
-            log.error("the API keys of before stay: %s", error)
+        with self._reading:  # who asks meanwhile waits for the new keys
+            now = _stamp(self._path)
+            if now == self._seen:
+                return
+            try:
+                self._keys = {key.id: key for key in read(self._path)}
+                log.info("%d API keys read", len(self._keys))
+            except ConfigError as error:
+                log.error("the API keys of before stay: %s", error)
+            self._seen = now
 
 
 def _key(raw: dict[str, object]) -> Key:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,6 +66,29 @@ def test_new_key_is_valid_beside_the_old_one_until_that_is_revoked(tmp_path: Pat
 
     keys.write(path, [second])
     assert [ring.find(each) for each in (old, new)] == [None, second]
+
+
+def test_who_asks_while_the_file_is_read_again_waits_for_the_new_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.json"
+    _, old = keys.make("old", (keys.SCORE,))
+    token, new = keys.make("new", (keys.SCORE,))
+    keys.write(path, [old])
+    ring, found = keys.KeyRing(path), []
+    keys.write(path, [old, new])
+    read = keys.read
+    other = threading.Thread(target=lambda: found.append(ring.find(token)))
+
+    def slowly(file: Path) -> tuple[keys.Key, ...]:
+        other.start()
+        other.join(timeout=0.2)  # long enough for an answer that doesn't wait
+        return read(file)
+
+    monkeypatch.setattr(keys, "read", slowly)
+    assert ring.find(token) == new
+    other.join()
+    assert found == [new]
 
 
 def test_key_expires(tmp_path: Path) -> None:
