@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
+import numpy as np
 
 from pcb_spark.core import bundle
+from pcb_spark.core.linear import Linear
 from pcb_spark.network import classifiers, graphs, quantization
 from tests.trunks import averaging_trunk
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
     from numpy.typing import NDArray
 
-    from pcb_spark.core.linear import Linear
 
 MANIFEST: dict[str, Any] = {
     "format": 1,
@@ -100,4 +100,15 @@ def in_memory(
     }  # fmt: skip
     return bundle.Bundle(
         manifest=bundle.Manifest(**{**MANIFEST, **described, **changes}), parts=parts
+    )
+
+
+def linear(width: int) -> Linear:
+    """What may stand beside trees of so many features."""
+    rng = np.random.default_rng(3)
+    return Linear(
+        weights=rng.normal(scale=0.1, size=width).astype(np.float32),
+        bias=-0.75,
+        center=rng.random(width).astype(np.float32),
+        most=rng.uniform(1, 2, width).astype(np.float32),
     )

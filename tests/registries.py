@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from pcb_spark.core import bundle
 from pcb_spark.pipeline import config, registry
-from pcb_spark.pipeline.registry import Entry, Registry
+from pcb_spark.pipeline.registry import Entry, Registry, Version
 from tests.models import MANIFEST
+
+#: One that somebody promoted once.
+VERSION = Version(
+    number="3", model_version="v", bundle_sha256="b" * 64, run_id="r", mlflow_run="m",
+    registered_at=datetime(2026, 1, 1, tzinfo=UTC), aliases=(),
+)  # fmt: skip
 
 _SHAPE = {"feature_count": 8, "levels": ["layer1"], "pooling": ["max"], "difference": False}
 _PARTS = {bundle.GRAPH: b"graph", bundle.FEATURES: b"features", bundle.CLASSIFIER: b"trees"}

@@ -92,7 +92,7 @@ class HeatMapper:
         if model.manifest.image_levels:
             parts.append((bundle.IMAGE_CLASSIFIER, bundle.IMAGE_LINEAR))
         self._judges = [
-            (shapley.Trees(model.parts[text].decode()), linear.of_bundle(model, line))
+            (shapley.Trees(model.parts[text].decode()), linear.of_parts(model.parts, line))
             for text, line in parts
         ]
 

@@ -9,12 +9,12 @@ its scale.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pcb_spark.core import bundle
 from pcb_spark.core.errors import BundleError
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class Linear:
         return found
 
 
-def of_bundle(model: bundle.Bundle, part: str = bundle.LINEAR) -> Linear | None:
-    """Read what stands beside a bundle's trees; None where nothing does."""
-    text = model.parts.get(part)
+def of_parts(parts: Mapping[str, bytes], name: str) -> Linear | None:
+    """Read what stands beside trees out of a bundle's files; None where nothing does."""
+    text = parts.get(name)
     return None if text is None else Linear.from_json(text.decode())
 
 

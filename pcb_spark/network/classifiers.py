@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from pcb_spark.core import bundle
-from pcb_spark.core.linear import Linear
+from pcb_spark.core import bundle, linear
 from pcb_spark.network import graphs, trees
 from pcb_spark.network.classifier_nodes import ImageClassifier
 
 if TYPE_CHECKING:
     import onnx
+
+    from pcb_spark.core.linear import Linear
 
 
 class Classifiers(NamedTuple):
@@ -33,11 +34,6 @@ def of_parts(parts: Mapping[str, bytes], width: int, image_width: int) -> Classi
     image = None
     if image_width:
         own = trees.convert(parts[bundle.IMAGE_CLASSIFIER].decode(), image_width)
-        image = ImageClassifier(own, _line(parts, bundle.IMAGE_LINEAR), image_width)
+        image = ImageClassifier(own, linear.of_parts(parts, bundle.IMAGE_LINEAR), image_width)
     compared = trees.convert(parts[bundle.CLASSIFIER].decode(), width - image_width)
-    return Classifiers(compared, _line(parts, bundle.LINEAR), image)
-
-
-def _line(parts: Mapping[str, bytes], name: str) -> Linear | None:
-    text = parts.get(name)
-    return None if text is None else Linear.from_json(text.decode())
+    return Classifiers(compared, linear.of_parts(parts, bundle.LINEAR), image)

@@ -5,18 +5,9 @@ import pytest
 
 from pcb_spark.core.errors import BundleError
 from pcb_spark.core.linear import Linear, mean, probability
+from tests import models
 
 WIDTH = 300
-
-
-def linear(width: int = WIDTH) -> Linear:
-    rng = np.random.default_rng(3)
-    return Linear(
-        weights=rng.normal(scale=0.1, size=width).astype(np.float32),
-        bias=-0.75,
-        center=rng.random(width).astype(np.float32),
-        most=rng.uniform(1, 2, width).astype(np.float32),
-    )
 
 
 def test_log_odds_by_hand() -> None:
@@ -47,7 +38,7 @@ def test_what_the_image_itself_says_counts_a_quarter() -> None:
 
 
 def test_text_holds_every_bit() -> None:
-    before = linear()
+    before = models.linear(WIDTH)
 
     after = Linear.from_json(before.to_json())
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcb_spark.core import batches
-from pcb_spark.core.linear import Linear, mean, probability
+from pcb_spark.core.linear import mean, probability
 from pcb_spark.network import graphs, trees
 from pcb_spark.network.classifier_nodes import ImageClassifier
 from tests import models
@@ -13,23 +13,13 @@ from tests.trunks import run_graph
 WIDTH = 300
 
 
-def linear(width: int = WIDTH) -> Linear:
-    rng = np.random.default_rng(3)
-    return Linear(
-        weights=rng.normal(scale=0.1, size=width).astype(np.float32),
-        bias=-0.75,
-        center=rng.random(width).astype(np.float32),
-        most=rng.uniform(1, 2, width).astype(np.float32),
-    )
-
-
 def features(n: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     rows = np.random.default_rng(4).normal(size=(n, WIDTH)).astype(np.float32) * 3
     return np.maximum(rows, 0)
 
 
 def test_graph_mixes_trees_and_line() -> None:
-    rows, beside = features(200), linear()
+    rows, beside = features(200), models.linear(WIDTH)
     text = models.train(rows, rows[:, 0] + rows[:, 1] > 3)
     graph = graphs.classifier_graph(trees.convert(text, WIDTH), WIDTH, beside)
 
@@ -49,7 +39,7 @@ def test_graph_judges_the_last_features_apart(lines: bool) -> None:
     rows = features(200)
     compared, own = rows[:, :-40], rows[:, -40:]
     texts = [models.train(compared, rows[:, 0] > 1), models.train(own, rows[:, -1] > 1)]
-    beside = [linear(WIDTH - 40) if lines else None, linear(40) if lines else None]
+    beside = [models.linear(WIDTH - 40) if lines else None, models.linear(40) if lines else None]
     image = ImageClassifier(trees.convert(texts[1], 40), beside[1], 40)
     converted = trees.convert(texts[0], WIDTH - 40)
     graph = graphs.classifier_graph(converted, WIDTH, beside[0], image)
@@ -69,7 +59,7 @@ def test_an_image_scores_the_same_in_every_batch() -> None:
     rows = features(64)
     text = models.train(rows, rows[:, 0] > 1)
     # As it is served; the trees' leaves are added in another order by several threads.
-    classifier = graphs.classifier_graph(trees.convert(text, WIDTH), WIDTH, linear())
+    classifier = graphs.classifier_graph(trees.convert(text, WIDTH), WIDTH, models.linear(WIDTH))
     graph = graphs.with_threads(classifier, 1)
 
     def scores(batch: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.pipeline import decisions
 from pcb_spark.pipeline.decision_files import LIST, run_decisions
-from pcb_spark.pipeline.registry import Version
+from tests import registries
 from tests.leased import claimed
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DAY = date(2026, 1, 15)
-VERSION = Version(
-    number="3", model_version="v", bundle_sha256="b" * 64, run_id="r", mlflow_run="m",
-    registered_at=datetime(2026, 1, 1, tzinfo=UTC), aliases=(),
-)  # fmt: skip
 
 
 def published(job: Job) -> dict[str, bool]:
@@ -36,7 +32,7 @@ def published(job: Job) -> dict[str, bool]:
     images = tables.read(job.spark, job.table("images"), schemas.IMAGES)
     scores = tables.read(job.spark, job.table("scores"), schemas.SCORES)
     day = scores.where(F.col("capture_date") == DAY)
-    decisions.publish(job, day, images, VERSION, [DAY])
+    decisions.publish(job, day, images, registries.VERSION, [DAY])
     return {
         row[names.IMAGE_ID]: row[names.DECISION] == "pass" and row[names.REVIEW] is None
         for row in day.collect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from pcb_spark.core.errors import InputError
 from pcb_spark.lake import schemas, tables
 from pcb_spark.pipeline import decisions
 from pcb_spark.pipeline.explain import run_explain
-from pcb_spark.pipeline.registry import Version
+from tests import registries
 from tests.leased import claimed
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DAY = date(2026, 1, 15)
-VERSION = Version(
-    number="3", model_version="v", bundle_sha256="b" * 64, run_id="r", mlflow_run="m",
-    registered_at=datetime(2026, 1, 1, tzinfo=UTC), aliases=(),
-)  # fmt: skip
 
 
 def board_of(job: Job) -> str:
@@ -52,7 +48,7 @@ def test_a_board_of_a_night_is_explained_and_one_that_was_pruned_by_its_decision
     images = tables.read(copy.spark, copy.table("images"), schemas.IMAGES)
     scores = tables.read(copy.spark, copy.table("scores"), schemas.SCORES)
     day = scores.where(F.col("capture_date") == DAY)
-    decisions.publish(copy, day, images, VERSION, [DAY])
+    decisions.publish(copy, day, images, registries.VERSION, [DAY])
     stop = (before, "stop", None, "anna", "new paste", "r")
     tables.append_rows(copy.spark, [stop], copy.table("clearing"), schemas.CLEARING)
 
