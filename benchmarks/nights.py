@@ -187,7 +187,7 @@ def main() -> int:
             if not (plant.out / SCORES / f"{names.CAPTURE_DATE}={day}").exists():
                 plant.bring_in(day)
                 plant.night(day)
-                plant.judge(day)
+            plant.judge(day)
         sys.stdout.write(f"{table(plant.decided())}\n")
     return 0
 
