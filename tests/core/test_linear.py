@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pcb_spark.core.errors import BundleError
-from pcb_spark.core.linear import Linear, mean, probability
+from pcb_spark.core.linear import Linear, mean, of_parts, probability
 from tests import models
 
 WIDTH = 300
@@ -52,3 +52,8 @@ def test_text_holds_every_bit() -> None:
 def test_another_text_is_refused(text: str) -> None:
     with pytest.raises(BundleError, match=r"linear\.json can't be read"):
         Linear.from_json(text)
+
+
+def test_the_file_that_is_damaged_is_named() -> None:
+    with pytest.raises(BundleError, match=r"image_linear\.json can't be read"):
+        of_parts({"image_linear.json": b"{}"}, "image_linear.json")
