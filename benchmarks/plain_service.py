@@ -33,7 +33,8 @@ def predict(
 
 
 if __name__ == "__main__":
-    with socket.socket() as listening:
+    # as uvicorn makes it of a host and a port: asyncio sets TCP_NODELAY where the protocol is named
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         sys.stdout.write(f"listening at http://127.0.0.1:{listening.getsockname()[1]}\n")

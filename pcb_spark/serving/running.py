@@ -47,7 +47,9 @@ def _ending_in_order() -> Iterator[None]:
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Take the address before a model is loaded: one in use is told at once, and clients wait."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as bound:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends what is small at once (TCP_NODELAY) only where a socket names its protocol
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((host, port))
