@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from pcb_spark.core import memory
 from pcb_spark.core.errors import BundleError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Stamp = tuple[tuple[str, int, int, int], ...]
+
+#: After an exchange, s: whatever the old model still decides is decided by then.
+SETTLED: Final = 5.0
 
 
 class Champion:
@@ -82,6 +86,8 @@ class Champion:
                 version = self.current.manifest.model_version
                 log.error("new model refused, %s goes on: %s", version, error)
                 raise
+            finally:
+                asyncio.get_running_loop().call_later(SETTLED, memory.give_back)
             self.refused = None
             self._metrics.swaps.labels("served").inc()
             self._say_served()

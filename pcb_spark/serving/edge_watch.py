@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pcb_spark.core import drops, durable, golden_book, layouts
+from pcb_spark.core import drops, durable, golden_book, layouts, memory
 from pcb_spark.core.decisions import Decider
 from pcb_spark.core.errors import Busy, StorageFault
 from pcb_spark.serving import edge_score
@@ -96,6 +96,7 @@ class Watch:
         while not self.stop.is_set():
             if self.home.current.resolve() != bundle:
                 bundle, decider = self._decider()
+                memory.give_back()
             for told in desk.look(decider):
                 self.tell(told)
                 if self.stop.is_set():

@@ -67,6 +67,23 @@ def test_turned_link_is_noticed(two: tuple[Path, Path]) -> None:
     assert champion.refused is None
 
 
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_what_a_model_leaves_behind_is_given_back(
+    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, is_sound: bool
+) -> None:
+    link, new = two
+    given_back: list[str] = []
+    monkeypatch.setattr("pcb_spark.serving.champion.SETTLED", 0.01)
+    monkeypatch.setattr("pcb_spark.core.memory.give_back", lambda: given_back.append("all"))
+    if not is_sound:
+        (new / "graph.onnx").write_bytes(b"no graph")
+    champion = Champion(link, load, Metrics())
+    assert given_back == []
+    turn(link, new)
+    watched_until(champion, lambda: given_back == ["all"])
+    assert (champion.refused is None) == is_sound
+
+
 @pytest.mark.parametrize(
     "name", ["graph.onnx", "manifest.json", "manifest.json.minisig", "self_test/0_image"]
 )
