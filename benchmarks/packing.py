@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,16 @@ class Layout:
 
     batch_size: int
     reading: Reading
+
+    def to_json(self) -> str:
+        """Give the text that ``from_json`` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """Read what ``to_json`` gave, in another process."""
+        raw = json.loads(text)
+        return cls(batch_size=raw["batch_size"], reading=Reading(**raw["reading"]))
 
 
 def feeds(samples: Sequence[Sample], layout: Layout) -> Iterator[Feed]:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +155,7 @@ def run_ray(
     words = [
         graph.resolve(),
         actors,
-        json.dumps(asdict(model.layout(batch_size))),
+        model.layout(batch_size).to_json(),
         (scratch / "ray").resolve(),
         *(folder.resolve() for folder in folders),
     ]

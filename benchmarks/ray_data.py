@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     import ray
 
     graph, actors, layout_text, out, *folders = arguments
-    layout = packing.Layout(**json.loads(layout_text))
+    layout = packing.Layout.from_json(layout_text)
     cpus = int(actors) + _SPARE_CPUS
     ray.init(num_cpus=cpus, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
