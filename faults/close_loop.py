@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Final
 from faults import loop_drop, loop_tables, review_desk, review_shift
 from faults.kill_ingest import place
 from faults.kill_nightly import Plant
-from faults.loop_checks import Loop, Model, checks, cleared
+from faults.loop_checks import DayAfter, Loop, Model, checks, cleared
+from faults.loop_lead import Lead
 from pcb_spark.core import names
 from pcb_spark.core.errors import ApprovalError, MonitorAlarm
 from pcb_spark.review import database, exports, items, known, queue
-from pcb_spark.serving import keys
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -40,6 +40,8 @@ _SETTINGS: Final = (
 #: Days that have no verdicts yet when their night comes.
 _NIGHT_DAYS: Final = 5
 _KNOWN_DEFECTS: Final = 10
+#: The line that the lead stops.
+_STOPPED: Final = "L1"
 #: How often the operators are sent back to what is left, at most.
 _ROUNDS: Final = 6
 _REFUSED: Final = "refused: "
@@ -59,7 +61,9 @@ class Stations:
             drop=folder / "drop", out=folder / "tables",
             settings=(*_SETTINGS, f"backbone.weights={json.dumps(backbone)}"),
         )  # fmt: skip
-        self.days = self.boards.days[-_NIGHT_DAYS:]
+        *days, self._day_after = self.boards.days
+        self._known_days, self.days = days[:-_NIGHT_DAYS], days[-_NIGHT_DAYS:]
+        self._approved = ""
         (folder / "items").mkdir()
         settings = folder / "review.toml"
         kinds = json.dumps(self.boards.kinds)
@@ -68,15 +72,14 @@ class Stations:
 
     def train(self) -> None:
         """Take in what has verdicts, train the first model, and make it champion."""
-        known_days = self.boards.days[:-_NIGHT_DAYS]
-        self.boards.deliver(known_days, verified=known_days)
+        self.boards.deliver(self._known_days, verified=self._known_days)
         for job in ("ingest", "featurize", "train"):
             self._call(job)
         self._call("model", "promote", "--who", "loop", "--why", "the first one")
 
     def night(self) -> None:
         """Deliver the last days, and let the champion decide them."""
-        self.boards.deliver(self.days, verified=self.boards.days[:-_NIGHT_DAYS])
+        self.boards.deliver(self.days, verified=self._known_days)
         self._call("nightly", allowed=(0, MonitorAlarm.exit_code))
         to = ("--to", str(self.folder / "items"), "--known-defects", str(_KNOWN_DEFECTS))
         self._call("review-queue", *to)
@@ -97,13 +100,13 @@ class Stations:
                 shift.work(left)
                 for operator in shift.operators:
                     operator.wait_until_stored()
-        self._photograph_lead(chromium, pictures)
+        with _timed("approve, stop"):
+            self._lead(chromium, pictures)
         return shift.account
 
     def learn(self) -> list[str]:
         """Take the verdicts in, and train a challenger: what its comparison says."""
-        store = f"ingest.verdict_store={json.dumps(self.service.store)}"
-        self._call("ingest", "--set", store)
+        self._call("ingest", "--set", self._verdict_store)
         said = self._call("retrain")[1]
         return said[said.find("all verified;") :].splitlines()[1:]
 
@@ -113,6 +116,26 @@ class Stations:
         code, _ = self._call(*promote, allowed=(0, ApprovalError.exit_code))
         return code == 0
 
+    def go_on(self) -> DayAfter:
+        """Have one more day come, and decide it: what was approved and stopped counts for it."""
+        self.boards.deliver([self._day_after], verified=self._known_days, without=self._approved)
+        self._call(
+            "nightly", "--set", self._verdict_store, allowed=(0, MonitorAlarm.exit_code)
+        )  # fmt: skip
+        arrived = self.boards.places([self._day_after])
+        again = {place for place in arrived if self.boards.reference(place) == self._approved}
+        return DayAfter(
+            arrived=arrived,
+            stopped=_STOPPED,
+            decided=loop_tables.decided_of(self.plant.out, arrived),
+            again=again,
+            references=loop_tables.references(self.plant.out, again),
+        )
+
+    @property
+    def _verdict_store(self) -> str:
+        return f"ingest.verdict_store={json.dumps(self.service.store)}"
+
     def _left(self) -> int:
         engine = database.connect(self.service.store)
         try:
@@ -120,14 +143,17 @@ class Stations:
         finally:
             engine.dispose()
 
-    def _photograph_lead(self, chromium: Browser, pictures: Path) -> None:
-        key = self.service.token("lea", keys.LEAD)
-        lead = review_desk.Operator(chromium, self.service.url, "lea", key)
-        lead.log_in()
-        lead.page.wait_for_selector("#to-lead:not([hidden])")
-        lead.page.goto(f"{self.service.url}/review/lead.html")
-        lead.page.wait_for_selector("body[data-ready]")
-        lead.photograph(pictures / "loop-lead.png")
+    def _lead(self, chromium: Browser, pictures: Path) -> None:
+        """Approve a golden image of what comes again, and stop clearing of a line."""
+        lead = Lead(chromium, self.service)
+        lead.photograph_shift(pictures / "loop-lead.png")
+        to_come = self.boards.references([self._day_after], but=_STOPPED)
+        place = lead.approve(
+            lambda place: self.boards.reference(place) in to_come, since=self._day_after
+        )
+        self._approved = self.boards.reference(place)
+        lead.take_references(self.boards.drop)
+        lead.stop_clearing(_STOPPED)
         lead.close()
 
     def _call(self, *words: str, allowed: Sequence[int] = (0,)) -> tuple[int, str]:
@@ -159,7 +185,9 @@ def close(stations: Stations, pictures: Path) -> Loop:
     sys.stdout.writelines(f"          {line}\n" for line in told if line.startswith(_GATE))
     refusals = [line.removeprefix(_REFUSED) for line in told if line.startswith(_REFUSED)]
     promoted = stations.promote()
-    return _seen(stations, account, champion, refusals, promoted=promoted)
+    loop = _seen(stations, account, champion, refusals, promoted=promoted)
+    loop.day_after = stations.go_on()
+    return loop
 
 
 def _seen(

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from pcb_spark.core import names, policy
 
+#: Where a golden image that was approved lies in the drop.
+_APPROVED = "/references/approved-"
+
 #: Places and their verdicts.
 Verdicts = Mapping[str, str]
 
@@ -32,6 +35,26 @@ class Model:
     images: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayAfter:
+    """What came of a day once the lead had approved a golden image and stopped a line.
+
+    Attributes
+    ----------
+    arrived : images that the cameras delivered.
+    stopped : the line.
+    decided : line and decision of each of them.
+    again : those of the position that the golden image was approved for.
+    references : what each of these is compared with.
+    """
+
+    arrived: AbstractSet[str]
+    stopped: str
+    decided: Sequence[tuple[str, str]]
+    again: AbstractSet[str]
+    references: Sequence[str]
+
+
 @dataclass(kw_only=True)
 class Loop:
     """What was seen at each station; images go by their place on a board.
@@ -52,6 +75,7 @@ class Loop:
     promoted : whether the challenger was, by the exit code.
     last_promotion : the version of the record's last row.
     refusals : why not, as the record of the comparison says.
+    day_after : what came of one more day.
     """
 
     truth: Verdicts
@@ -70,11 +94,13 @@ class Loop:
     known_shown: int = 0
     refusals: Sequence[str] = ()
     at_the_page: Sequence[str] = field(default_factory=tuple)
+    day_after: DayAfter | None = None
 
 
 def checks(loop: Loop) -> list[Check]:
     """All that has to hold."""
-    return [*_night(loop), *_page(loop), *_return(loop), *_model(loop)]
+    after = _day_after(loop.day_after) if loop.day_after else []
+    return [*_night(loop), *_page(loop), *_return(loop), *_model(loop), *after]
 
 
 def cleared(loop: Loop) -> tuple[int, int]:
@@ -141,5 +167,24 @@ def _model(loop: Loop) -> list[Check]:
             told=f"the record's champion is version {loop.last_promotion}: the challenger was "
             f"{'promoted' if loop.promoted else 'refused'}",
             ok=loop.last_promotion == becomes and loop.promoted != bool(loop.refusals),
+        ),
+    ]
+
+
+def _day_after(day: DayAfter) -> list[Check]:
+    stopped = [decision for line, decision in day.decided if line == day.stopped]
+    others = [decision for line, decision in day.decided if line != day.stopped]
+    gone = [decisions.count(policy.PASS) for decisions in (stopped, others)]
+    approved = sum(_APPROVED in each for each in day.references)
+    return [
+        Check(
+            told=f"the day after {gone[0]} of {len(stopped)} images of {day.stopped} cleared, "
+            f"which the lead had stopped, and {gone[1]} of {len(others)} others",
+            ok=len(day.decided) == len(day.arrived) and bool(stopped) and gone[0] == 0 < gone[1],
+        ),
+        Check(
+            told=f"{approved} of {len(day.again)} images compared with the golden image that the "
+            "lead approved for their position",
+            ok=0 < approved == len(day.again),
         ),
     ]

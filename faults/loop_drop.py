@@ -46,16 +46,20 @@ class Plant:
         with (rendered / _TABLE).open(encoding="utf-8", newline="") as file:
             self._rows = list(csv.DictReader(file))
         self.truth = {place_of(row): Truth(row["verdict"], row["defects"]) for row in self._rows}
+        self._by_place = {place_of(row): row for row in self._rows}
         self.days = sorted({_day(row) for row in self._rows})
         self.kinds = sorted({each.kind for each in self.truth.values()} - {""})
         shutil.copytree(rendered / "references", drop / "references")
 
-    def deliver(self, days: Sequence[str], *, verified: Sequence[str] = ()) -> None:
+    def deliver(
+        self, days: Sequence[str], *, verified: Sequence[str] = (), without: str = ""
+    ) -> None:
         """Bring the images of days, and the table of all days up to the last of them.
 
         Parameters
         ----------
         verified : the days whose verdicts are known already.
+        without : a reference that rows of these days name no more.
         """
         for row in self._rows:
             if _day(row) in days:
@@ -66,7 +70,19 @@ class Plant:
         with (self.drop / _TABLE).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(told[0]))
             writer.writeheader()
-            writer.writerows(row if _day(row) in verified else _unverified(row) for row in told)
+            for row in told:
+                gone = _day(row) in days and row[names.REFERENCE] == without
+                named = {**row, names.REFERENCE: ""} if gone else row
+                writer.writerow(named if _day(row) in verified else _unverified(named))
+
+    def reference(self, place: Place) -> str:
+        """What the image of a place is compared with: the same for all boards of a design."""
+        return self._by_place[place][names.REFERENCE]
+
+    def references(self, days: Sequence[str], *, but: str) -> set[str]:
+        """What the images of days are compared with, on all lines but one."""
+        rows = (row for row in self._rows if _day(row) in days and row[names.LINE] != but)
+        return {row[names.REFERENCE] for row in rows}
 
     def places(self, days: Sequence[str]) -> set[Place]:
         """The places of all images of days."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,20 @@ def scores(out: Path) -> list[Mapping[str, Any]]:
     """Rows of ``scores``: place on the board, decision, and why somebody looks."""
     columns = [names.BOARD_ID, names.POSITION, names.DECISION, names.REVIEW]
     return _rows(out / "scores", columns)
+
+
+def decided_of(out: Path, wanted: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Line and decision of each image of places."""
+    columns = [names.BOARD_ID, names.POSITION, names.LINE, names.DECISION]
+    rows = _rows(out / "scores", columns)
+    return [(row[names.LINE], row[names.DECISION]) for row in rows if place_of(row) in wanted]
+
+
+def references(out: Path, wanted: AbstractSet[str]) -> list[str]:
+    """What each image of places is compared with."""
+    columns = [names.BOARD_ID, names.POSITION, names.REFERENCE_URI]
+    rows = _rows(out / "images", columns)
+    return [row[names.REFERENCE_URI] or "" for row in rows if place_of(row) in wanted]
 
 
 def verdicts(out: Path) -> dict[str, str]:

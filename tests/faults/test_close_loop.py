@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from faults import loop_drop
-from faults.loop_checks import Loop, Model, checks, cleared
+from faults.loop_checks import DayAfter, Loop, Model, checks, cleared
 from faults.loop_drop import Truth
 
 #: Three images arrived; one was cleared, and is a defect; two were asked for.
@@ -29,6 +29,16 @@ CLOSED = Loop(
     last_promotion="2",
     known_caught=1,
     known_shown=1,
+)
+
+
+#: Four images of the day after; the lead had stopped L1 and approved a golden image of B3 R1.
+AFTER = DayAfter(
+    arrived={"B2 R1", "B2 R2", "B3 R1", "B3 R2"},
+    stopped="L1",
+    decided=[("L1", "fail"), ("L1", "fail"), ("L2", "pass"), ("L2", "fail")],
+    again={"B3 R1"},
+    references=["file:/drop/references/approved-7f.jpg"],
 )
 
 
@@ -64,6 +74,26 @@ def test_what_is_broken_is_told(changes: dict[str, Any], told: str) -> None:
     found = broken(**changes)
 
     assert any(each.startswith(told) for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"decided": [("L1", "pass"), *AFTER.decided[1:]]}, "the day after 1 of 2 images of L1"),
+        ({"decided": AFTER.decided[:3]}, "the day after 0 of 2 images of L1 cleared"),
+        ({"stopped": "L3"}, "the day after 0 of 0 images of L3"),
+        ({"decided": [("L1", "fail")] * 2 + [("L2", "fail")] * 2}, "the day after 0 of 2"),
+        ({"references": ["file:/drop/references/A7_R1.jpg"]}, "0 of 1 images compared with"),
+        ({"again": set(), "references": []}, "0 of 0 images compared with"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_of_the_day_after_is_told(changes: dict[str, Any], told: str) -> None:
+    assert broken(day_after=AFTER) == []
+
+    found = broken(day_after=dataclasses.replace(AFTER, **changes))
+
+    assert len(found) == 1
+    assert found[0].startswith(told)
 
 
 def test_operators_see_the_place_and_press_the_kind() -> None:
