@@ -1,6 +1,6 @@
 """Close the loop on rendered boards: from the camera drop to a challenger that learnt at the page.
 
-    python -m faults.close_loop [--images 600] [--weeks 4] [--backbone FILE] [--folder out/loop]
+    python -m faults.close_loop [--images 750] [--weeks 5] [--backbone FILE] [--folder out/loop]
 
 All but the last week has verdicts. A model is trained on it and promoted, scores the last week as
 a night, and ``review-queue`` hands on what it leaves to people. Two operators in Chromium, who know
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _SETTINGS: Final = (
     "seed=7", "folds.n=3", "folds.learning_curve=1", "policy.max_slip_rate=0.05",
-    'backbone.precision="int8"', 'registry.window_days=28',
+    'backbone.precision="int8"', 'registry.window_days=42',
 )  # fmt: skip
 #: Days that have no verdicts yet when their night comes.
 _NIGHT_DAYS: Final = 5
@@ -119,9 +119,7 @@ class Stations:
     def go_on(self) -> DayAfter:
         """Have one more day come, and decide it: what was approved and stopped counts for it."""
         self.boards.deliver([self._day_after], verified=self._known_days, without=self._approved)
-        self._call(
-            "nightly", "--set", self._verdict_store, allowed=(0, MonitorAlarm.exit_code)
-        )  # fmt: skip
+        self._call("nightly", "--set", self._verdict_store, allowed=(0, MonitorAlarm.exit_code))
         arrived = self.boards.places([self._day_after])
         again = {place for place in arrived if self.boards.reference(place) == self._approved}
         return DayAfter(
@@ -234,8 +232,8 @@ def _seen(
 def main() -> int:
     """Walk the loop, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=600)
-    parser.add_argument("--weeks", type=int, default=4)
+    parser.add_argument("--images", type=int, default=750)
+    parser.add_argument("--weeks", type=int, default=5)
     parser.add_argument(
         "--backbone", default="untrained", help="weights; else an untrained network"
     )

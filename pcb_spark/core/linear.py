@@ -61,8 +61,8 @@ class Linear:
         return json.dumps({**arrays, "bias": self.bias})
 
     @classmethod
-    def from_json(cls, text: str, name: str = "linear.json") -> Linear:
-        """Read what ``to_json`` wrote into the file ``name`` of a bundle.
+    def from_json(cls, text: str, part: str = "linear.json") -> Linear:
+        """Read what ``to_json`` wrote into the file ``part`` of a bundle.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Linear:
             arrays = {name: np.array(raw[name], dtype=np.float32) for name in _ARRAYS}
             found = cls(bias=float(raw["bias"]), **arrays)
         except (ValueError, TypeError, KeyError) as error:
-            what, hint = f"the bundle's {name} can't be read", "copy the whole folder again"
+            what, hint = f"the bundle's {part} can't be read", "copy the whole folder again"
             raise BundleError(what, got=f"{type(error).__name__}: {error}", hint=hint) from None
         return found
 
