@@ -85,7 +85,8 @@ def _service(work: Path, decided: list[dict[str, object]]) -> Scores:
 def _review(work: Path, decided: list[dict[str, object]]) -> str:
     """Bring what isn't cleared to the review page of the service's image, and enter a verdict."""
     mounts, image = {work: "/work"}, images.name_of("service")
-    places = ("--set", 'paths.out="/work/demo"', "--to", "/work/review/items")
+    # each image of the demo has a verdict, hence --again
+    places = ("--set", 'paths.out="/work/demo"', "--to", "/work/review/items", "--again")
     jobs = images.name_of("spark")
     podman.run(jobs, "pcb-spark", "review-queue", *_DEMO, *places, mounts=mounts)
     keys = ("--keys", "/work/review/keys.json")
