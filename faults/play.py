@@ -24,6 +24,7 @@ K8S = images.ROOT / "conf" / "k8s"
 _DRIVER_PORT = 7078
 #: Where a config map of Spark's own lies in a pod, and a volume to write to.
 _CONF, _SCRATCH = "/opt/spark/conf", "/var/data/spark-try"
+_WITH_SCRATCH = ("--tmpfs", f"{_SCRATCH}:mode=1777")
 #: The environment in which Spark has Kubernetes start an executor.
 EXECUTOR = {
     "SPARK_USER": "pcb", "SPARK_CONF_DIR": _CONF, "SPARK_LOCAL_DIRS": _SCRATCH,
@@ -57,12 +58,14 @@ def score_on_an_executor(work: Path) -> None:
     where = ("--host", "127.0.0.1", "--port", "7077", "--webui-port", "0")
     with _background(image, *master, *where, mounts=mounts) as network:
         podman.wait_for(lambda: "ALIVE" in podman.said(network), network)
-        shared = ("--network", f"container:{network}", "--tmpfs", f"{_SCRATCH}:mode=1777")
+        shared = f"container:{network}"
         bound = _environment(
             SPARK_DRIVER_BIND_ADDRESS="127.0.0.1", SPARK_CONF_DIR=_CONF, SPARK_LOCAL_DIRS=_SCRATCH
         )
         with (
-            _background(image, *_driver(), mounts=mounts, options=(*shared, *bound)) as driver,
+            _background(
+                image, *_driver(), mounts=mounts, options=(*_WITH_SCRATCH, *bound), network=shared
+            ) as driver,
             _executor(image, driver, shared, mounts),
         ):
             podman.wait_for(lambda: not podman.inspected(driver)["State"]["Running"], driver)
@@ -96,16 +99,14 @@ def _driver() -> list[str]:
 
 
 @contextlib.contextmanager
-def _executor(
-    image: str, driver: str, shared: tuple[str, ...], mounts: dict[Path, str]
-) -> Iterator[None]:
+def _executor(image: str, driver: str, shared: str, mounts: dict[Path, str]) -> Iterator[None]:
     environment = dict(EXECUTOR)
     for number, package in enumerate(_OPENED):
         option = f"--add-opens=java.base/{package}=ALL-UNNAMED"
         environment[f"SPARK_JAVA_OPT_{number}"] = option
-    options = (*shared, *_environment(**environment))
+    options = (*_WITH_SCRATCH, *_environment(**environment))
     podman.wait_for(lambda: _listens(driver), driver)
-    with _background(image, "executor", mounts=mounts, options=options):
+    with _background(image, "executor", mounts=mounts, options=options, network=shared):
         yield
 
 
@@ -124,10 +125,8 @@ def _succeeds(command: list[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _background(
-    image: str, *words: str, mounts: dict[Path, str], options: tuple[str, ...] = ()
-) -> Iterator[str]:
-    name = podman.start(image, *words, mounts=mounts, options=options)
+def _background(image: str, *words: str, mounts: dict[Path, str], **how: Any) -> Iterator[str]:
+    name = podman.start(image, *words, mounts=mounts, **how)
     try:
         yield name
     finally:

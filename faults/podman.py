@@ -21,11 +21,12 @@ runtime = "runc"
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 """
-#: Not root, nothing written but to /tmp and what is mounted, no network, no privilege.
+#: Not root, nothing written but to /tmp and what is mounted, no privilege.
 RESTRICTED = (
     "--user", "1000:1000", "--read-only", "--tmpfs", "/tmp:exec,mode=1777",
-    "--network", "none", "--cap-drop", "all", "--security-opt", "no-new-privileges",
+    "--cap-drop", "all", "--security-opt", "no-new-privileges",
 )  # fmt: skip
+_NO_NETWORK = "none"
 _DEADLINE = 600.0
 
 
@@ -65,20 +66,24 @@ def _end(done: subprocess.CompletedProcess[str]) -> str:
 
 def run(image: str, *words: str, mounts: Mapping[Path, str], options: Sequence[str] = ()) -> str:
     """Run a command of an image to its end, restricted; ``mounts`` says where folders go."""
-    volumes = _volumes(mounts)
-    return call(
-        "podman", "run", "--rm", "--no-healthcheck", *RESTRICTED, *volumes, *options, image, *words
-    )
+    given = ("podman", "run", "--rm", "--no-healthcheck", *RESTRICTED, "--network", _NO_NETWORK)
+    return call(*given, *_volumes(mounts), *options, image, *words)
 
 
 def _volumes(mounts: Mapping[Path, str]) -> list[str]:
     return [word for here, there in mounts.items() for word in ("--volume", f"{here}:{there}")]
 
 
-def start(image: str, *words: str, mounts: Mapping[Path, str], options: Sequence[str] = ()) -> str:
+def start(
+    image: str,
+    *words: str,
+    mounts: Mapping[Path, str],
+    options: Sequence[str] = (),
+    network: str = _NO_NETWORK,
+) -> str:
     """Start an image in the background, restricted, and return the container's name."""
-    given = ["podman", "run", "--detach", *RESTRICTED, *_volumes(mounts), *options]
-    return call(*given, image, *words).strip()
+    given = ("podman", "run", "--detach", *RESTRICTED, "--network", network, *_volumes(mounts))
+    return call(*given, *options, image, *words).strip()
 
 
 def remove(name: str) -> None:
