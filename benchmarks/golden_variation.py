@@ -106,15 +106,20 @@ def main() -> int:
 
 def _session(options: argparse.Namespace, rows: Sequence[Row]) -> ort.InferenceSession:
     """The features graph as it is served in int8, whose maps of differences are outputs, too."""
-    drawn = np.random.default_rng(0).permutation(len(rows))[:_CALIBRATION]
-    sample = [images.decode((options.data / rows[at]["image"]).read_bytes()) for at in drawn]
-    source = backbone.load(str(options.weights), cache_dir=options.weights.parent)
-    spec = features.spec_of(FeaturesConfig(image_levels=()), difference=True)
-    graph = graphs.with_threads(features.build(source, spec, calibration=sample).graph, 1)
+    graph = served_graph(options, rows)
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in MAPS)
     how = ort.SessionOptions()
     how.intra_op_num_threads = 1
     return ort.InferenceSession(graph.SerializeToString(), how)
+
+
+def served_graph(options: argparse.Namespace, rows: Sequence[Row]) -> onnx.ModelProto:
+    """The features graph as it is served in int8, without the image itself."""
+    drawn = np.random.default_rng(0).permutation(len(rows))[:_CALIBRATION]
+    sample = [images.decode((options.data / rows[at]["image"]).read_bytes()) for at in drawn]
+    source = backbone.load(str(options.weights), cache_dir=options.weights.parent)
+    spec = features.spec_of(FeaturesConfig(image_levels=()), difference=True)
+    return graphs.with_threads(features.build(source, spec, calibration=sample).graph, 1)
 
 
 def _features(
@@ -129,7 +134,7 @@ def _features(
         by_place[place_of(row)].append(row)
     for of_place in by_place.values():
         pixels = decoded(of_place, drop)
-        for each in _compared(of_place, pixels):
+        for each in compared(of_place, pixels):
             usual = _usual(session, each)
             for name in each.rows:
                 found = _difference(session, pixels[name], each.golden)
@@ -137,7 +142,7 @@ def _features(
                     yield name, read(found, usual)
 
 
-def _compared(rows: Sequence[Row], pixels: Mapping[str, Pixels]) -> list[Compared]:
+def compared(rows: Sequence[Row], pixels: Mapping[str, Pixels]) -> list[Compared]:
     """Golden images of one position, of earlier days each, that some image meets."""
     position, made = Position(RULE), list[Compared]()
     newest: dict[int, Compared] = {}
