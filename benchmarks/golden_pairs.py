@@ -35,7 +35,8 @@ RULE = GoldenConfig()
 HANDED_OVER, OWN, WRONG, NONE = "handed over", "own", "own, one of seven wrong", "nothing"
 #: An image is compared up to so many times ``max_misfit``, as ``golden.choosing`` has it.
 _MOST = 2.0
-_LIMIT = 0.08
+#: Of an offset that is corrected, as a share of the shorter side.
+LIMIT = 0.08
 
 
 class Seen(NamedTuple):
@@ -237,7 +238,7 @@ def _share_of(task: Task, values: Values) -> Values:
 
 def _pair(image: Pixels, golden: Pixels) -> dict[str, NDArray[np.int64]] | None:
     try:
-        one, other = registration.align(image, golden, limit=_LIMIT)
+        one, other = registration.align(image, golden, limit=LIMIT)
     except ImageError:
         return None
     return batches.feed([one], [other], [0])

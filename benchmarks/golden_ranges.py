@@ -14,7 +14,6 @@ forward in time. Some five minutes of one core for 1,500 images.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,8 +24,8 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks import golden_tables, golden_variation, packing
-from benchmarks.golden_pairs import OWN, Seen, decoded, place_of
-from benchmarks.goldens import SEEDS, scores_forward
+from benchmarks.golden_pairs import LIMIT, OWN, Seen, decoded, place_of
+from benchmarks.goldens import scores_forward
 from benchmarks.registration import read_rows
 from pcb_spark.core import batches, registration
 from pcb_spark.core.errors import ImageError
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     Row = dict[str, str]
     Pixels = NDArray[np.uint8]
 
-_LIMIT = 0.08
 #: From so many images on the lowest and the highest are left out: one may be a wrong verdict.
 _ENOUGH = 5
 WAYS = (OWN, "nearest of the range", "nearest of the range around")
@@ -48,7 +46,7 @@ WAYS = (OWN, "nearest of the range", "nearest of the range around")
 
 def main() -> int:
     """Run the benchmark and write a table to standard output."""
-    options = _parser().parse_args()
+    options = golden_variation.parser(__doc__).parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
     rows, kept = read_rows(options.data), options.scratch / "ranges.npz"
     if not kept.exists():
@@ -115,19 +113,10 @@ def _ranges(each: Compared) -> list[tuple[Pixels, Pixels]]:
 def _laid_on(image: Pixels, golden: Pixels) -> Pixels | None:
     """An image moved onto its golden image, in its brightness; None where it lies too far off."""
     try:
-        moved = registration.fill(image, golden, limit=_LIMIT)
+        moved = registration.fill(image, golden, limit=LIMIT)
     except ImageError:
         return None
     return registration.matched(np.ascontiguousarray(moved), golden)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="camera drop with verdicts.csv")
-    parser.add_argument("--weights", type=Path, required=True, help="ResNet-50 in ONNX")
-    parser.add_argument("--scratch", type=Path, required=True, help="keeps what is computed")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="of the trees")
-    return parser
 
 
 if __name__ == "__main__":

@@ -29,7 +29,17 @@ import onnx
 import onnxruntime as ort
 
 from benchmarks import golden_tables as tables
-from benchmarks.golden_pairs import OWN, RULE, Seen, day_of, decoded, good_of, nearest, place_of
+from benchmarks.golden_pairs import (
+    LIMIT,
+    OWN,
+    RULE,
+    Seen,
+    day_of,
+    decoded,
+    good_of,
+    nearest,
+    place_of,
+)
 from benchmarks.goldens import SEEDS, scores_forward
 from benchmarks.registration import read_rows
 from pcb_spark.core import batches, images, registration
@@ -45,7 +55,6 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Map = NDArray[np.float32]
 
-_LIMIT = 0.08
 _CALIBRATION = 64
 MAPS = tuple(
     f"{level}_signed_{side}" for level in ("layer1", "layer2") for side in ("excess", "lack")
@@ -80,7 +89,7 @@ class Difference(NamedTuple):
 
 def main() -> int:
     """Run the benchmark and write a table to standard output."""
-    options = _parser().parse_args()
+    options = parser(__doc__).parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
     rows = read_rows(options.data)
     kept = options.scratch / "variation.npz"
@@ -164,7 +173,7 @@ def compared(rows: Sequence[Row], pixels: Mapping[str, Pixels]) -> list[Compared
 
 def _difference(session: ort.InferenceSession, image: Pixels, golden: Pixels) -> Difference | None:
     try:
-        one, other = registration.align(image, golden, limit=_LIMIT)
+        one, other = registration.align(image, golden, limit=LIMIT)
     except ImageError:
         return None
     numbers, *maps = session.run([batches.FEATURES, *MAPS], batches.feed([one], [other], [0]))
@@ -202,13 +211,14 @@ def read(found: Difference, usual: Mapping[str, Map]) -> Map:
     return np.stack([np.concatenate(way) for way in ways]).astype(np.float32)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="camera drop with verdicts.csv")
-    parser.add_argument("--weights", type=Path, required=True, help="ResNet-50 in ONNX")
-    parser.add_argument("--scratch", type=Path, required=True, help="keeps what is computed")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="of the trees")
-    return parser
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark that compares ways of reading one drop."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--data", type=Path, required=True, help="camera drop with verdicts.csv")
+    made.add_argument("--weights", type=Path, required=True, help="ResNet-50 in ONNX")
+    made.add_argument("--scratch", type=Path, required=True, help="keeps what is computed")
+    made.add_argument("--seeds", type=int, default=SEEDS, help="of the trees")
+    return made
 
 
 if __name__ == "__main__":
