@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tenacity import nap
 
 from faults import servers
 from pcb_spark import cli
@@ -55,9 +55,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that are waited for, and no waiting."""
+    """The seconds that are waited for, and no waiting.
+
+    Only what tenacity takes for the clock: other threads of this process sleep as they did.
+    """
     waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(nap, "time", SimpleNamespace(sleep=waited.append))
     return waited
 
 
