@@ -2,14 +2,11 @@
 
     python -m benchmarks.golden_ranges --data DROP --weights RESNET50.onnx --scratch DIR
 
-The images that a golden image is made of are laid on it. An image that meets it is then compared
+An image that meets a golden image is compared with it, and with itself, each pixel brought into the
+range of the images that the golden image was made of (``pcb_spark.core.ranges``), as it is served.
 
-- with the golden image,
-- with itself, each pixel brought between the second lowest and the second highest of theirs,
-- the same, where the range takes in the 3 x 3 pixels around.
-
-int8, golden images of earlier days, the classifier as it is served without the image itself, folds
-forward in time. Some five minutes of one core for 1,500 images.
+int8, golden images of earlier days, the classifier as it is served, without and with the image
+itself apart, folds forward in time. Some ten minutes of one core for 1,500 images.
 """
 
 from __future__ import annotations
@@ -21,27 +18,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from benchmarks import golden_tables, golden_variation, packing
 from benchmarks.golden_pairs import LIMIT, OWN, Seen, decoded, place_of
-from benchmarks.goldens import scores_forward
+from benchmarks.goldens import mean_odds, scores_forward
 from benchmarks.registration import read_rows
-from pcb_spark.core import batches, registration
+from pcb_spark.core import batches, linear, names, registration
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import PairReader, Reading
+from pcb_spark.network import features, graphs
 
 if TYPE_CHECKING:
     import onnxruntime as ort
     from numpy.typing import NDArray
 
-    from benchmarks.golden_variation import Compared
+    from benchmarks.golden_tables import Judgement
+    from pcb_spark.core.pairs import Pair
 
     Row = dict[str, str]
-    Pixels = NDArray[np.uint8]
 
-#: From so many images on the lowest and the highest are left out: one may be a wrong verdict.
-_ENOUGH = 5
-WAYS = (OWN, "nearest of the range", "nearest of the range around")
+_NEAREST = "nearest that good images show"
+WAYS = (OWN, _NEAREST)
+_LEVELS = features.DEFAULT_IMAGE_LEVELS
+_IMAGE_WIDTH = graphs.image_width(_LEVELS)
+_SHARES = (1 - linear.IMAGE_SHARE, linear.IMAGE_SHARE)
+READINGS = [
+    Reading(difference=True, max_offset=LIMIT, references=names.OWN, alignment=alignment)
+    for alignment in (registration.CUT, registration.LAID)
+]
 
 
 def main() -> int:
@@ -50,7 +54,7 @@ def main() -> int:
     options.scratch.mkdir(parents=True, exist_ok=True)
     rows, kept = read_rows(options.data), options.scratch / "ranges.npz"
     if not kept.exists():
-        graph = golden_variation.served_graph(options, rows).SerializeToString()
+        graph = golden_variation.served_graph(options, rows, _LEVELS).SerializeToString()
         session = packing.one_thread_session(graph)
         found = dict(_features(options.data, rows, session))
         empty = np.zeros_like(next(iter(found.values())))
@@ -59,64 +63,46 @@ def main() -> int:
     loaded, drop = np.load(kept), golden_tables.Drop.of(rows)
     judged = {}
     for place, way in enumerate(WAYS):
-        seen = Seen(loaded["there"], loaded["values"][:, place])
-        scores = [scores_forward(drop, seen, True, seed) for seed in range(options.seeds)]
-        judged[way] = (seen.there, scores)
+        compared, alone = np.split(loaded["values"][:, place], [-_IMAGE_WIDTH], axis=1)
+        judged[way] = _judged(drop, Seen(loaded["there"], compared), True, options.seeds)
+        itself = _judged(drop, Seen(loaded["there"], alone), False, options.seeds)
+        judged[f"{way}, the image itself apart"] = (
+            loaded["there"],
+            [mean_odds(each, _SHARES) for each in zip(judged[way][1], itself[1], strict=True)],
+        )
     golden_tables.say_ways(drop, judged)
     return 0
 
 
-def bounds(members: Sequence[Pixels], *, around: bool) -> tuple[Pixels, Pixels]:
-    """What good images show at least and at most, both uint8 (C, H, W).
-
-    Parameters
-    ----------
-    members : uint8, (C, H, W) each, laid on one another.
-    around : whether a pixel may show what its eight neighbours do.
-    """
-    ordered = np.sort(np.stack(members), axis=0)
-    left_out = int(len(ordered) >= _ENOUGH)
-    least, most = ordered[left_out], ordered[-1 - left_out]
-    if around:
-        least = ndimage.minimum_filter(least, size=(1, 3, 3))
-        most = ndimage.maximum_filter(most, size=(1, 3, 3))
-    return least, most
+def _judged(drop: golden_tables.Drop, seen: Seen, difference: bool, seeds: int) -> Judgement:
+    scores = [scores_forward(drop, seen, difference, seed) for seed in range(seeds)]
+    return seen.there, scores
 
 
 def _features(
     drop: Path, rows: Sequence[Row], session: ort.InferenceSession
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Name of each image that has a golden image, and its features (3, F), compared in 3 ways."""
+    """Name of each image that has a golden image, and its features (2, F), in both ways."""
     by_place = defaultdict(list)
     for row in rows:
         by_place[place_of(row)].append(row)
     for of_place in by_place.values():
         pixels = decoded(of_place, drop)
         for each in golden_variation.compared(of_place, pixels):
-            ranges = _ranges(each)
+            readers = [PairReader(reading) for reading in READINGS]
             for name in each.rows:
-                laid = _laid_on(pixels[name], each.golden)
-                if laid is not None:
-                    others = [np.clip(laid, least, most) for least, most in ranges]
-                    yield name, np.stack([
-                        session.run([batches.FEATURES], batches.feed([laid], [other], [0]))[0][0, 0]
-                        for other in (each.golden, *others)
-                    ])  # fmt: skip
+                try:
+                    pairs = [reader.paired(pixels[name], each.png) for reader in readers]
+                except ImageError:
+                    continue
+                yield name, np.stack([_of_pair(session, pair) for pair in pairs])
 
 
-def _ranges(each: Compared) -> list[tuple[Pixels, Pixels]]:
-    laid = [_laid_on(member, each.golden) for member in each.members]
-    members = [member for member in laid if member is not None]
-    return [bounds(members, around=around) for around in (False, True)]
-
-
-def _laid_on(image: Pixels, golden: Pixels) -> Pixels | None:
-    """An image moved onto its golden image, in its brightness; None where it lies too far off."""
-    try:
-        moved = registration.fill(image, golden, limit=LIMIT)
-    except ImageError:
-        return None
-    return registration.matched(np.ascontiguousarray(moved), golden)
+def _of_pair(session: ort.InferenceSession, pair: Pair) -> NDArray[np.float32]:
+    references = [] if pair.reference is None else [pair.reference]
+    (found,) = session.run([batches.FEATURES], batches.feed([pair.image], references, [0]))
+    features: NDArray[np.float32] = found[0, 0]
+    return features
 
 
 if __name__ == "__main__":

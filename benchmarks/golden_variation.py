@@ -51,6 +51,8 @@ from pcb_spark.network.settings import FeaturesConfig
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pcb_spark.network.settings import Stage
+
     Row = dict[str, str]
     Pixels = NDArray[np.uint8]
     Map = NDArray[np.float32]
@@ -76,6 +78,7 @@ class Compared(NamedTuple):
     """A golden image, the images that it was made of, and those that meet it."""
 
     golden: Pixels
+    png: bytes
     members: list[Pixels]
     rows: list[str]
 
@@ -122,12 +125,14 @@ def _session(options: argparse.Namespace, rows: Sequence[Row]) -> ort.InferenceS
     return ort.InferenceSession(graph.SerializeToString(), how)
 
 
-def served_graph(options: argparse.Namespace, rows: Sequence[Row]) -> onnx.ModelProto:
-    """The features graph as it is served in int8, without the image itself."""
+def served_graph(
+    options: argparse.Namespace, rows: Sequence[Row], image_levels: tuple[Stage, ...] = ()
+) -> onnx.ModelProto:
+    """The features graph as it is served in int8, with the image itself at these levels."""
     drawn = np.random.default_rng(0).permutation(len(rows))[:_CALIBRATION]
     sample = [images.decode((options.data / rows[at]["image"]).read_bytes()) for at in drawn]
     source = backbone.load(str(options.weights), cache_dir=options.weights.parent)
-    spec = features.spec_of(FeaturesConfig(image_levels=()), difference=True)
+    spec = features.spec_of(FeaturesConfig(image_levels=image_levels), difference=True)
     return graphs.with_threads(features.build(source, spec, calibration=sample).graph, 1)
 
 
@@ -166,7 +171,7 @@ def compared(rows: Sequence[Row], pixels: Mapping[str, Pixels]) -> list[Compared
         for new in position.close_day():
             if new.png is not None:
                 members = [pixels[name] for name in new.images]
-                newest[new.view] = Compared(images.decode(new.png), members, [])
+                newest[new.view] = Compared(images.decode(new.png), new.png, members, [])
                 made.append(newest[new.view])
     return [each for each in made if each.rows]
 

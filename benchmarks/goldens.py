@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -150,13 +150,19 @@ def apart(judged: Mapping[str, Judgement]) -> dict[str, Judgement]:
     found = {}
     for name, weights in APART.items():
         if weights.keys() <= judged.keys():
-            odds = sum(
-                weight * logit(np.clip(judged[way][1], _LEAST, 1 - _LEAST))
-                for way, weight in weights.items()
-            )
             there = np.all([judged[way][0] for way in weights], axis=0)
-            found[name] = (there, list(expit(odds)))
+            by_way = [judged[way][1] for way in weights]
+            found[name] = (
+                there,
+                [mean_odds(each, [*weights.values()]) for each in zip(*by_way, strict=True)],
+            )
     return found
+
+
+def mean_odds(scores: Sequence[Scores], weights: Sequence[float]) -> Scores:
+    """Scores (n,) of several classifiers as one, by the weighed mean of their log-odds."""
+    odds = logit(np.clip(scores, _LEAST, 1 - _LEAST))
+    return np.asarray(expit(np.average(odds, axis=0, weights=weights)))
 
 
 def scores_forward(drop: Drop, seen: Seen, difference: bool, seed: int) -> Scores:

@@ -6,15 +6,14 @@ more that isn't good after all leaves no trace; noise and print that differ from
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from pcb_spark.core import registration, sketches
+from pcb_spark.core import png, ranges, registration, sketches
+from pcb_spark.core.ranges import Range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,12 +22,13 @@ if TYPE_CHECKING:
 
 
 class Golden(NamedTuple):
-    """A golden image, uint8 (3, 224, 224), and its ``spread``.
+    """A golden image, uint8 (3, 224, 224), the range of its images, and its ``spread``.
 
     ``spread`` is the mean difference of the images from it, in grey levels.
     """
 
     pixels: Pixels
+    shown: Range
     spread: float
 
 
@@ -46,17 +46,16 @@ def golden(pictures: Sequence[Pixels], *, limit: float) -> Golden:
     anchor, offsets = _midst(pictures, limit)
     if all(picture.strides[0] == 0 for picture in pictures):  # grey: one channel thrice
         made = _mean_of([picture[:1] for picture in pictures], anchor, offsets)
-        return Golden(np.broadcast_to(made.pixels, pictures[0].shape), made.spread)
+        pixels, least, most = (
+            np.broadcast_to(each, pictures[0].shape) for each in (made.pixels, *made.shown)
+        )
+        return Golden(pixels, Range(least, most), made.spread)
     return _mean_of(pictures, anchor, offsets)
 
 
-def encode(pixels: Pixels) -> bytes:
-    """Write a golden image as a PNG, which every machine decodes to the same pixels."""
-    grey = pixels.strides[0] == 0
-    picture = pixels[0] if grey else np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue()
+def encode(pixels: Pixels, shown: Range | None = None) -> bytes:
+    """Write a golden image as a PNG, with its range beside it."""
+    return png.encode(pixels, ranges.chunks(shown) if shown else None)
 
 
 def _midst(pictures: Sequence[Pixels], limit: float) -> tuple[int, list[tuple[int, int] | None]]:
@@ -102,7 +101,7 @@ def _mean_of(
     ])  # fmt: skip
     pixels = _trimmed_mean(laid)
     apart = np.abs(laid.astype(np.int16) - pixels)
-    return Golden(pixels, float(int(apart.sum()) / apart.size))
+    return Golden(pixels, ranges.of(laid), float(int(apart.sum()) / apart.size))
 
 
 def _trimmed_mean(laid: Pixels) -> Pixels:

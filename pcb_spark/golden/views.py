@@ -161,7 +161,7 @@ class Position:
 
 def _make(view: View) -> Made:
     found = goldens.golden([each.pixels for each in view.images], limit=_LIMIT)
-    png = goldens.encode(found.pixels)
+    png = goldens.encode(found.pixels, found.shown)
     view.sha256, view.sketch = bundle.sha256(png), sketches.sketch(found.pixels)
     view.seen_when_made = view.seen
     return _row(view, png=png, spread=found.spread)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from pcb_spark.core import batches, images, names
+from pcb_spark.core import batches, images, names, registration
 from pcb_spark.core.errors import ImageError, InputError
 from pcb_spark.core.pairs import PairReader, Reading
 from pcb_spark.network import backbone, graphs, inference, quantization
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
-    from pcb_spark.network.settings import FeaturesConfig
+    from pcb_spark.network.settings import FeaturesConfig, Stage
 
 #: What measured best; docs/results/accuracy.md has the table. With a reference shallow maps are
 #: enough, since they keep where a defect is; without one the deeper maps have to know what a good
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_LEVELS = {True: ("pixels", "layer1", "layer2"), False: ("layer2", "layer3")}
 DEFAULT_POOLING = {True: ("max",), False: ("mean", "max")}
 #: Of the image itself beside a difference: deep maps, as without a reference.
-DEFAULT_IMAGE_LEVELS = ("layer2", "layer3")
+DEFAULT_IMAGE_LEVELS: tuple[Stage, ...] = ("layer2", "layer3")
 #: ``reference = "auto"`` compares from this share of images on that have something to compare with.
 REFERENCE_SHARE = 0.5
 
@@ -162,9 +162,13 @@ def reading_of(
     references: str = names.HANDED_OVER,
 ) -> Reading:
     """How pairs of files are read in a reference mode."""
-    max_offset = config.max_offset if difference else 0.0
+    own = difference and references != names.HANDED_OVER
     return Reading(
-        difference=difference, max_offset=max_offset, bit_depth=bit_depth, references=references
+        difference=difference,
+        max_offset=config.max_offset if difference else 0.0,
+        alignment=registration.LAID if own and config.nearest else registration.CUT,
+        bit_depth=bit_depth,
+        references=references,
     )
 
 

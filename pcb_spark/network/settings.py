@@ -58,6 +58,10 @@ class FeaturesConfig(Section):
     made of the line's own boards, ``none`` nothing; ``auto`` is the first of these that at least
     half of the images have.
     """
+    nearest: bool = True
+    """Whether an image is compared with the nearest that good images of its position show, pixel by
+    pixel, and not with their mean, where it has a golden image of the line's own boards.
+    """
     max_offset: float = Field(default=0.08, ge=0, le=0.2)
     """Largest offset from the reference that is corrected, as a share of the shorter side; beyond
     it an image is unscorable, and 0 takes images to lie where their references do.

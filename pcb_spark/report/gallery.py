@@ -175,9 +175,11 @@ def _look(
             continue
         explained = mapper and (pair.reference is not None or not mapper.reading.difference)
         heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
+        laid = as_told.alignment == registration.LAID  # and where its golden image is
+        golden = _decoded(files.reference, pairs) if laid else pair.reference
         yield (
             image_id,
-            _Seen(image=pair.image, reference=pair.reference, heat=heat, golden=files.golden),
+            _Seen(image=pair.image, reference=golden, heat=heat, golden=files.golden),
         )
 
 

@@ -16,13 +16,18 @@ from pcb_spark.serving import references, wire
 from pcb_spark.serving.refusals import Refusal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pcb_spark.core.pairs import Reference
     from pcb_spark.core.scorer import Score
     from pcb_spark.serving.engine import Engine
     from pcb_spark.serving.golden import GoldenImages
     from pcb_spark.serving.metrics import Metrics
-    from pcb_spark.serving.references import Pixels
     from pcb_spark.serving.served import Served
     from pcb_spark.serving.uploads import Inspection
+
+    Pixels = NDArray[np.uint8]
 
 
 class Inspector:
@@ -79,7 +84,7 @@ class Inspector:
             return asked
         return replace(asked, reference=found, reference_sha256=references.digest(found))
 
-    def _known(self, model: Served, number: int, asked: Inspection) -> Pixels | None:
+    def _known(self, model: Served, number: int, asked: Inspection) -> Reference | None:
         """The reference, where its pixels were kept."""
         reader, sha256 = model.scorer.pairs, asked.reference_sha256
         if not reader.reading.difference or sha256 is None:
@@ -93,7 +98,7 @@ class Inspector:
             )  # fmt: skip
         return found
 
-    async def _score(self, model: Served, asked: Inspection, golden: Pixels | None) -> Score:
+    async def _score(self, model: Served, asked: Inspection, golden: Reference | None) -> Score:
         trace = asked.trace.model_dump()
         used: list[str] = []
         try:
@@ -105,7 +110,7 @@ class Inspector:
         return replace(score, golden=used[0]) if used else score
 
     def _read(
-        self, model: Served, asked: Inspection, golden: Pixels | None, used: list[str]
+        self, model: Served, asked: Inspection, golden: Reference | None, used: list[str]
     ) -> Pair:
         """Decode and align, in the order in which Spark finds what is wrong.
 

@@ -12,14 +12,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pcb_spark.core.pairs import PairReader
+    from pcb_spark.core.pairs import PairReader, Reference
     from pcb_spark.serving.metrics import Metrics
 
-    Pixels = NDArray[np.uint8]
-    Name = tuple[str, int, int]
+    Name = tuple[str, int, str, int]
 
 
 def digest(data: bytes) -> str:
@@ -38,33 +34,33 @@ class ReferenceStore:
     def __init__(self, most: int, metrics: Metrics) -> None:
         self._most = most
         self._metrics = metrics
-        self._kept: OrderedDict[Name, Pixels] = OrderedDict()
+        self._kept: OrderedDict[Name, Reference] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, sha256: str, reader: PairReader) -> Pixels | None:
+    def get(self, sha256: str, reader: PairReader) -> Reference | None:
         """Give the pixels of a reference that was seen before, as this model sees them."""
         name = _name(sha256, reader)
         with self._lock:
-            pixels = self._kept.get(name)
-            if pixels is not None:
+            found = self._kept.get(name)
+            if found is not None:
                 self._kept.move_to_end(name)
-        self._metrics.references.labels("miss" if pixels is None else "hit").inc()
-        return pixels
+        self._metrics.references.labels("miss" if found is None else "hit").inc()
+        return found
 
-    def decode(self, sha256: str, data: bytes | None, reader: PairReader) -> Pixels:
+    def decode(self, sha256: str, data: bytes | None, reader: PairReader) -> Reference:
         """Decode a reference and keep it.
 
         Raises
         ------
         ImageError : ``reference_missing``, ``reference_unusable``.
         """
-        pixels = reader.decode_reference(data)
+        found = reader.decode_reference(data)
         with self._lock:
             name = _name(sha256, reader)
-            kept = self._kept.setdefault(name, pixels)  # another thread may have been faster
-            if kept is pixels:
-                self._bytes += _size(pixels)
+            kept = self._kept.setdefault(name, found)  # another thread may have been faster
+            if kept is found:
+                self._bytes += _size(found)
             self._kept.move_to_end(name)
             while self._bytes > self._most and len(self._kept) > 1:
                 self._bytes -= _size(self._kept.popitem(last=False)[1])
@@ -73,9 +69,11 @@ class ReferenceStore:
 
 
 def _name(sha256: str, reader: PairReader) -> Name:
-    return sha256, reader.reading.bit_depth, reader.max_pixels
+    how = reader.reading
+    return sha256, how.bit_depth, how.alignment, reader.max_pixels
 
 
-def _size(pixels: Pixels) -> int:
+def _size(found: Reference) -> int:
     """Bytes that it occupies; of a grey file three channels share the memory of one."""
-    return pixels.nbytes // 3 if pixels.strides[0] == 0 else pixels.nbytes
+    held = [found.pixels, *(found.shown or ())]
+    return sum(each.nbytes // 3 if each.strides[0] == 0 else each.nbytes for each in held)

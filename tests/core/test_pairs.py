@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcb_spark.core import images
+from pcb_spark.core import goldens, images
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import PairReader, Reading
 from tests.rows import NO_IMAGE, noise, png
@@ -47,6 +47,50 @@ def test_images_in_place_share_the_pixels_of_their_reference() -> None:
     pairs = PairReader(Reading(difference=True, max_offset=0.08))
     first, second = (pairs.read(noise(n), noise(7), key="7").reference for n in (7, 7))
     assert first is second
+
+
+def golden_image(*laid: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    """A golden image of decoded good images, as the table ``goldens`` has it."""
+    made = goldens.golden(laid, limit=0.08)
+    return goldens.encode(made.pixels, made.shown)
+
+
+@pytest.mark.parametrize("right", [0, 6])
+def test_the_nearest_that_good_images_show_is_the_image_but_for_what_none_of_them_does(
+    right: int,
+) -> None:
+    """Good boards have a light that some have on; only the defect is beside it."""
+    board, lit = np.full((2, 240, 240, 3), textured())
+    lit[60:90, 60:90] = 255
+    good = [images.decode(png(each[8:232, 8:232])) for each in (board, lit, board, lit)]
+    seen = lit.copy()
+    seen[150:180, 150:180] = 0
+    reading = Reading(difference=True, max_offset=0.08, references="own", alignment="laid")
+
+    pair = PairReader(reading).read(png(seen[8:232, 8 - right : 232 - right]), golden_image(*good))
+
+    assert pair.reference is not None
+    apart = np.abs(pair.image.astype(int) - pair.reference).max(axis=0)
+    defect, light = apart[140:174, 140:180], apart[50:85, 50:90]
+    assert light.max() < 30
+    assert defect.max() > 60
+
+
+def test_a_reference_without_a_range_is_what_its_image_is_compared_with() -> None:
+    image, reference = pair_of_views()
+    reading = Reading(difference=True, max_offset=0.08, references="own", alignment="laid")
+    pair = PairReader(reading).read(image, reference)
+    assert pair.reference is not None
+    assert np.array_equal(pair.reference, images.decode(reference))
+    assert np.abs(pair.image.astype(int) - pair.reference).mean() < 2
+
+
+def test_a_grey_pair_stays_grey() -> None:
+    good = [images.decode(png(textured()[8:232, 8:232, 0])) for _ in range(2)]
+    reading = Reading(difference=True, max_offset=0.08, references="own", alignment="laid")
+    pair = PairReader(reading).read(png(textured()[8:232, 4:228, 0]), golden_image(*good))
+    assert pair.reference is not None
+    assert (pair.image.strides[0], pair.reference.strides[0]) == (0, 0)
 
 
 def test_a_model_that_does_not_compare_reads_no_reference() -> None:

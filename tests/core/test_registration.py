@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pcb_spark.core.errors import ImageError
-from pcb_spark.core.registration import Offset, align, fill, find_offset, matched
+from pcb_spark.core.registration import Offset, align, fill, find_offset, lay, matched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,6 +108,14 @@ def test_a_defect_stays_where_it_is_on_the_reference_that_fills() -> None:
     image = view(whole, down=4, right=10)
     image[:, 104:124, 60:90] = 0
     np.testing.assert_array_equal(fill(image, reference, limit=LIMIT), expected)
+
+
+def test_a_laid_image_has_the_brightness_of_its_reference_and_no_seam() -> None:
+    whole = scene(224)
+    darker = (view(whole, down=10, right=6) * 0.7).astype(np.uint8)
+    laid = lay(darker, view(whole), limit=LIMIT)
+    assert np.abs(laid.astype(int) - view(whole)).max() <= 4
+    np.testing.assert_array_equal(laid[:, -9:], view(whole)[:, -9:])
 
 
 def test_each_channel_gets_the_brightness_and_contrast_of_its_reference() -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from pcb_spark.core import goldens, images
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.images import SIDE
 from pcb_spark.core.pairs import PairReader, Reading
+from pcb_spark.core.ranges import Range
 from pcb_spark.serving.metrics import Metrics
 from pcb_spark.serving.references import ReferenceStore, digest
 from tests.rows import NO_IMAGE, noise
@@ -50,6 +52,17 @@ def test_model_that_reads_fewer_bits_has_references_of_its_own() -> None:
     name = digest(noise(1))
     kept.decode(name, noise(1), READER)
     assert kept.get(name, PairReader(Reading(difference=True, bit_depth=12))) is None
+
+
+def test_what_good_images_show_is_kept_for_the_models_that_compare_with_it() -> None:
+    kept, metrics = store()
+    pixels = images.decode(noise(1))
+    file = goldens.encode(pixels, Range(pixels, pixels))
+    nearest = PairReader(Reading(difference=True, references="own", alignment="laid"))
+    assert kept.decode(digest(file), file, READER).shown is None
+    assert kept.get(digest(file), nearest) is None
+    assert kept.decode(digest(file), file, nearest).shown is not None
+    assert metrics.registry.get_sample_value("pcb_reference_bytes") == 4 * COLOURED
 
 
 def test_unusable_reference_is_not_kept() -> None:
