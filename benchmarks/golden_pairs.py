@@ -18,10 +18,13 @@ import numpy as np
 
 from benchmarks import packing
 from benchmarks.registration import read_rows
-from pcb_spark.core import batches, images, registration, sketches
+from pcb_spark.core import batches, images, names, sketches
 from pcb_spark.core.errors import ImageError
+from pcb_spark.core.pairs import PairReader, Reading
 from pcb_spark.golden.settings import GoldenConfig
 from pcb_spark.golden.views import Good, Position
+from pcb_spark.network import features
+from pcb_spark.network.settings import FeaturesConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,8 +66,8 @@ class Task(NamedTuple):
 
     @property
     def goldens(self) -> Path:
-        """Where its golden images go."""
-        return self._file("goldens.npy")
+        """The folder that its golden images go to."""
+        return self._file("goldens")
 
     @property
     def which(self) -> Path:
@@ -88,15 +91,15 @@ def day_of(row: Row) -> date:
 
 def compared(
     rows: Sequence[Row], pixels: Mapping[str, Pixels], *, wrong: bool = False
-) -> tuple[list[Pixels], dict[str, int]]:
-    """All golden images, and which of them an image has, made of earlier days.
+) -> tuple[list[bytes], dict[str, int]]:
+    """The files of all golden images, and which of them an image has, made of earlier days.
 
     Parameters
     ----------
     wrong : whether of seven images of a golden image one is a defect that was taken for good.
     """
     positions: dict[str, Position] = {}
-    made: list[Pixels] = []
+    made: list[bytes] = []
     newest: dict[tuple[str, int], int] = {}
     found: dict[str, int] = {}
     good: dict[str, int] = defaultdict(int)
@@ -115,7 +118,7 @@ def compared(
             for new in position.close_day():
                 if new.png is not None:
                     newest[place, new.view] = len(made)
-                    made.append(images.decode(new.png))
+                    made.append(new.png)
     return made, found
 
 
@@ -170,17 +173,19 @@ def keep_goldens(task: Task) -> None:
         made, found = _handed_over(mine, task.drop)
     else:
         made, found = compared(mine, decoded(mine, task.drop), wrong=task.way == WRONG)
-    np.save(task.goldens, np.array(made, dtype=np.uint8).reshape(-1, 3, images.SIDE, images.SIDE))
+    task.goldens.mkdir(exist_ok=True)
+    for number, file in enumerate(made):
+        _golden_file(task, number).write_bytes(file)
     np.save(task.which, np.array([found.get(row["image"], -1) for row in rows]))
 
 
-def _handed_over(rows: Sequence[Row], drop: Path) -> tuple[list[Pixels], dict[str, int]]:
-    """References of the drop, and which of them an image has."""
+def _handed_over(rows: Sequence[Row], drop: Path) -> tuple[list[bytes], dict[str, int]]:
+    """The files of the drop's references, and which of them an image has."""
     files = sorted({row["reference"] for row in rows if row.get("reference")})
     there = [name for name in files if (drop / name).is_file()]
     number = {name: place for place, name in enumerate(there)}
     found = {row["image"]: number[row["reference"]] for row in rows if row["reference"] in number}
-    return [images.decode((drop / name).read_bytes()) for name in there], found
+    return [(drop / name).read_bytes() for name in there], found
 
 
 def decoded(rows: Sequence[Row], drop: Path) -> dict[str, Pixels]:
@@ -211,34 +216,43 @@ def read_features(tasks: Sequence[Task]) -> Seen:
 
 def _feeds(rows: Sequence[Row], task: Task) -> Iterator[dict[str, NDArray[np.int64]] | None]:
     """What the graph is fed with, image by image; None where one can't be compared."""
-    goldens = None if task.way == NONE else _goldens(task)
-    for number, row in enumerate(rows):
-        image = images.decode((task.drop / row["image"]).read_bytes())
-        if goldens is None:
-            yield batches.feed([image])
+    goldens = [None] * len(rows) if task.way == NONE else _goldens(task)
+    pairs = PairReader(_reading(task.way))
+    for row, golden in zip(rows, goldens, strict=True):
+        image = (task.drop / row["image"]).read_bytes()
+        try:
+            pair = pairs.read(image, golden.read_bytes() if golden else None)
+        except ImageError:
+            yield None
         else:
-            yield None if goldens[number] is None else _pair(image, np.asarray(goldens[number]))
+            references = None if pair.reference is None else [pair.reference]
+            yield batches.feed([pair.image], references, [0] if references else ())
 
 
-def _goldens(task: Task) -> list[Pixels | None]:
-    """The golden image of each row of the task."""
-    found: list[Pixels | None] = []
+def _reading(way: str) -> Reading:
+    """How a pair is read, as it is served."""
+    references = names.HANDED_OVER if way in (HANDED_OVER, NONE) else names.OWN
+    return features.reading_of(
+        FeaturesConfig(), difference=way != NONE, bit_depth=images.FULL_DEPTH, references=references
+    )
+
+
+def _goldens(task: Task) -> list[Path | None]:
+    """The file of the golden image of each row of the task."""
+    found: list[Path | None] = []
     for place, each in enumerate(task.all_parts):
-        made = np.load(each.goldens, mmap_mode="r")
         which = _share_of(task, np.load(each.which))
         found = found if place else [None] * len(which)
-        found = [old if at < 0 else made[at] for old, at in zip(found, which, strict=True)]
+        found = [
+            old if at < 0 else _golden_file(each, at) for old, at in zip(found, which, strict=True)
+        ]
     return found
+
+
+def _golden_file(task: Task, number: int) -> Path:
+    return task.goldens / f"{number}.png"
 
 
 def _share_of(task: Task, values: Values) -> Values:
     start, stop = (len(values) * (task.part + end) // task.parts for end in (0, 1))
     return values[start:stop]
-
-
-def _pair(image: Pixels, golden: Pixels) -> dict[str, NDArray[np.int64]] | None:
-    try:
-        one, other = registration.align(image, golden, limit=LIMIT)
-    except ImageError:
-        return None
-    return batches.feed([one], [other], [0])
