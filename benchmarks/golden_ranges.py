@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, str]
 
-_NEAREST = "nearest that good images show"
-WAYS = (OWN, _NEAREST)
+WAYS = (OWN, "nearest that good images show")
 _LEVELS = features.DEFAULT_IMAGE_LEVELS
 _IMAGE_WIDTH = graphs.image_width(_LEVELS)
 _SHARES = (1 - linear.IMAGE_SHARE, linear.IMAGE_SHARE)

@@ -2,7 +2,7 @@
 
 An image that is compared with its golden image alone differs wherever solder, print and placement
 vary. Compared with the nearest that good images show, it differs only where none of them looks so.
-A file of a golden image has its range beside its pixels, in a chunk that viewers pass over.
+The file of a golden image has its range beside its pixels, in chunks that viewers pass over.
 """
 
 from __future__ import annotations
