@@ -10,7 +10,7 @@ import jinja2
 
 from pcb_spark.report.palette import DARK, LIGHT
 
-_TEMPLATES: Final = ("report.html", "board.html", "parts.html", "style.css")
+_TEMPLATES: Final = ("layout.html", "report.html", "board.html", "parts.html", "style.css")
 #: What ``style.css`` asks for.
 COLOURS: Final[dict[str, Any]] = {"light": asdict(LIGHT), "dark": asdict(DARK)}
 
