@@ -175,7 +175,8 @@ def _look(
             continue
         explained = mapper and (pair.reference is not None or not mapper.reading.difference)
         heat = mapper.heat(pair.image, pair.reference) if mapper and explained else None
-        laid = as_told.alignment == registration.LAID  # and where its golden image is
+        # A laid image lies where its golden image does, which people see as it is.
+        laid = as_told.alignment == registration.LAID
         golden = _decoded(files.reference, pairs) if laid else pair.reference
         yield (
             image_id,
