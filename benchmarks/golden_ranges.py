@@ -94,14 +94,15 @@ def _features(
                     pairs = [reader.paired(pixels[name], each.png) for reader in readers]
                 except ImageError:
                     continue
-                yield name, np.stack([_of_pair(session, pair) for pair in pairs])
+                yield name, np.stack([features_of(session, pair) for pair in pairs])
 
 
-def _of_pair(session: ort.InferenceSession, pair: Pair) -> NDArray[np.float32]:
+def features_of(session: ort.InferenceSession, pair: Pair) -> NDArray[np.float32]:
+    """Features (F,) of one pair."""
     references = [] if pair.reference is None else [pair.reference]
     (found,) = session.run([batches.FEATURES], batches.feed([pair.image], references, [0]))
-    features: NDArray[np.float32] = found[0, 0]
-    return features
+    values: NDArray[np.float32] = found[0, 0]
+    return values
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +24,10 @@ from PIL import Image, ImageFilter
 
 from benchmarks import golden_tables, golden_variation, packing
 from benchmarks.golden_pairs import HANDED_OVER, LIMIT, OWN, Seen
+from benchmarks.golden_ranges import features_of
 from benchmarks.goldens import scores_forward
 from benchmarks.registration import read_rows
-from pcb_spark.core import batches, goldens, images, registration
+from pcb_spark.core import goldens, images, registration
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import PairReader, Reading
 
@@ -111,14 +111,7 @@ def _features(numbered: tuple[int, Row], *, drop: Path, graph: bytes) -> NDArray
         pairs = [reader.read(image, file) for reader, file in asked]
     except ImageError:
         return None
-    return np.stack([_of(graph, pair.image, pair.reference) for pair in pairs])
-
-
-def _of(graph: bytes, image: Pixels, reference: Pixels | None) -> NDArray[np.float32]:
-    references: Sequence[Pixels] = [] if reference is None else [reference]
-    (found,) = _session(graph).run([batches.FEATURES], batches.feed([image], references, [0]))
-    features: NDArray[np.float32] = found[0, 0]
-    return features
+    return np.stack([features_of(_session(graph), pair) for pair in pairs])
 
 
 @functools.cache

@@ -97,9 +97,8 @@ def align(
     if offset.down == offset.right == 0:
         return matched(image, reference), reference
     _, height, width = image.shape
-    rows, image_rows = _overlap(offset.down, height)
-    columns, image_columns = _overlap(offset.right, width)
-    seen, golden = image[:, image_rows, image_columns], reference[:, rows, columns]
+    to, from_ = _overlaps(offset, image.shape)
+    seen, golden = image[from_], reference[to]
     return _enlarged(matched(seen, golden), height, width), _enlarged(golden, height, width)
 
 
@@ -121,14 +120,9 @@ def lay(
     """
     if _are_grey(image, reference):
         return np.broadcast_to(lay(image[:1], reference[:1], limit=limit), image.shape)
-    offset = _offset_within(image, reference, limit)
-    _, height, width = image.shape
-    rows, image_rows = _overlap(offset.down, height)
-    columns, image_columns = _overlap(offset.right, width)
+    to, from_ = _overlaps(_offset_within(image, reference, limit), image.shape)
     laid = reference.copy()
-    laid[:, rows, columns] = matched(
-        image[:, image_rows, image_columns], reference[:, rows, columns]
-    )
+    laid[to] = matched(image[from_], reference[to])
     return laid
 
 
@@ -138,11 +132,9 @@ def moved(
     """Move an image by its offset, and fill up from the reference; both uint8 (C, H, W)."""
     if offset.down == offset.right == 0:
         return image
-    _, height, width = image.shape
+    to, from_ = _overlaps(offset, image.shape)
     aligned = reference.copy()
-    to_rows, from_rows = _overlap(offset.down, height)
-    to_columns, from_columns = _overlap(offset.right, width)
-    aligned[:, to_rows, to_columns] = image[:, from_rows, from_columns]
+    aligned[to] = image[from_]
     return aligned
 
 
@@ -216,6 +208,15 @@ def _enlarged(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     size, way = (width, height), Image.Resampling.BILINEAR
     planes = [Image.fromarray(np.ascontiguousarray(plane)).resize(size, way) for plane in image]
     return np.stack([np.asarray(plane) for plane in planes])
+
+
+def _overlaps(
+    offset: Offset, shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where of the reference, (C, H, W), the image goes, and which part of the image."""
+    rows, image_rows = _overlap(offset.down, shape[1])
+    columns, image_columns = _overlap(offset.right, shape[2])
+    return (slice(None), rows, columns), (slice(None), image_rows, image_columns)
 
 
 def _overlap(offset: int, length: int) -> tuple[slice, slice]:
