@@ -17,6 +17,7 @@ let past = [];       // what was decided here, to be taken back
 let marked = new Set();
 let comment = "";
 let fetching = null;
+let unexpected = false;  // what is shown came by itself, under the operator's fingers
 
 function current() { return held[at]; }
 
@@ -44,7 +45,9 @@ async function fetchMore() {
   const mine = new Set([...answer.held, ...waiting]);
   const lost = held.filter((each) => asked.has(each) && !mine.has(each.item.item_id));
   if (lost.length) drop(lost);
-  for (const item of answer.items) held.push(load(item));
+  // One that was put off and taken back again may be here, and be given once more.
+  const here = new Set(held.map(({ item }) => item.item_id));
+  for (const item of answer.items) if (!here.has(item.item_id)) held.push(load(item));
   countLoading();
   $("#waiting").textContent = `${answer.waiting} waiting`;
 }
@@ -54,7 +57,9 @@ function drop(lost) {
   const shown = current();
   held = held.filter((each) => !lost.includes(each));
   at = Math.max(0, held.indexOf(shown));
-  if (lost.includes(shown)) show();
+  if (!lost.includes(shown)) return;
+  show();
+  unexpected = Boolean(current());
 }
 
 function load(item) {
@@ -108,6 +113,7 @@ function show(since) {
   const entry = current();
   marked = new Set();
   comment = "";
+  unexpected = false;
   closeComment();
   $("#item").hidden = !entry;
   document.body.classList.toggle("working", Boolean(entry));
@@ -153,6 +159,11 @@ function painted(since, item) {
 function decide(action, since) {
   const entry = current();
   if (!entry) return;
+  if (unexpected) {
+    unexpected = false;
+    say("Nothing is decided: the image before this one went to somebody else. Press again for this one.");
+    return;
+  }
   if (!entry.ready) { say("Wait until image and reference are there."); return; }
   if (marked.size && action.verdict !== "fail") {
     say("A kind of defect is marked: say true defect, or unmark it.");
@@ -175,7 +186,8 @@ function undo() {
   if (!last) { say("There is nothing to undo."); return; }
   const { said, entry } = last;
   outbox.put({ page: PAGE, entry: randomId(), item: said.item, state: "Undo", undoes: said.entry });
-  held.splice(at, 0, entry);
+  // Another object: a late answer to what was asked while the verdict stood doesn't concern it.
+  held.splice(at, 0, { ...entry });
   show();
   say("Taken back.");
   outbox.send().then(refill);
