@@ -57,24 +57,24 @@ class Drop(NamedTuple):
         return found
 
 
-def say_ways(drop: Drop, judged: Mapping[str, Judgement]) -> None:
-    """Write a row for each way, on the images that all of them judge."""
+def say_ways(drop: Drop, judged: Mapping[str, Judgement], than: str = OWN) -> None:
+    """Write a row for each way, and how much more it is than one, on images that all judge."""
     say = sys.stdout.write
     tested = drop.fold > 0
     everywhere = np.all([there for there, _ in judged.values()], axis=0) & tested
     say(f"n = {everywhere.sum()} of {tested.sum()} images of the test periods\n")
-    say("| compared with | AUC | more than own | judged | slipped | cleared |\n")
+    say(f"| compared with | AUC | more than {than} | judged | slipped | cleared |\n")
     say("| --- | --- | --- | --- | --- | --- |\n")
     for name, (there, by_seed) in judged.items():
         value, interval = _auc(drop, everywhere, by_seed)
-        more, apart = _auc(drop, everywhere, by_seed, judged[OWN][1])
+        more, apart = _auc(drop, everywhere, by_seed, judged[than][1])
         slipped, cleared = zip(*_outcomes(drop, everywhere, by_seed), strict=True)
         say(
             f"| {name} | {value:.4f} {interval} | {more:+.4f} {apart} "
             f"| {there[tested].mean():.1%} | {np.mean(slipped):.1%} | {np.mean(cleared):.1%} |\n"
         )
-    rest = tested & ~judged[OWN][0]
-    if drop.fails[rest].any() and not drop.fails[rest].all():
+    rest = tested & ~judged[than][0]
+    if NONE in judged and drop.fails[rest].any() and not drop.fails[rest].all():
         value, interval = _auc(drop, rest, judged[NONE][1])
 
         without = f"{rest.sum()} have no own golden image; compared with nothing"

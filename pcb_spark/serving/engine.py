@@ -1,10 +1,10 @@
 """Threads that read pairs and run the network; inspections of one reference share a call.
 
 A thread reads a pair, lets it wait, and asks for a turn of the network behind whatever is asked
-already. A turn takes what waits by then. So nothing ever waits for company: a lone image is scored
-at once, and batches grow with the load. Only what has the very same reference, after alignment, is
-put together, and only up to the size at which a model was seen to give every image the bits that it
-gets alone (``served.agreeing_batch``).
+already; where nothing is, it takes the turn itself. A turn takes what waits by then. So nothing
+ever waits for company: a lone image is scored at once, and batches grow with the load. Only what
+has the very same reference, after alignment, is put together, and only up to the size at which a
+model was seen to give every image the bits that it gets alone (``served.agreeing_batch``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from pcb_spark.core.pairs import Pair
@@ -44,6 +44,7 @@ class Engine:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pcb")
         self._waiting: dict[Place, deque[_Waiting]] = {}
+        self._asked = 0  # reads and turns that no thread has begun
         self._lock = threading.Lock()
 
     async def score(self, model: Served, read: Callable[[], Pair]) -> float:
@@ -54,12 +55,22 @@ class Engine:
         read : decodes and aligns; what it raises is raised here.
         """
         answer: Future[float] = Future()
-        self._pool.submit(self._read, model, read, answer)
+        self._ask(self._read, model, read, answer)
         return await asyncio.wrap_future(answer)
 
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=True)
+
+    def _ask(self, work: Callable[..., None], *arguments: Any) -> None:
+        with self._lock:
+            self._asked += 1
+        self._pool.submit(self._begin, work, *arguments)
+
+    def _begin(self, work: Callable[..., None], *arguments: Any) -> None:
+        with self._lock:
+            self._asked -= 1
+        work(*arguments)
 
     def _read(self, model: Served, read: Callable[[], Pair], answer: Future[float]) -> None:
         if not answer.set_running_or_notify_cancel():
@@ -72,7 +83,11 @@ class Engine:
         place = id(model), id(pair.reference)  # neither can go while it waits here
         with self._lock:
             self._waiting.setdefault(place, deque()).append(_Waiting(model, pair, answer))
-        self._pool.submit(self._take_turn)
+            is_next = not self._asked
+        if is_next:
+            self._take_turn()
+        else:
+            self._ask(self._take_turn)
 
     def _take_turn(self) -> None:
         """Run the network once, unless an earlier turn took what this one was for."""

@@ -5,16 +5,16 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import pytest
 
 from pcb_spark.core.errors import ImageError
 from pcb_spark.core.pairs import Pair
 from pcb_spark.serving.engine import Engine
 from pcb_spark.serving.metrics import Metrics
 
+T = TypeVar("T")
 PICTURE = np.zeros((3, 4, 4), dtype=np.uint8)
 
 
@@ -114,13 +114,21 @@ def test_fault_of_the_network_reaches_whoever_waits_and_nobody_else() -> None:
     assert third == 3
 
 
-def test_lone_image_is_scored_at_once() -> None:
-    async def ask() -> float:
-        engine = Engine(1, Metrics())
+def test_lone_image_is_scored_at_once_by_the_thread_that_read_it() -> None:
+    threads: list[int] = []
+
+    def work(answer: T) -> T:
+        threads.append(threading.get_ident())
+        return answer
+
+    async def ask() -> list[float]:
+        engine = Engine(2, Metrics())
         async with asyncio.timeout(30):
-            found = await engine.score(network, lambda: pair(7))
+            found = [await engine.score(network, lambda: work(pair(7))) for _ in range(20)]
         engine.close()
         return found
 
-    network: Any = Network(batch=8)
-    assert asyncio.run(ask()) == pytest.approx(7)
+    scorer = SimpleNamespace(probabilities=lambda pairs: work([7.0] * len(pairs)))
+    network: Any = SimpleNamespace(batch=8, scorer=scorer)
+    assert asyncio.run(ask()) == [7.0] * 20
+    assert threads[::2] == threads[1::2]

@@ -30,8 +30,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *flags: str) -> Iterator[review_desk.Service]:
-    review_desk.make_items(folder / "items", 20)
+def started(folder: Path, *flags: str, items: int = 20) -> Iterator[review_desk.Service]:
+    review_desk.make_items(folder / "items", items)
     found = review_desk.Service(folder, *flags)
     try:
         found.start()
@@ -96,6 +96,34 @@ def test_what_was_taken_back_stays_though_an_earlier_answer_comes_late(
         anna.wait_until_stored()
         anna.close()
     assert queue.left(database.open_store(service.store)) == 18
+
+
+def test_what_was_put_off_and_given_again_is_there_once_when_taken_back(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    with started(tmp_path, items=2) as service:
+        anna = review_desk.Operator(
+            chromium, service.url, "anna", service.token("anna", keys.OPERATOR)
+        )
+        anna.log_in()
+        first = anna.shown(wait=True)
+        anna.press("n")
+        second = anna.shown(wait=True)
+        anna.press("p")
+        assert anna.shown(wait=True) == first
+        anna.press("z")
+        assert anna.shown(wait=True) == second
+        anna.press("z")
+        assert anna.shown(wait=True) == first
+        for key in ("ArrowRight", "ArrowRight"):
+            anna.page.keyboard.press(key)
+        assert anna.shown(wait=True) == second  # the last one
+        anna.press("p")
+        assert anna.shown(wait=True) == first
+        anna.press("p")
+        anna.page.wait_for_selector("#state:text('Nothing is left')")
+        anna.close()
+    assert queue.left(database.open_store(service.store)) == 0
 
 
 def test_a_key_pressed_while_the_image_changes_by_itself_decides_nothing(

@@ -186,6 +186,9 @@ function undo() {
   if (!last) { say("There is nothing to undo."); return; }
   const { said, entry } = last;
   outbox.put({ page: PAGE, entry: randomId(), item: said.item, state: "Undo", undoes: said.entry });
+  // One that was put off may have been given again since.
+  held = held.filter((each) => each.item.item_id !== said.item);
+  at = Math.min(at, held.length);
   // Another object: a late answer to what was asked while the verdict stood doesn't concern it.
   held.splice(at, 0, { ...entry });
   show();
