@@ -39,7 +39,7 @@ def spark() -> Iterator[SparkSession]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(_JAVA, raising=False)
-        spark = session.get(config.load(None, overrides), app_name="tests")
+        spark = session.get(config.load(None, overrides), app_name="tests", lasts=True)
     yield spark
     spark.stop()
 

@@ -39,6 +39,7 @@ class World:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.fits: list[bool] = []
+        self.lasts: list[bool] = []
         self.checked_synapseml: list[bool] = []
         self.jobs: list[Job] = []
         self.options: list[dict[str, Any]] = []
@@ -71,8 +72,9 @@ class World:
             summarise=lambda job: f"summary of {job.run_id}",
         )
 
-    def start(self, config: Config, *, fits: bool = False) -> Any:
+    def start(self, config: Config, *, fits: bool = False, lasts: bool = False) -> Any:
         self.fits.append(fits)
+        self.lasts.append(lasts)
         self.events.append(f"session {config.spark.master}")
         return self.spark
 

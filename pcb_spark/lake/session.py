@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+#: What its second compiler gains comes after minutes: until then it takes half of Java's work.
+_FIRST_COMPILER_ALONE = "-XX:TieredStopAtLevel=1"
 #: What spark-class puts behind Spark's own jars on the class path of the JVM that it starts.
 _MORE_JARS = "SPARK_DIST_CLASSPATH"
 
@@ -37,7 +39,9 @@ def submitted() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def get(config: SessionConfig, *, app_name: str = "pcb_spark", fits: bool = False) -> SparkSession:
+def get(
+    config: SessionConfig, *, app_name: str = "pcb_spark", fits: bool = False, lasts: bool = False
+) -> SparkSession:
     """Return the session for ``config``.
 
     Under spark-submit the master, the jars and the memory are those of the command line; in local
@@ -46,11 +50,13 @@ def get(config: SessionConfig, *, app_name: str = "pcb_spark", fits: bool = Fals
     Parameters
     ----------
     fits : whether LightGBM is to be fitted, which needs SynapseML's jars whatever scores.
+    lasts : whether Java is at work for minutes, and its second compiler worth its while.
     """
     builder = SparkSession.builder.appName(app_name)
     class_path: Sequence[Path] = ()
     if not submitted():
-        settings, class_path = _local_settings(config, fetch=fits or config.needs_synapseml)
+        fetch = fits or config.needs_synapseml
+        settings, class_path = _local_settings(config, fetch=fetch, lasts=lasts)
         for key, value in settings.items():
             builder = builder.config(key, value)
         _prepare_environment()
@@ -109,7 +115,7 @@ def _properties(config: SessionConfig) -> dict[str, str]:
 
 
 def _local_settings(
-    config: SessionConfig, *, fetch: bool
+    config: SessionConfig, *, fetch: bool, lasts: bool = False
 ) -> tuple[dict[str, str], tuple[Path, ...]]:
     """Return Spark's settings and the jars that the driver's class path needs besides.
 
@@ -136,6 +142,8 @@ def _local_settings(
         "spark.driver.bindAddress": "127.0.0.1",
     }
     if config.spark.master.partition("[")[0] == "local":
+        if not lasts:
+            java_options.append(_FIRST_COMPILER_ALONE)
         java_options += class_archive.options(paths, java_options)
         settings["spark.python.daemon.module"] = python_daemon.__name__
     else:

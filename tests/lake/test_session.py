@@ -39,3 +39,19 @@ def test_no_jar_is_fetched_where_nothing_needs_synapseml(
     assert not [key for key in settings if key.startswith("spark.jars")]
     with pytest.raises(EnvironmentFault, match="jars can't be resolved"):
         session._local_settings(alone, fetch=True)
+
+
+@pytest.mark.parametrize(
+    ("master", "lasts", "expected"),
+    [("local[2]", False, True), ("local[2]", True, False), ("spark://driver:7077", False, False)],
+)
+def test_java_has_its_first_compiler_alone_for_what_is_soon_done(
+    master: str, lasts: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    settings, _ = session._local_settings(
+        config.load(None, [f'spark.master="{master}"']), fetch=True, lasts=lasts
+    )
+    options = settings["spark.driver.extraJavaOptions"].split()
+    assert ("-XX:TieredStopAtLevel=1" in options) is expected
+    assert "-XX:+UseParallelGC" in options
