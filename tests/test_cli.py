@@ -129,25 +129,16 @@ def test_synapseml_is_asked_for_where_the_engine_or_a_fit_needs_it(
     assert (world.fits, world.checked_synapseml) == ([fits], [synapseml])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "lasts"),
-    [
-        (["score"], False),
-        (["ingest"], False),
-        (["ingest", "--continuous"], True),
-        (["train"], True),
-        (["run"], True),
-    ],
-)
-def test_java_is_told_what_lasts(arguments: list[str], lasts: bool, world: World) -> None:
-    assert world.call(*arguments, *IN_OUT) == 0
-    assert world.lasts == [lasts]
-
-
 def test_the_service_pauses_for_upkeep(world: World) -> None:
     assert world.call("ingest", "--continuous", *IN_OUT) == 0
     ((job, claim),) = world.leases
     assert (job, claim.pauses, claim.updates) == ("ingest", True, JOBS["ingest"].claim.updates)
+    assert world.lasts == [True]
+
+
+def test_an_ingest_that_ends_does_not_last(world: World) -> None:
+    assert world.call("ingest", *IN_OUT) == 0
+    assert world.lasts == [False]
 
 
 @pytest.mark.parametrize(

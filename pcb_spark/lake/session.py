@@ -50,13 +50,12 @@ def get(
     Parameters
     ----------
     fits : whether LightGBM is to be fitted, which needs SynapseML's jars whatever scores.
-    lasts : whether Java is at work for minutes, and its second compiler worth its while.
+    lasts : whether Java is at work for minutes, as it is for a fit.
     """
     builder = SparkSession.builder.appName(app_name)
     class_path: Sequence[Path] = ()
     if not submitted():
-        fetch = fits or config.needs_synapseml
-        settings, class_path = _local_settings(config, fetch=fetch, lasts=lasts)
+        settings, class_path = _local_settings(config, fits=fits, lasts=lasts)
         for key, value in settings.items():
             builder = builder.config(key, value)
         _prepare_environment()
@@ -115,18 +114,19 @@ def _properties(config: SessionConfig) -> dict[str, str]:
 
 
 def _local_settings(
-    config: SessionConfig, *, fetch: bool, lasts: bool = False
+    config: SessionConfig, *, fits: bool = False, lasts: bool = False
 ) -> tuple[dict[str, str], tuple[Path, ...]]:
     """Return Spark's settings and the jars that the driver's class path needs besides.
 
-    Without ``fetch`` SynapseML's are among them only where they lie here already: the archive of
-    classes was made with them, and Java starts sooner with it.
+    Where nothing needs SynapseML's, they are among them only if they lie here already: the archive
+    of classes was made with them, and Java starts sooner with it.
 
     Where the driver is all there is, jars on its class path are enough. In ``spark.jars`` Spark
     would copy them for its executor, and that at every start: seconds, and as much disk.
     """
     properties = _properties(config)
-    wanted = properties if fetch or jars.fetched(properties) else _without_packages(properties)
+    needed = fits or config.needs_synapseml
+    wanted = properties if needed or jars.fetched(properties) else _without_packages(properties)
     paths = jars.with_connectors(wanted, config.places().values())
     logging_option = f"-Dlog4j2.configurationFile={folders.conf_folder() / 'log4j2.properties'}"
     used = (jars.PACKAGES, jars.EXCLUDES, *jars.SOURCES)
@@ -142,7 +142,7 @@ def _local_settings(
         "spark.driver.bindAddress": "127.0.0.1",
     }
     if config.spark.master.partition("[")[0] == "local":
-        if not lasts:
+        if not (fits or lasts):
             java_options.append(_FIRST_COMPILER_ALONE)
         java_options += class_archive.options(paths, java_options)
         settings["spark.python.daemon.module"] = python_daemon.__name__

@@ -58,11 +58,6 @@ class JobRecord:
     claim: Claim
     fits: bool = False
 
-    @property
-    def lasts(self) -> bool:
-        """Whether it keeps Java at work for minutes: training does, and the service."""
-        return self.fits or self.claim.pauses
-
 
 _WHOLE: Final[tuple[Step, ...]] = (
     run_ingest, run_golden_if_wanted, run_featurize, run_train,

@@ -161,7 +161,7 @@ def test_local_session_maps_the_archive_and_copies_no_jars(spark: SparkSession) 
 def test_executors_elsewhere_get_jars_from_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     cluster = config.load(None, ['spark.master="spark://driver:7077"'])
-    settings, class_path = session._local_settings(cluster, fetch=True)
+    settings, class_path = session._local_settings(cluster)
     assert "synapseml-core" in settings["spark.jars"]
     assert class_path == ()
     assert "SharedArchiveFile" not in settings["spark.driver.extraJavaOptions"]

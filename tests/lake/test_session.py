@@ -34,24 +34,28 @@ def test_no_jar_is_fetched_where_nothing_needs_synapseml(
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     alone = config.load(None, ["inference.engine=onnxruntime"])
-    settings, class_path = session._local_settings(alone, fetch=alone.needs_synapseml)
+    settings, class_path = session._local_settings(alone)
     assert class_path == ()
     assert not [key for key in settings if key.startswith("spark.jars")]
     with pytest.raises(EnvironmentFault, match="jars can't be resolved"):
-        session._local_settings(alone, fetch=True)
+        session._local_settings(alone, fits=True)
 
 
 @pytest.mark.parametrize(
-    ("master", "lasts", "expected"),
-    [("local[2]", False, True), ("local[2]", True, False), ("spark://driver:7077", False, False)],
+    ("master", "of_job", "expected"),
+    [
+        ("local[2]", {}, True),
+        ("local[2]", {"fits": True}, False),
+        ("local[2]", {"lasts": True}, False),
+        ("spark://driver:7077", {}, False),
+    ],
 )
 def test_java_has_its_first_compiler_alone_for_what_is_soon_done(
-    master: str, lasts: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+    master: str, of_job: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
-    settings, _ = session._local_settings(
-        config.load(None, [f'spark.master="{master}"']), fetch=True, lasts=lasts
-    )
+    wanted = config.load(None, [f'spark.master="{master}"'])
+    settings, _ = session._local_settings(wanted, **of_job)
     options = settings["spark.driver.extraJavaOptions"].split()
     assert ("-XX:TieredStopAtLevel=1" in options) is expected
     assert "-XX:+UseParallelGC" in options
