@@ -61,11 +61,12 @@ def main(arguments: Sequence[str]) -> int:
     from pcb_spark.lake import folders, session
     from pcb_spark.pipeline import Job, run_score
     from pcb_spark.pipeline import config as configuration
+    from pcb_spark.pipeline.jobs import JOBS
 
     folder, *overrides = arguments
     local = folders.conf_folder() / "local.toml"
     config = configuration.load(local, [f"paths.out='{folder}'", *overrides])
-    spark = session.get(config, app_name="benchmarks")
+    spark = session.get(config, app_name="benchmarks", lasts=JOBS["score"].lasts(config))
     ready = time.time()
     run_score(Job(spark=spark, config=config, run_id="bench"))
     scored = time.time()

@@ -62,7 +62,7 @@ def _ways(bench: Bench, task: Task) -> list[ways.Way]:
 
 @contextmanager
 def _session(task: Task) -> Iterator[SparkSession]:
-    spark = session.get(data.configure(task.work, task.source), app_name="benchmarks")
+    spark = session.get(data.configure(task.work, task.source), app_name="benchmarks", lasts=True)
     try:
         yield spark
     finally:

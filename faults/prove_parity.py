@@ -134,7 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--piece", default="1/1", metavar="N/M", help="of M pieces the Nth (1/1)")
     options = parser.parse_args(arguments)
     number, _, pieces = options.piece.partition("/")
-    spark = session.get(config.load(None, ['spark.driver_memory="3g"']), app_name="parity")
+    spark = session.get(
+        config.load(None, ['spark.driver_memory="3g"']), app_name="parity", lasts=True
+    )
     table = tables.read(spark, str(options.out / IMAGES), schemas.IMAGES)
     own = F.pmod(F.xxhash64(names.IMAGE_ID), F.lit(int(pieces))) == F.lit(int(number) - 1)
     with tempfile.TemporaryDirectory() as scratch:

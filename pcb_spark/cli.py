@@ -261,7 +261,7 @@ def _run(config: Config, run_id: str, record: JobRecord, host: Host) -> None:
     """
     doctor.require(host.check_machine(config))
     found = host.running_session()
-    spark = host.start_session(config, fits=record.fits, lasts=record.claim.pauses)
+    spark = host.start_session(config, fits=record.fits, lasts=record.lasts(config))
     synapseml = record.fits or config.needs_synapseml
     name, out, claim = record.name, config.paths.out, record.claim
     try:

@@ -133,12 +133,23 @@ def test_the_service_pauses_for_upkeep(world: World) -> None:
     assert world.call("ingest", "--continuous", *IN_OUT) == 0
     ((job, claim),) = world.leases
     assert (job, claim.pauses, claim.updates) == ("ingest", True, JOBS["ingest"].claim.updates)
-    assert world.lasts == [True]
 
 
-def test_an_ingest_that_ends_does_not_last(world: World) -> None:
-    assert world.call("ingest", *IN_OUT) == 0
-    assert world.lasts == [False]
+@pytest.mark.parametrize(
+    ("arguments", "engine", "lasts"),
+    [
+        (["ingest"], "synapseml", False),
+        (["ingest", "--continuous"], "onnxruntime", True),
+        (["score"], "synapseml", True),
+        (["score"], "onnxruntime", False),
+        (["report"], "synapseml", False),
+    ],
+)
+def test_java_lasts_where_a_network_is_in_it_and_in_the_service(
+    arguments: list[str], engine: str, lasts: bool, world: World
+) -> None:
+    assert world.call(*arguments, *IN_OUT, *settings(f"inference.engine={engine}")) == 0
+    assert world.lasts == [lasts]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 ORT_CONFIG_SWITCH = "ORT_LOAD_CONFIG_FROM_MODEL"
 
 _JAVA_OPTIONS = "spark.driver.extraJavaOptions"
-#: What its second compiler gains comes after minutes: until then it takes half of Java's work.
+#: What its second compiler gains comes after minutes; until then it takes half of Java's time.
 _FIRST_COMPILER_ALONE = "-XX:TieredStopAtLevel=1"
 #: What spark-class puts behind Spark's own jars on the class path of the JVM that it starts.
 _MORE_JARS = "SPARK_DIST_CLASSPATH"

@@ -40,6 +40,7 @@ from pcb_spark.pipeline.train import run_train
 from pcb_spark.pipeline.tune import run_tune
 
 if TYPE_CHECKING:
+    from pcb_spark.pipeline.config import Config
     from pcb_spark.pipeline.job import Job
 
 Step = Callable[["Job"], object]
@@ -49,7 +50,8 @@ Step = Callable[["Job"], object]
 class JobRecord:
     """What there is to know of a job before it runs.
 
-    ``claim`` says which tables it works on, ``fits`` whether it fits trees by LightGBM on Spark.
+    ``claim`` says which tables it works on, ``fits`` whether it fits trees by LightGBM on Spark,
+    ``infers`` whether it puts images through the network.
     """
 
     name: str
@@ -57,6 +59,11 @@ class JobRecord:
     steps: tuple[Callable[..., object], ...]
     claim: Claim
     fits: bool = False
+    infers: bool = False
+
+    def lasts(self, config: Config) -> bool:
+        """Whether Java may be at work for minutes: the service's is, and SynapseML's network."""
+        return self.claim.pauses or (self.infers and config.needs_synapseml)
 
 
 _WHOLE: Final[tuple[Step, ...]] = (
@@ -79,7 +86,13 @@ JOBS: Final[dict[str, JobRecord]] = {
             (run_golden,),
             claims.GOLDEN,
         ),
-        JobRecord("featurize", "images to features", (run_featurize,), claims.FEATURIZE),
+        JobRecord(
+            "featurize",
+            "images to features",
+            (run_featurize,),
+            claims.FEATURIZE,
+            infers=True,
+        ),
         JobRecord(
             "train",
             "features and verdicts to a judged model bundle",
@@ -92,6 +105,7 @@ JOBS: Final[dict[str, JobRecord]] = {
             "images and a bundle to scores",
             (run_golden_if_served, run_score, run_report),
             claims.GOLDEN | claims.SCORE | claims.REPORT,
+            infers=True,
         ),
         JobRecord(
             "export",
@@ -145,6 +159,7 @@ JOBS: Final[dict[str, JobRecord]] = {
             "ingest what is new, and score by the champion what no night has scored",
             (run_nightly, run_report),
             claims.INGEST | claims.GOLDEN | claims.NIGHT | claims.REPORT,
+            infers=True,
         ),
         JobRecord(
             "retrain",
@@ -182,12 +197,14 @@ MODEL: Final[dict[str, JobRecord]] = {
             "a version and the champion on the same images",
             (run_compare,),
             claims.COMPARE,
+            infers=True,
         ),
         JobRecord(
             "promote",
             "make a version champion, if the gate lets it pass",
             (run_promote,),
             claims.COMPARE | claims.PROMOTE,
+            infers=True,
         ),
         JobRecord(
             "rollback",
