@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from faults import review_desk, review_shift, servers
 from pcb_spark.review import database, queue, tables
 from pcb_spark.serving import keys
+from tests.serving import services
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -80,14 +81,14 @@ def test_what_was_taken_back_stays_though_an_earlier_answer_comes_late(
         anna.wait_until_loaded()
         held_up: list[Route] = []
         anna.page.route("**/v1/review/items", lambda route: held_up.append(route))
-        with anna.page.expect_request("**/v1/review/items"):
-            anna.press("p")  # and the page asks for more, while it has the second item
+        anna.press("p")  # and the page asks for more, while it has the second item
+        asked = first_of(held_up, anna.page)
         second = anna.shown(wait=True)
         anna.press("p")
         anna.wait_until_stored()
-        late = held_up[0].fetch()  # which says that the page has given the second item up
+        late = asked.fetch()  # which says that the page has given the second item up
         anna.press("z")
-        held_up[0].fulfill(response=late)
+        asked.fulfill(response=late)
         anna.page.wait_for_selector("#waiting:text-is('18 waiting')")
 
         assert anna.shown(wait=False) == second
@@ -145,11 +146,11 @@ def test_a_key_pressed_while_the_image_changes_by_itself_decides_nothing(
         held_up: list[Route] = []
         anna.page.route("**/v1/review/items", lambda route: held_up.append(route))
         anna.press("ArrowRight")
-        with anna.page.expect_request("**/v1/review/items"):
-            anna.press("p")  # of the second, and the page asks what it still has
+        anna.press("p")  # of the second, and the page asks what it still has
+        asked = first_of(held_up, anna.page)
         anna.press("ArrowLeft")
         assert anna.shown(wait=False) == first
-        held_up[0].continue_()
+        asked.continue_()
         anna.page.wait_for_selector(f"body:not([data-item='{first}'])")
         third = anna.shown(wait=True)
         anna.page.keyboard.press("p")
@@ -195,6 +196,12 @@ def test_axe_finds_nothing(service: review_desk.Service, chromium: Browser, sche
     lea.close()
 
     assert found == {"review": [], "lead": [], "golden": [], "keys": [], "privacy": []}
+
+
+def first_of(held_up: list[Route], page: Page) -> Route:
+    """The first request that a page has to wait for, once it is made."""
+    found: list[Route] = services.until(lambda: page.title() and held_up)
+    return found[0]
 
 
 def violations(page: Page) -> list[str]:
