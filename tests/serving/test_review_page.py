@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 AXE = servers.HOME / "node_modules" / "axe-core" / "axe.min.js"
+ASKING = "**/v1/review/items"
 pytestmark = pytest.mark.skipif(
     review_desk.chromium_program() is None, reason="no Chromium: apt-get install chromium"
 )
@@ -39,6 +40,17 @@ def started(folder: Path, *flags: str, items: int = 20) -> Iterator[review_desk.
         yield found
     finally:
         found.kill()
+
+
+@contextlib.contextmanager
+def logged_in(service: review_desk.Service, chromium: Browser) -> Iterator[review_desk.Operator]:
+    """An operator whose page is open."""
+    anna = review_desk.Operator(chromium, service.url, "anna", service.token("anna", keys.OPERATOR))
+    try:
+        anna.log_in()
+        yield anna
+    finally:
+        anna.close()
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +85,9 @@ def test_two_operators_say_everything_once_though_the_service_is_killed(
 def test_what_was_taken_back_stays_though_an_earlier_answer_comes_late(
     tmp_path: Path, chromium: Browser
 ) -> None:
-    with started(tmp_path) as service:
-        anna = review_desk.Operator(
-            chromium, service.url, "anna", service.token("anna", keys.OPERATOR)
-        )
-        anna.log_in()
+    with started(tmp_path) as service, logged_in(service, chromium) as anna:
         anna.wait_until_loaded()
-        held_up: list[Route] = []
-        anna.page.route("**/v1/review/items", lambda route: held_up.append(route))
+        held_up = hold_up(anna.page)
         anna.press("p")  # and the page asks for more, while it has the second item
         asked = first_of(held_up, anna.page)
         second = anna.shown(wait=True)
@@ -92,21 +99,16 @@ def test_what_was_taken_back_stays_though_an_earlier_answer_comes_late(
         anna.page.wait_for_selector("#waiting:text-is('18 waiting')")
 
         assert anna.shown(wait=False) == second
-        anna.page.unroute("**/v1/review/items")
+        anna.page.unroute(ASKING)
         anna.press("p")
         anna.wait_until_stored()
-        anna.close()
     assert queue.left(database.open_store(service.store)) == 18
 
 
 def test_what_was_put_off_and_given_again_is_there_once_when_taken_back(
     tmp_path: Path, chromium: Browser
 ) -> None:
-    with started(tmp_path, items=2) as service:
-        anna = review_desk.Operator(
-            chromium, service.url, "anna", service.token("anna", keys.OPERATOR)
-        )
-        anna.log_in()
+    with started(tmp_path, items=2) as service, logged_in(service, chromium) as anna:
         first = anna.shown(wait=True)
         anna.press("n")
         second = anna.shown(wait=True)
@@ -123,18 +125,13 @@ def test_what_was_put_off_and_given_again_is_there_once_when_taken_back(
         assert anna.shown(wait=True) == first
         anna.press("p")
         anna.page.wait_for_selector("#state:text('Nothing is left')")
-        anna.close()
     assert queue.left(database.open_store(service.store)) == 0
 
 
 def test_a_key_pressed_while_the_image_changes_by_itself_decides_nothing(
     tmp_path: Path, chromium: Browser
 ) -> None:
-    with started(tmp_path) as service:
-        anna = review_desk.Operator(
-            chromium, service.url, "anna", service.token("anna", keys.OPERATOR)
-        )
-        anna.log_in()
+    with started(tmp_path) as service, logged_in(service, chromium) as anna:
         anna.wait_until_loaded()
         first = anna.shown(wait=True)
         assert first is not None
@@ -143,8 +140,7 @@ def test_a_key_pressed_while_the_image_changes_by_itself_decides_nothing(
         with engine.begin() as connection:
             mine = tables.QUEUE.c.item_id == first
             connection.execute(sa.update(tables.QUEUE).where(mine).values(**ben))
-        held_up: list[Route] = []
-        anna.page.route("**/v1/review/items", lambda route: held_up.append(route))
+        held_up = hold_up(anna.page)
         anna.press("ArrowRight")
         anna.press("p")  # of the second, and the page asks what it still has
         asked = first_of(held_up, anna.page)
@@ -156,28 +152,25 @@ def test_a_key_pressed_while_the_image_changes_by_itself_decides_nothing(
         anna.page.keyboard.press("p")
         assert "Nothing is decided" in anna.page.inner_text("#state")
         assert anna.shown(wait=False) == third
-        anna.page.unroute("**/v1/review/items")
+        anna.page.unroute(ASKING)
         anna.press("p")
         anna.wait_until_stored()
-        anna.close()
     assert queue.left(engine) == 18
 
 
 def test_looking_decides_nothing(service: review_desk.Service, chromium: Browser) -> None:
-    anna = review_desk.Operator(chromium, service.url, "anna", service.token("anna", keys.OPERATOR))
-    anna.log_in()
-    first = anna.shown(wait=True)
-    for key in ("h", "b", " ", "+", "-", "0", "3", "ArrowRight", "ArrowLeft"):
-        anna.page.keyboard.press(key)
-    anna.page.mouse.wheel(0, -100)
+    with logged_in(service, chromium) as anna:
+        first = anna.shown(wait=True)
+        for key in ("h", "b", " ", "+", "-", "0", "3", "ArrowRight", "ArrowLeft"):
+            anna.page.keyboard.press(key)
+        anna.page.mouse.wheel(0, -100)
 
-    assert anna.shown(wait=False) == first
-    assert anna.page.inner_text("#waiting") == "20 waiting"
-    anna.page.keyboard.press("3")  # a kind of defect is marked, and P means a false call
-    anna.page.keyboard.press("p")
-    assert "A kind of defect is marked" in anna.page.inner_text("#state")
-    assert anna.shown(wait=False) == first
-    anna.close()
+        assert anna.shown(wait=False) == first
+        assert anna.page.inner_text("#waiting") == "20 waiting"
+        anna.page.keyboard.press("3")  # a kind of defect is marked, and P means a false call
+        anna.page.keyboard.press("p")
+        assert "A kind of defect is marked" in anna.page.inner_text("#state")
+        assert anna.shown(wait=False) == first
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -196,6 +189,13 @@ def test_axe_finds_nothing(service: review_desk.Service, chromium: Browser, sche
     lea.close()
 
     assert found == {"review": [], "lead": [], "golden": [], "keys": [], "privacy": []}
+
+
+def hold_up(page: Page) -> list[Route]:
+    """What a page asks of the queue from now on, none of it answered."""
+    found: list[Route] = []
+    page.route(ASKING, lambda route: found.append(route))
+    return found
 
 
 def first_of(held_up: list[Route], page: Page) -> Route:
